@@ -1,0 +1,3 @@
+from framework_core.cli.app import main
+
+main()

@@ -1,0 +1,1 @@
+"""The base classes of models and datamodules. Importing them imports torch and Lightning."""

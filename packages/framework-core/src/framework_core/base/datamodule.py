@@ -1,0 +1,115 @@
+"""The base class of datamodules: a LightningDataModule that says what its data turned out to be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from framework_core.contracts.data import DataSpec
+from framework_core.errors import DataError
+
+if TYPE_CHECKING:
+    from framework_core.contracts.config import ComponentConfig
+
+
+class BaseDataModule(LightningDataModule):
+    """Data in splits. A subclass fills ``train_dataset``, ``val_dataset`` and ``test_dataset`` in ``setup``.
+
+    Its own settings are the parameters of its ``__init__``, which passes ``**kwargs`` on.
+
+    Args:
+        batch_size: How many samples make a batch.
+        num_workers: How many processes load data; empty takes none for data in memory, and otherwise one a core.
+    """
+
+    domain: ClassVar[str] = ""
+    """The domain it belongs to."""
+
+    tasks: ClassVar[tuple[str, ...]] = ()
+    """What can be learned from it."""
+
+    in_memory: bool = False
+    """Whether a sample is there without reading or decoding anything."""
+
+    def __init__(self, *, batch_size: int = 64, num_workers: int | None = None) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        self.train_dataset: Dataset[Any] | None = None
+        self.val_dataset: Dataset[Any] | None = None
+        self.test_dataset: Dataset[Any] | None = None
+
+    @classmethod
+    def config_class(cls) -> type[ComponentConfig]:
+        """The settings: the parameters of ``__init__``."""
+        from framework_core.contracts.signature import config_from_signature
+
+        return config_from_signature(cls)
+
+    def data_spec(self) -> DataSpec:
+        """What the data turned out to be. Called after ``setup``."""
+        raise NotImplementedError(f"{type(self).__name__} has no data_spec")
+
+    def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
+        """New samples for a trained model: one input for each path, prepared as the validation data was.
+
+        Args:
+            paths: The files to predict, in the order of the answers.
+            data: What the model was trained on.
+
+        Raises:
+            DataError: This data has no way to read new samples, or a file cannot be read.
+        """
+        raise DataError(f"{type(self).__name__} does not say how to read new samples (predict_dataset).")
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The training batches, in a new order each epoch."""
+        dataset = self._split("train")
+        # Batch normalisation cannot learn from a single sample.
+        alone = len(dataset) % self.batch_size == 1 and len(dataset) > 1  # type: ignore[arg-type]
+        return self.loader(dataset, shuffle=True, drop_last=alone)
+
+    def val_dataloader(self) -> DataLoader[Any] | list[Any]:
+        """The validation batches; none where there is no validation split."""
+        return [] if self.val_dataset is None else self.loader(self.val_dataset)
+
+    def test_dataloader(self) -> DataLoader[Any] | list[Any]:
+        """The test batches; none where there is no test split."""
+        return [] if self.test_dataset is None else self.loader(self.test_dataset)
+
+    def loader(self, dataset: Dataset[Any], *, shuffle: bool = False, drop_last: bool = False) -> DataLoader[Any]:
+        """A loader with this module's batch size and workers."""
+        workers = self._workers()
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _workers(self) -> int:
+        if self.num_workers is not None:
+            return self.num_workers
+        return 0 if self.in_memory else min(8, _cores())
+
+    def _split(self, name: str) -> Dataset[Any]:
+        dataset: Dataset[Any] | None = getattr(self, f"{name}_dataset")
+        if dataset is None:
+            raise DataError(f"{type(self).__name__} has no {name}_dataset: its setup has to set it.")
+        return dataset
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,159 @@
+"""The base class of models: a LightningModule that knows its data and how supervised learning goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+
+from framework_core.contracts.checks import ModelContract
+from framework_core.contracts.data import DataSpec
+from framework_core.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
+    from framework_core.contracts.config import ComponentConfig
+
+
+class _BuildsAfterInit(type):
+    """Builds the network when every ``__init__`` has run, so a subclass may set what ``_build_model`` reads."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        module = super().__call__(*args, **kwargs)
+        module._construct()
+        return module
+
+
+class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
+    """A model that learns targets from inputs. A batch is a pair: inputs and targets, the batch axis first.
+
+    A subclass gives the network in ``_build_model`` and a ``loss``; the rest has a default. Its own settings are
+    the parameters of its ``__init__``, which passes ``**kwargs`` on.
+
+    Args:
+        data: What the model is trained on.
+    """
+
+    domain: ClassVar[str] = ""
+    """The domain it belongs to."""
+
+    tasks: ClassVar[tuple[str, ...]] = ()
+    """What it can be trained for; empty for anything."""
+
+    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/loss", "min")
+    """The metric that tells which checkpoint is best, and whether less or more of it is better."""
+
+    def __init__(self, *, data: DataSpec | None = None) -> None:
+        super().__init__()
+        self._data_spec = data
+        self.optimization: Callable[[LightningModule], Any] | None = None
+
+    def _construct(self) -> None:
+        self.model = self._build_model()
+        metrics = _collected(self._setup_metrics())
+        self.val_metrics = metrics.clone(prefix="val/")
+        self.test_metrics = metrics.clone(prefix="test/")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning notes the running hook here some forty times a step; torch's own __setattr__, made for
+        # parameters, takes ten times as long for it.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    @classmethod
+    def config_class(cls) -> type[ComponentConfig]:
+        """The settings: the parameters of ``__init__``."""
+        from framework_core.contracts.signature import config_from_signature
+
+        return config_from_signature(cls)
+
+    @property
+    def data(self) -> DataSpec:
+        """What the model is trained on.
+
+        Raises:
+            ContractError: The model was created without it.
+        """
+        if self._data_spec is None:
+            name = type(self).__name__
+            raise ContractError(
+                f"{name} was created without data",
+                ["it needs to know what it is trained on"],
+                next_step=f"Give it a DataSpec: {name}(data=DataSpec(task=..., input_shape=..., class_names=...))",
+            )
+        return self._data_spec
+
+    @property
+    def contract(self) -> ModelContract:
+        """What the model asks of the data; checked before training."""
+        return ModelContract(tasks=self.tasks)
+
+    def _build_model(self) -> nn.Module:
+        """The network. ``self.data`` and everything that ``__init__`` set is there."""
+        raise NotImplementedError(f"{type(self).__name__} has no _build_model")
+
+    def _setup_metrics(self) -> Metric | MetricCollection | Mapping[str, Metric]:
+        """The metrics of validation and test, by name; none by default."""
+        return {}
+
+    def forward(self, x: Tensor) -> Any:
+        """Inputs to outputs."""
+        return self.model(x)
+
+    def loss(self, outputs: Any, target: Tensor) -> Tensor:
+        """What training makes small: a scalar tensor."""
+        raise NotImplementedError(f"{type(self).__name__} has no loss")
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """One batch to its loss."""
+        inputs, target = batch
+        return self.loss(self(inputs), target)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """One batch to ``val/loss`` and the metrics."""
+        self._evaluate(batch, "val", self.val_metrics)
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """One batch to ``test/loss`` and the metrics."""
+        self._evaluate(batch, "test", self.test_metrics)
+
+    def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> None:
+        inputs, target = batch
+        self._log_evaluation(self(inputs), target, split, metrics)
+
+    def _log_evaluation(self, outputs: Any, target: Tensor, split: str, metrics: MetricCollection) -> None:
+        loss = self.loss(outputs, target)
+        self.log(f"{split}/loss", loss, on_epoch=True, on_step=False, sync_dist=True, batch_size=len(target))
+        metrics.update(outputs, target)
+        self.log_dict(metrics, on_epoch=True, on_step=False)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
+        """One batch of inputs to the columns of a table: each a list or tensor with one entry a sample."""
+        return {"output": self(batch)}
+
+    def figures(self) -> Mapping[str, Figure]:
+        """What to draw after the test, by name."""
+        return {}
+
+    def configure_optimizers(self) -> Any:
+        """The optimizer and scheduler that the run was configured with; AdamW outside a run."""
+        if self.optimization is None:
+            return torch.optim.AdamW(self.parameters(), lr=1e-3)
+        return self.optimization(self)
+
+
+def _collected(metrics: Metric | MetricCollection | Mapping[str, Metric]) -> MetricCollection:
+    if isinstance(metrics, MetricCollection):
+        return metrics
+    if isinstance(metrics, Metric):
+        return MetricCollection(metrics)
+    return MetricCollection(dict(metrics))

@@ -1,0 +1,97 @@
+"""Wires the commands together, and turns every expected error into a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from framework_core.cli import config, evaluate, info, listing, predict, search, train, ui
+from framework_core.cli.plugin_commands import add_plugin_commands
+from framework_core.cli.screen import print_error
+from framework_core.errors import FrameworkError, RunInterrupted
+
+app = typer.Typer(
+    name="fw",
+    help="Train models that plugins bring: from data to a tracked run with one command.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: fw train --model resnet50",
+)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.add_typer(listing.app, name="list")
+app.command("search")(search.search)
+app.add_typer(info.app, name="info")
+app.add_typer(config.app, name="config")
+app.command("ui")(ui.ui)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from framework_core import __version__
+
+        print(f"framework-core {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    without: list[str] = typer.Option([], "--without", metavar="PLUGIN", help="Leave a plugin out. Can be repeated."),
+    strict: bool = typer.Option(False, "--strict", help="Make a broken plugin an error."),
+    debug: bool = typer.Option(False, "--debug", help="Show where an error arose."),
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Options of every command; they may stand anywhere."""
+    from framework_core.cli.screen import show_log
+
+    show_log()
+    if without or strict:
+        from framework_core.plugins.registry import registry
+
+        registry.configure(without=without, strict=strict)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run ``fw``. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 stopped by Ctrl-C."""
+    words = hoisted(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    add_plugin_commands(app, words)
+    try:
+        app(words)
+    except FrameworkError as error:
+        if debug:
+            raise
+        print_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print_error(RunInterrupted("Ctrl-C"))
+        sys.exit(RunInterrupted.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def hoisted(words: list[str]) -> list[str]:
+    """The words with the options of every command in front, where typer wants them; after ``--`` nothing moves."""
+    front: list[str] = []
+    rest: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word == "--":
+            rest += words[position:]
+            break
+        if word in ("--strict", "--debug") or word.startswith("--without="):
+            front.append(word)
+        elif word == "--without":
+            front += words[position : position + 2]
+            position += 1
+        else:
+            rest.append(word)
+        position += 1
+    return front + rest

@@ -1,0 +1,26 @@
+"""``fw evaluate``"""
+
+from __future__ import annotations
+
+import typer
+
+
+def evaluate(
+    run: str = typer.Argument(..., help="A run: its id, the beginning of it, its name, its folder, or 'last'."),
+    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings: dataset.path=other/data."),
+    split: str = typer.Option("test", "--split", help="test or val."),
+    as_json: bool = typer.Option(False, "--json", help="Print the metrics as JSON."),
+) -> None:
+    """Measure a trained model, on its own data or on other data."""
+    from framework_core.cli.screen import print_facts, print_json
+    from framework_core.errors import UnknownNameError
+
+    if split not in ("test", "val"):
+        raise UnknownNameError("split", split, ["test", "val"])
+    from framework_core import run as library
+
+    metrics = library.evaluate(run, overrides=overrides or [], split=split)
+    if as_json:
+        print_json(metrics)
+    else:
+        print_facts((name, f"{value:.4f}") for name, value in sorted(metrics.items()))

@@ -1,0 +1,44 @@
+"""Commands that plugins bring: the entry-point group ``framework.commands``, name to a ``typer.Typer``.
+
+A group of its own, and no hook, so that ``fw --help`` can name them without importing a plugin.
+"""
+
+from __future__ import annotations
+
+import typer
+
+GROUP = "framework.commands"
+
+
+def add_plugin_commands(app: typer.Typer, words: list[str]) -> None:
+    """Add the commands of plugins: the one that is called for real, the others by name for the help.
+
+    Args:
+        app: Where to add them.
+        words: What was typed.
+    """
+    own = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    called = next((word for word in words if not word.startswith("-")), "")
+    if called in own:
+        return
+    from importlib.metadata import entry_points
+
+    for entry in entry_points(group=GROUP):
+        if entry.name in own:
+            continue
+        origin = entry.dist.name if entry.dist else "a plugin"
+        if entry.name == called:
+            app.add_typer(_load(entry.value, origin), name=entry.name)
+        else:
+            app.add_typer(typer.Typer(help=f"Comes with {origin}."), name=entry.name)
+
+
+def _load(target: str, origin: str) -> typer.Typer:
+    from framework_core.plugins.targets import import_target
+
+    loaded = import_target(target)
+    if not isinstance(loaded, typer.Typer):
+        from framework_core.errors import ImportTargetError
+
+        raise ImportTargetError(target, f"{origin} offers it as a command, and it is no typer.Typer.")
+    return loaded

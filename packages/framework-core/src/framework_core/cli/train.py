@@ -1,0 +1,130 @@
+"""``fw train``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from framework_core.config.compose import Composition
+    from framework_core.contracts.run import RunResult
+
+
+def train(
+    overrides: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE]...", help="Settings: trainer.max_epochs=3, optimizer=sgd, +experiment=NAME."
+    ),
+    model: str = typer.Option("", "--model", "-m", help="A name (fw list models), file.py:Class or module:Class."),
+    dataset: str = typer.Option("", "--dataset", "-d", help="A name (fw list datasets), file.py:Class or module:Class."),
+    config: Path = typer.Option(None, "--config", "-c", help="A settings file; a run's own config.yaml repeats it."),
+    config_dir: Path = typer.Option(None, "--config-dir", help="A folder of config groups of your own. [default: configs]"),
+    resume: str = typer.Option("", "--resume", metavar="RUN", help="Continue a run from its newest checkpoint."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Check everything with one batch; write nothing."),
+    as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
+) -> None:
+    """Train a model, and record the run.
+
+    Without --dataset the model's domain chooses data that comes with it.
+    """
+    from framework_core.cli.screen import note
+    from framework_core.config.compose import compose
+
+    words = [*_choice("model", model), *_choice("dataset", dataset), *(overrides or [])]
+    if resume:
+        config = _config_of(resume, config, words)
+    composition = compose(words, config_file=config, config_dir=config_dir)
+    _say_choices(composition)
+
+    from framework_core import run
+
+    if dry_run:
+        run.dry_run(composition.config)
+        note("Everything fits; nothing was written.")
+        return
+    result = run.train(composition.config, resume=resume or None)
+    _print_result(result, as_json)
+
+
+def _choice(group: str, name: str) -> list[str]:
+    if not name:
+        return []
+    quoted = name.replace("\\", "\\\\").replace("'", "\\'")
+    return [f"{group}='{quoted}'"]
+
+
+def _config_of(resume: str, config: Path | None, words: list[str]) -> Path:
+    """The settings that a run was started with."""
+    from framework_core.errors import RequestError
+    from framework_core.tracking.lookup import CONFIG, find_run
+
+    if config is not None:
+        raise RequestError(
+            "--resume takes the run's own settings, so --config has no place beside it.",
+            next_step="Change single settings: fw train --resume RUN KEY=VALUE",
+        )
+    output_dir = next((word.partition("=")[2] for word in words if word.startswith("output_dir=")), "runs")
+    return find_run(resume, output_dir=Path(output_dir)).directory / CONFIG
+
+
+def _say_choices(composition: Composition) -> None:
+    """What nobody had chosen, and how to choose otherwise."""
+    from framework_core.cli.screen import note
+    from framework_core.config.saved import without_credentials
+    from framework_core.tracking.store import tracking_uri
+
+    config, chosen = composition.config, composition.chosen
+    lines = []
+    if "dataset" in chosen:
+        lines.append(("dataset", config.dataset.name, "another: --dataset NAME (fw list datasets)"))
+    if "optimizer" in chosen:
+        lines.append(("optimizer", f"{config.optimizer.name}, lr {config.optimizer.lr:g}", "optimizer=sgd optimizer.lr=0.1"))
+    if "scheduler" in chosen:
+        lines.append(("scheduler", config.scheduler.name, "scheduler=constant"))
+    if "trainer" in chosen:
+        epochs = f"{config.trainer.max_epochs} epochs, seed {config.seed}"
+        lines.append(("trainer", epochs, "trainer.max_epochs=30 seed=1"))
+    if config.mlops.tracking.backend == "mlflow" and config.mlops.tracking.uri is None:
+        uri = without_credentials(tracking_uri(config.mlops.tracking))
+        lines.append(("tracking", uri, "mlops.tracking.uri=http://SERVER:5000"))
+    if lines:
+        note("Chosen for you:")
+        first, second = (max(len(line[column]) for line in lines) for column in (0, 1))
+        for name, value, other in lines:
+            note(f"  {name.ljust(first)}  {value.ljust(second)}  else: {other}")
+
+
+def _print_result(result: RunResult, as_json: bool) -> None:
+    from framework_core.cli.screen import print_facts, print_json
+
+    run = result.run
+    if as_json:
+        print_json(_plain(result))
+        return
+    facts = [("run", f"{run.run_id}  ({run.name})")]
+    facts += [(name, f"{value:.4f}") for name, value in result.metrics.items() if not name.startswith("lr")]
+    facts += [("checkpoint", str(result.best_checkpoint or result.last_checkpoint or "")), ("folder", str(run.directory))]
+    if run.tracking_uri:
+        facts.append(("look at it", _where_to_look(run.tracking_uri)))
+    facts.append(("predict", f"fw predict {run.name} FILES -o predictions.csv"))
+    facts.append(("repeat it", result.command))
+    print_facts(facts)
+
+
+def _where_to_look(uri: str) -> str:
+    return uri if uri.startswith(("http://", "https://")) else f"fw ui  (MLflow on {uri})"
+
+
+def _plain(result: RunResult) -> dict[str, Any]:
+    return {
+        "run_id": result.run.run_id,
+        "name": result.run.name,
+        "status": result.status,
+        "directory": str(result.run.directory),
+        "tracking_uri": result.run.tracking_uri,
+        "metrics": result.metrics,
+        "best_checkpoint": str(result.best_checkpoint or ""),
+        "last_checkpoint": str(result.last_checkpoint or ""),
+        "command": result.command,
+    }

@@ -1,0 +1,268 @@
+"""From what the user typed to one checked ``RunConfig``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from framework_core.config.files import read_settings
+from framework_core.config.source import COMPONENT_GROUPS, REQUEST, Request, base_defaults, current_request
+from framework_core.config.source import component_defaults as component_defaults_of
+from framework_core.config.validate import validate_run
+from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError, near_names
+from framework_core.plugins.registry import registry
+
+if TYPE_CHECKING:
+    from framework_core.contracts.config import RunConfig
+
+DEFAULT_CHOICES = {"optimizer": "adamw", "scheduler": "cosine", "trainer": "default"}
+CONFIG_DIR = Path("configs")
+"""The folder of the user's own config groups, where there is one."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Checked settings, and what nobody had chosen."""
+
+    config: RunConfig
+    """The settings."""
+
+    chosen: dict[str, str]
+    """Groups that nobody named, with the option that was taken."""
+
+
+def compose(
+    overrides: Sequence[str] = (), *, config_file: Path | None = None, config_dir: Path | None = None
+) -> Composition:
+    """Compose and check the settings of a run.
+
+    Args:
+        overrides: Hydra overrides: ``model=resnet50``, ``trainer.max_epochs=3``, ``+experiment=mine``.
+        config_file: A settings file; overrides go before it.
+        config_dir: A folder with config groups of one's own; ``configs`` here where it is there.
+
+    Raises:
+        ConfigError: Settings that are not allowed, all of them at once.
+        ConfigFileError: The settings file cannot be read.
+        UnknownNameError: A component that nobody offers.
+    """
+    choices, body = read_settings(config_file) if config_file else ({}, {})
+    folder = config_dir or (CONFIG_DIR if CONFIG_DIR.is_dir() else None)
+    if config_dir is not None and not config_dir.is_dir():
+        raise ConfigError([ConfigProblem("--config-dir", f"there is no folder {config_dir}")])
+    parsed = _parse(overrides)
+    request = Request(choices, body, {}, folder)
+    with _hydra(request):
+        request, ours = _split(parsed, request)
+        values, chosen = _compose(request, ours)
+    return Composition(validate_run(values), chosen)
+
+
+def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
+    """Check settings that Hydra composed elsewhere (``@hydra.main``), with defaults for what they leave out.
+
+    Raises:
+        ConfigError: Settings that are not allowed, all of them at once.
+    """
+    given = OmegaConf.create(config) if not isinstance(config, DictConfig) else config
+    names = {
+        group: name for group in COMPONENT_GROUPS if group != "callbacks" and (name := _name_of(given.get(group)))
+    }
+    names = {"optimizer": "adamw", "scheduler": "cosine", **names}
+    if "model" in names and "dataset" not in names:
+        names["dataset"] = default_dataset(names["model"])
+    defaults: dict[str, Any] = {group: component_defaults_of(group, name) for group, name in names.items()}
+    given = OmegaConf.create(OmegaConf.to_container(given, resolve=False))
+    for group in names:
+        if isinstance(OmegaConf.select(given, group), str):
+            del given[group]
+    return validate_run(_resolved(OmegaConf.merge(OmegaConf.create({**base_defaults(), **defaults}), given)))
+
+
+@contextmanager
+def _hydra(request: Request) -> Iterator[None]:
+    """Hydra's global state for one composition, put back afterwards."""
+    token = current_request.set(request)
+    logging.getLogger("hydra").setLevel(logging.WARNING)
+    try:
+        with initialize_config_module("framework_core.conf", version_base="1.3"):
+            yield
+    finally:
+        current_request.reset(token)
+
+
+def default_dataset(model: str) -> str:
+    """The dataset that is taken for a model when none is named.
+
+    Raises:
+        ConfigError: There is none, or more than one.
+    """
+    domain = getattr(registry.resolve("model", model).spec, "domain", "")
+    offers = [offer.spec for offer in registry.catalogue.offers("dataset") if getattr(offer.spec, "default", False)]
+    fitting = [spec.name for spec in offers if not domain or getattr(spec, "domain", "") == domain]
+    if len(fitting) == 1:
+        return fitting[0]
+    found = f"; there are {', '.join(fitting)}" if fitting else ""
+    message = f"the model {model!r} comes with no data of its own, so a dataset has to be named{found}"
+    raise ConfigError([ConfigProblem("dataset", message)], next_step="fw list datasets, then: --dataset NAME")
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    parser = OverridesParser.create()
+    parsed, problems = [], []
+    for text in overrides:
+        try:
+            override = parser.parse_override(text)
+        except OverrideParseException as error:
+            problems.append(ConfigProblem(text, _syntax(text, error)))
+            continue
+        if override.is_sweep_override():
+            problems.append(ConfigProblem(text, "several values were given; one run takes one"))
+        parsed.append(override)
+    if problems:
+        raise ConfigError(problems, next_step="Write KEY=VALUE, for example trainer.max_epochs=3")
+    return parsed
+
+
+def _syntax(text: str, error: Exception) -> str:
+    if "=" not in text and not text.startswith("~"):
+        return "this is no setting; a setting is KEY=VALUE"
+    return f"this cannot be read: {str(error).splitlines()[0]}"
+
+
+def _split(overrides: Iterable[Override], request: Request) -> tuple[Request, list[str]]:
+    """Choices of options go into the request, everything else becomes an override that may add a key."""
+    choices: dict[str, str] = {}
+    ours: list[str] = []
+    problems: list[ConfigProblem] = []
+    appended: list[tuple[str, str]] = []
+    groups = {*GlobalHydra.instance().config_loader().list_groups(""), *COMPONENT_GROUPS}
+    for override in overrides:
+        key, line = override.key_or_group, override.input_line or ""
+        if override.is_delete() or key.startswith("hydra."):
+            ours.append(line)
+        elif key not in groups or isinstance(override.value(), dict):
+            ours.append("++" + line.lstrip("+"))
+        elif not isinstance(override.value(), str):
+            problems.append(ConfigProblem(key, "must be a name", value=override.value()))
+        elif key in ("model", "dataset", *DEFAULT_CHOICES):
+            choices[key] = str(override.value())
+        else:
+            appended.append((key, str(override.value())))
+            ours.append("+" + line.lstrip("+"))
+    problems += _unknown_options(appended)
+    if problems:
+        raise ConfigError(problems)
+    return replace(request, choices={**request.choices, **choices}), ours
+
+
+def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
+    loader = GlobalHydra.instance().config_loader()
+    problems = []
+    for group, option in chosen:
+        options = loader.get_group_options(group)
+        if option not in options:
+            near = near_names(option, options)
+            known = f"; there are {', '.join(options)}" if options and not near else ""
+            problems.append(ConfigProblem(group, f"there is no {group} named {option!r}{known}", near=near))
+    return problems
+
+
+def _compose(request: Request, overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Let Hydra compose; where no dataset was named anywhere, once more with the model's own."""
+    taken = {group: option for group, option in DEFAULT_CHOICES.items() if group not in request.choices}
+    request = replace(request, choices={**taken, **request.choices})
+    values = _composed_by_hydra(request, overrides)
+    model, dataset = _name_of(values.get("model")), _name_of(values.get("dataset"))
+    if model and not dataset and _is_known("model", model):
+        taken["dataset"] = default_dataset(model)
+        request = replace(request, choices={**request.choices, "dataset": taken["dataset"]})
+        values = _composed_by_hydra(request, overrides)
+    return values, taken
+
+
+def _composed_by_hydra(request: Request, overrides: list[str]) -> dict[str, Any]:
+    token = current_request.set(_for_hydra(request))
+    try:
+        return _resolved(hydra_compose(config_name=REQUEST, overrides=overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError([_from_hydra(error)]) from error
+    finally:
+        current_request.reset(token)
+
+
+def _for_hydra(request: Request) -> Request:
+    """Choices that Hydra can follow: a stand-in for what it could not name, plain settings for what is not there.
+
+    A component that cannot be found is told with everything else that is wrong, when all of it is checked.
+    """
+    choices, aliases, body = dict(request.choices), dict(request.aliases), dict(request.body)
+    loader = GlobalHydra.instance().config_loader()
+    for group, option in request.choices.items():
+        options = loader.get_group_options(group)
+        if option in options:
+            continue
+        del choices[group]
+        if group not in COMPONENT_GROUPS:
+            raise UnknownNameError(group, option, options)
+        try:
+            registry.resolve(COMPONENT_GROUPS[group], option)
+        except FrameworkError:
+            body[group] = {**body.get(group, {}), "name": option}
+            continue
+        alias = f"chosen_{group}"
+        choices[group], aliases[group, alias] = alias, option
+    return replace(request, choices=choices, aliases=aliases, body=body)
+
+
+def _resolved(config: Any) -> dict[str, Any]:
+    """Plain values, interpolations filled in; what has to be set and is not is left out."""
+    try:
+        found = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError([_from_hydra(error)]) from error
+    assert isinstance(found, dict)
+    return _without_missing({str(key): value for key, value in found.items() if key != "hydra"})
+
+
+def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_missing(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value != "???"
+    }
+
+
+def _name_of(section: Any) -> str:
+    if isinstance(section, str):
+        return section
+    name = section.get("name") if isinstance(section, Mapping | DictConfig) else None
+    return name if isinstance(name, str) else ""
+
+
+def _is_known(kind: str, name: str) -> bool:
+    try:
+        registry.resolve(kind, name)
+    except FrameworkError:
+        return False
+    return True
+
+
+def _from_hydra(error: Exception) -> ConfigProblem:
+    cause = error.__cause__ or error
+    full_key = getattr(cause, "full_key", None) or "setting"
+    return ConfigProblem(str(full_key), " ".join(str(cause).split("\n")[:1]))
+

@@ -1,0 +1,224 @@
+"""The settings of a run: what Hydra composes is validated into ``RunConfig`` once, and nothing else is passed on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, SerializeAsAny, StringConstraints
+
+from framework_core.contracts.trainer import TrainerConfig
+
+
+class Section(BaseModel):
+    """Settings that belong together. Frozen; a key that is not a field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+
+
+class ComponentConfig(Section):
+    """The settings of a component: its name, and what its author adds by subclassing."""
+
+    name: str
+    """Which one."""
+
+    def settings(self) -> dict[str, Any]:
+        """Everything but the name: the keyword arguments of the builder."""
+        return {key: getattr(self, key) for key in type(self).model_fields if key != "name"}
+
+
+class OptimizerConfig(ComponentConfig):
+    """What every optimizer has."""
+
+    lr: float = Field(default=1e-3, gt=0)
+    """The learning rate."""
+
+
+class DecayingOptimizerConfig(OptimizerConfig):
+    """What an optimizer with weight decay has."""
+
+    weight_decay: float = Field(default=0.0, ge=0)
+    """How strongly weights are drawn to zero."""
+
+    decay_norm_and_bias: bool = False
+    """Whether biases and normalisation weights (everything with one axis) are decayed too."""
+
+
+class SchedulerConfig(ComponentConfig):
+    """What every learning-rate scheduler has."""
+
+    needs_end: ClassVar[bool] = False
+    """Whether it has to know where training ends."""
+
+
+class WarmupConfig(SchedulerConfig):
+    """What a scheduler with a warm-up has: the learning rate first rises linearly from near zero."""
+
+    warmup_epochs: float | None = Field(default=None, ge=0)
+    """How long it rises, in epochs; empty takes a tenth of the training, five epochs at most."""
+
+    warmup_steps: NonNegativeInt | None = None
+    """The same in optimizer steps; it replaces ``warmup_epochs``."""
+
+
+class CheckpointConfig(Section):
+    """Which checkpoints are kept."""
+
+    monitor: str | None = None
+    """The metric that decides which checkpoint is best; empty takes the model's own choice."""
+
+    mode: Literal["min", "max"] | None = None
+    """Whether less or more of it is better; needed only with ``monitor``."""
+
+    save_top_k: int = Field(default=1, ge=-1)
+    """How many of the best are kept; -1 keeps all."""
+
+    save_last: bool = True
+    """Whether the newest is kept too: resuming starts from it."""
+
+    every_n_epochs: PositiveInt = 1
+    """How many epochs lie between two checkpoints."""
+
+    every_n_train_steps: PositiveInt | None = None
+    """How many steps lie between two more checkpoints inside an epoch."""
+
+
+class EarlyStoppingConfig(Section):
+    """When training stops before its time. Off until ``patience`` is set."""
+
+    patience: PositiveInt | None = None
+    """How many validations without an improvement end the training."""
+
+    monitor: str | None = None
+    """The metric to watch; empty takes what decides the best checkpoint."""
+
+    mode: Literal["min", "max"] | None = None
+    """Whether less or more of it is better; needed only with ``monitor``."""
+
+    min_delta: float = Field(default=0.0, ge=0)
+    """The smallest change that counts as an improvement."""
+
+    stopping_threshold: float | None = None
+    """Training stops at once when the metric is better than this."""
+
+    divergence_threshold: float | None = None
+    """Training stops at once when the metric is worse than this."""
+
+
+class ExperimentConfig(Section):
+    """What the run belongs to in the tracking store."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    """The experiment; runs of one experiment stand together."""
+
+    run_name: str | None = None
+    """The run's own name; empty makes one from model, dataset and time."""
+
+    description: str = ""
+    """What the run is for."""
+
+    tags: dict[str, str] = Field(default_factory=dict)
+    """Tags of the run."""
+
+
+class TrackingConfig(Section):
+    """Where runs are recorded."""
+
+    backend: Literal["mlflow", "none"] = "mlflow"
+    """``none`` records nothing but the run's own folder."""
+
+    uri: str | None = None
+    """The store, as MLflow takes it; empty takes MLFLOW_TRACKING_URI, and then a SQLite file here."""
+
+    log_model: bool = True
+    """Whether the best model is stored, with signature and input example."""
+
+    system_metrics: bool = True
+    """Whether the use of processor, memory, disk, network and GPU is recorded."""
+
+    system_metrics_interval: float = Field(default=5.0, gt=0)
+    """Seconds between two samples of them."""
+
+
+class MLOpsConfig(Section):
+    """What surrounds the training."""
+
+    tracking: TrackingConfig = TrackingConfig()
+    """Where runs are recorded."""
+
+
+class DistributedConfig(Section):
+    """Training on several devices."""
+
+    enabled: bool = False
+    """Off trains on one device."""
+
+    devices: PositiveInt | Literal["auto"] | list[NonNegativeInt] = "auto"
+    """How many devices on each node, or which; ``auto`` takes all there are."""
+
+    num_nodes: PositiveInt = 1
+    """How many nodes."""
+
+
+class RunConfig(Section):
+    """Everything a run was asked to be. Saved beside the run; saved settings are valid input."""
+
+    model: SerializeAsAny[ComponentConfig]
+    """The model."""
+
+    dataset: SerializeAsAny[ComponentConfig]
+    """The data."""
+
+    optimizer: SerializeAsAny[OptimizerConfig]
+    """What moves the weights."""
+
+    scheduler: SerializeAsAny[SchedulerConfig]
+    """What moves the learning rate."""
+
+    trainer: TrainerConfig
+    """What Lightning's Trainer takes."""
+
+    strategy: str = "auto"
+    """How training is spread over devices: a name from ``fw list strategies``."""
+
+    distributed: DistributedConfig = DistributedConfig()
+    """Training on several devices."""
+
+    checkpoint: CheckpointConfig = CheckpointConfig()
+    """Which checkpoints are kept."""
+
+    early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
+    """When training stops before its time."""
+
+    callbacks: dict[str, SerializeAsAny[ComponentConfig]] = Field(default_factory=dict)
+    """Callbacks that plugins offer, by name."""
+
+    experiment: ExperimentConfig
+    """What the run belongs to."""
+
+    mlops: MLOpsConfig = MLOpsConfig()
+    """What surrounds the training."""
+
+    seed: int = Field(default=42, ge=0, lt=2**32)
+    """Seeds Python, NumPy and torch in every process and worker."""
+
+    output_dir: str = "runs"
+    """The folder in which each run makes its own."""
+
+    @property
+    def devices(self) -> int | str | list[int]:
+        """What Lightning is told to train on: one device, unless more were asked for."""
+        if self.trainer.devices is not None:
+            return self.trainer.devices
+        return self.distributed.devices if self.distributed.enabled else 1
+
+    @property
+    def num_nodes(self) -> int:
+        """How many nodes take part."""
+        if self.trainer.num_nodes is not None:
+            return self.trainer.num_nodes
+        return self.distributed.num_nodes if self.distributed.enabled else 1
+
+    @property
+    def strategy_name(self) -> str:
+        """The strategy, wherever it was set."""
+        return self.trainer.strategy or self.strategy

@@ -1,0 +1,135 @@
+"""Checking values against a settings class, with every problem said in the user's own words at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from framework_core.errors import ConfigProblem, near_names
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(
+    settings_class: type[Model], values: Mapping[str, Any], *, prefix: str
+) -> tuple[Model | None, list[ConfigProblem]]:
+    """Check ``values`` against a settings class.
+
+    Args:
+        settings_class: What is allowed.
+        values: What was given.
+        prefix: Where the values stand in the whole configuration; empty for the top.
+
+    Returns:
+        The settings and no problems, or ``None`` and every problem.
+    """
+    try:
+        return settings_class.model_validate(dict(values)), []
+    except ValidationError as error:
+        return None, _problems(settings_class, values, error, prefix)
+
+
+def _problems(
+    settings_class: type[BaseModel], values: Mapping[str, Any], error: ValidationError, prefix: str
+) -> list[ConfigProblem]:
+    by_keys: dict[tuple[str, ...], list[ErrorDetails]] = {}
+    for detail in error.errors(include_url=False):
+        by_keys.setdefault(_keys(values, detail), []).append(detail)
+    return [_problem(settings_class, keys, details, prefix) for keys, details in by_keys.items()]
+
+
+def _problem(
+    settings_class: type[BaseModel], keys: tuple[str, ...], details: list[ErrorDetails], prefix: str
+) -> ConfigProblem:
+    """One problem for a value; where several types were possible, what each of them would have allowed."""
+    first = details[0]
+    path = ".".join([prefix, *keys] if prefix else keys)
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(settings_class, keys[:-1])
+        parent = path.rpartition(".")[0]
+        near = [f"{parent}.{name}" if parent else name for name in near_names(keys[-1], known)]
+        choices = "" if near else f"; there are {', '.join(sorted(known))}" if known else "; it takes no settings"
+        return ConfigProblem(path, f"there is no such setting{choices}", near=near)
+    if first["type"] == "missing":
+        return ConfigProblem(path, "it has to be set")
+    if first["type"] in ("value_error", "assertion_error"):
+        return ConfigProblem(path or prefix or "settings", str(first["ctx"]["error"]))
+    allowed = " or ".join(dict.fromkeys(_allowed(detail) for detail in details))
+    value = first["input"]
+    return ConfigProblem(path, f"must be {allowed}", value=value, near=_near_values(value, details))
+
+
+_PHRASES = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a group of settings",
+    "model_type": "a group of settings",
+    "path_type": "a path",
+    "finite_number": "a finite number",
+}
+_LIMITS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+    "multiple_of": ("multiple_of", "a multiple of"),
+}
+
+
+def _allowed(detail: ErrorDetails) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in _PHRASES:
+        return _PHRASES[kind]
+    if kind in _LIMITS:
+        key, words = _LIMITS[kind]
+        return f"{words} {context[key]:g}"
+    if kind in ("literal_error", "enum"):
+        return f"one of {context['expected']}".replace(" or ", ", ")
+    if kind == "string_pattern_mismatch":
+        return f"text of the form {context['pattern']}"
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return message[:1].lower() + message[1:]
+
+
+def _near_values(value: Any, details: list[ErrorDetails]) -> list[str]:
+    """Allowed words that are spelt like the value."""
+    if not isinstance(value, str):
+        return []
+    words: list[str] = []
+    for detail in details:
+        if detail["type"] in ("literal_error", "enum"):
+            words += [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+    return near_names(value, words)
+
+
+def _keys(values: Mapping[str, Any], detail: ErrorDetails) -> tuple[str, ...]:
+    """The keys as the user wrote them: pydantic's location without the names of a union's arms."""
+    keys: list[str] = []
+    here: Any = values
+    for part in detail["loc"]:
+        if isinstance(here, Mapping) and part in here or isinstance(here, list | tuple) and isinstance(part, int):
+            keys.append(str(part))
+            here = here[part]  # type: ignore[index]
+    if detail["type"] == "missing":
+        keys.append(str(detail["loc"][-1]))
+    return tuple(keys)
+
+
+def _fields_at(settings_class: type[BaseModel], keys: tuple[str, ...]) -> list[str]:
+    """The settings there are where ``keys`` lead to; none where anything may be written."""
+    found: type[BaseModel] | None = settings_class
+    for key in keys:
+        annotation = found.model_fields[key].annotation if found and key in found.model_fields else None
+        found = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return list(found.model_fields) if found else []

@@ -1,0 +1,1 @@
+"""Plugins: the hooks, their discovery, and the catalogue of what they offer."""

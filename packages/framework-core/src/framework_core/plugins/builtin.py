@@ -1,0 +1,94 @@
+"""What core itself offers, through the same hooks as everybody: optimizers, schedulers, Lightning's strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from framework_core.contracts.specs import ComponentSpec, OptimizerSpec, SchedulerSpec, StrategySpec
+from framework_core.plugins.hookspecs import hookimpl
+
+OPTIMIZERS = {
+    "adadelta": ("Adadelta", "Adapts each step without a learning rate to tune"),
+    "adafactor": ("Adafactor", "Adam with little memory"),
+    "adagrad": ("Adagrad", "Smaller steps for what is updated often"),
+    "adam": ("Adam", "Adaptive moments"),
+    "adamax": ("Adamax", "Adam by the largest gradient"),
+    "adamw": ("AdamW", "Adam with decoupled weight decay"),
+    "asgd": ("ASGD", "Averaged stochastic gradient descent"),
+    "lbfgs": ("LBFGS", "Quasi-Newton, for small smooth problems"),
+    "nadam": ("NAdam", "Adam with Nesterov momentum"),
+    "radam": ("RAdam", "Adam with a rectified warm-up"),
+    "rmsprop": ("RMSprop", "Divides by a running average of the gradient"),
+    "rprop": ("Rprop", "By the sign of the gradient, for whole batches"),
+    "sgd": ("SGD", "Stochastic gradient descent with momentum"),
+}
+SCHEDULERS = {
+    "constant": ("Constant", "The learning rate stays"),
+    "cosine": ("Cosine", "Half a cosine down"),
+    "cosine_restarts": ("CosineRestarts", "Several cosines, one after another"),
+    "exponential": ("Exponential", "Times a factor over each epoch"),
+    "linear": ("Linear", "A straight line down"),
+    "multistep": ("MultiStep", "Times a factor at given epochs"),
+    "one_cycle": ("OneCycle", "One rise and one fall"),
+    "plateau": ("Plateau", "Times a factor when the metric stops improving"),
+    "polynomial": ("Polynomial", "A power of what is left"),
+    "step": ("Step", "Times a factor every few epochs"),
+}
+STRATEGY_CLASSES = {
+    "auto": "SingleDeviceStrategy",
+    "ddp": "DDPStrategy",
+    "deepspeed": "DeepSpeedStrategy",
+    "fsdp": "FSDPStrategy",
+    "single": "SingleDeviceStrategy",
+    "xla": "XLAStrategy",
+}
+STRATEGIES = {
+    "auto": "One device, or ddp on more",
+    "ddp": "A copy of the model on each device, gradients averaged; one process a device",
+    "ddp_spawn": "As ddp, processes made by spawn",
+    "ddp_fork": "As ddp, processes made by fork",
+    "ddp_notebook": "As ddp, for notebooks",
+    "ddp_find_unused_parameters_true": "As ddp, for models that leave parameters unused",
+    "ddp_find_unused_parameters_false": "As ddp, said out loud",
+    "ddp_spawn_find_unused_parameters_true": "As ddp_spawn, for models that leave parameters unused",
+    "ddp_spawn_find_unused_parameters_false": "As ddp_spawn, said out loud",
+    "ddp_fork_find_unused_parameters_true": "As ddp_fork, for models that leave parameters unused",
+    "ddp_fork_find_unused_parameters_false": "As ddp_fork, said out loud",
+    "ddp_notebook_find_unused_parameters_true": "As ddp_notebook, for models that leave parameters unused",
+    "ddp_notebook_find_unused_parameters_false": "As ddp_notebook, said out loud",
+    "fsdp": "Parameters, gradients and optimizer sharded over GPUs",
+    "fsdp_cpu_offload": "As fsdp, parameters kept in main memory",
+    "deepspeed": "DeepSpeed's ZeRO with its defaults",
+    "deepspeed_stage_1": "DeepSpeed, optimizer sharded",
+    "deepspeed_stage_2": "DeepSpeed, optimizer and gradients sharded",
+    "deepspeed_stage_2_offload": "As stage 2, optimizer in main memory",
+    "deepspeed_stage_3": "DeepSpeed, everything sharded",
+    "deepspeed_stage_3_offload": "As stage 3, everything in main memory",
+    "deepspeed_stage_3_offload_nvme": "As stage 3, everything on disk",
+    "single_device": "One device",
+    "single_xla": "One XLA device",
+    "single_tpu": "One TPU core",
+    "xla": "Several XLA devices",
+    "xla_debug": "As xla, with its debugging on",
+}
+
+
+@hookimpl
+def register_components() -> Iterable[ComponentSpec]:
+    """Core's own optimizers, schedulers and strategies."""
+    for name, (class_name, summary) in OPTIMIZERS.items():
+        settings = f"framework_core.training.optimizer_settings:{class_name}"
+        yield OptimizerSpec(name=name, builder=f"torch.optim:{class_name}", config=settings, summary=summary)
+    for name, (class_name, summary) in SCHEDULERS.items():
+        settings = f"framework_core.training.scheduler_settings:{class_name}"
+        builder = f"framework_core.training.schedulers:{name}"
+        yield SchedulerSpec(name=name, builder=builder, config=settings, summary=summary)
+    for name, summary in STRATEGIES.items():
+        class_name = STRATEGY_CLASSES[name.partition("_")[0]]
+        yield StrategySpec(name=name, builder=f"lightning.pytorch.strategies:{class_name}", summary=summary)
+
+
+@hookimpl
+def register_config_packages() -> list[str]:
+    """Core's own config groups."""
+    return ["framework_core.conf"]

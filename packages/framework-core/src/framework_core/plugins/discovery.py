@@ -1,0 +1,210 @@
+"""Finding plugins: every entry point is loaded by itself, so a broken one costs its own offers and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+import pluggy
+from pydantic import ValidationError
+
+from framework_core.contracts._contract import CONTRACT_VERSION
+from framework_core.contracts.specs import ComponentSpec, DatasetSpec, ModelSpec
+from framework_core.errors import PluginError, near_names
+from framework_core.plugins.hookspecs import PROJECT, HookSpecs
+
+PLUGIN_GROUP = "framework.plugins"
+COMPONENT_GROUPS: dict[str, type[ComponentSpec]] = {"framework.models": ModelSpec, "framework.datasets": DatasetSpec}
+CORE = "framework-core"
+WITHOUT = "FRAMEWORK_WITHOUT_PLUGINS"
+"""Environment variable: names of plugins that are switched off, separated by commas."""
+
+_log = logging.getLogger("framework_core")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A component and who offers it."""
+
+    spec: ComponentSpec
+    distribution: str
+    version: str
+    target: Any = None
+    """The builder itself where it is already imported: classes registered by a decorator or given by path."""
+
+
+@dataclass
+class Plugin:
+    """A plugin and what became of it."""
+
+    name: str
+    distribution: str
+    version: str
+    state: Literal["active", "broken", "disabled"] = "active"
+    cause: str = ""
+    hooks: tuple[str, ...] = ()
+    offers: list[Offer] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """What tells it from every other plugin."""
+        return f"{self.distribution}:{self.name}"
+
+
+class Plugins:
+    """What is installed, found once.
+
+    Args:
+        without: Names of plugins, or of their distributions, to leave out.
+        strict: Whether a broken plugin is an error.
+
+    Raises:
+        PluginError: A plugin is broken and ``strict`` is set.
+    """
+
+    def __init__(self, *, without: Iterable[str] = (), strict: bool = False) -> None:
+        self._without = set(without)
+        self._strict = strict
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(HookSpecs)
+        self.found = [*self._hook_plugins(), *self._component_plugins()]
+
+    def config_packages(self) -> list[tuple[str, str]]:
+        """The config packages of every plugin, each with the distribution it belongs to."""
+        packages = []
+        for plugin, hook in self._implementations("register_config_packages"):
+            try:
+                packages += [(plugin.distribution, str(package)) for package in hook.function() or ()]
+            except Exception as error:  # noqa: BLE001  # a stranger's code
+                self._break(plugin, f"register_config_packages: {_cause(error)}")
+        return packages
+
+    def announce(self, event: str, **arguments: Any) -> None:
+        """Call an event hook of every plugin; what goes wrong there is reported and goes no further."""
+        for plugin, hook in self._implementations(event):
+            try:
+                hook.function(*(arguments[name] for name in hook.argnames))
+            except Exception as error:  # noqa: BLE001  # a stranger's code
+                _log.warning("Plugin %r failed in %s: %s", plugin.name, event, _cause(error))
+
+    def _implementations(self, hook: str) -> list[tuple[Plugin, pluggy.HookImpl]]:
+        """Each plugin's own implementation, to be called by itself: one that fails must not stop the others."""
+        by_key = {plugin.key: plugin for plugin in self.found}
+        return [(by_key[each.plugin_name], each) for each in getattr(self._manager.hook, hook).get_hookimpls()]
+
+    def _hook_plugins(self) -> Iterator[Plugin]:
+        yield self._core()
+        for entry in _sorted(entry_points(group=PLUGIN_GROUP)):
+            plugin = _named(entry)
+            if self._is_switched_off(plugin):
+                yield plugin
+                continue
+            try:
+                self._register(plugin, entry.load())
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code
+                self._break(plugin, _cause(error))
+            yield plugin
+
+    def _core(self) -> Plugin:
+        from framework_core import __version__
+        from framework_core.plugins import builtin
+
+        plugin = Plugin("core", CORE, __version__)
+        self._register(plugin, builtin)
+        return plugin
+
+    def _component_plugins(self) -> Iterator[Plugin]:
+        """Distributions that offer components by an entry point each, without code for it."""
+        by_owner: dict[tuple[str, str], Plugin] = {}
+        for group, spec_class in COMPONENT_GROUPS.items():
+            for entry in _sorted(entry_points(group=group)):
+                distribution, version = _owner(entry)
+                plugin = by_owner.setdefault((distribution, version), Plugin(distribution, distribution, version))
+                if plugin.state == "broken" or self._is_switched_off(plugin):
+                    continue
+                try:
+                    spec = spec_class(name=entry.name, builder=entry.value)
+                except ValidationError as error:
+                    self._break(plugin, f"{group} entry point {entry.name!r}: {_cause(error)}")
+                else:
+                    plugin.offers.append(Offer(spec, distribution, version))
+        yield from by_owner.values()
+
+    def _register(self, plugin: Plugin, implementation: Any) -> None:
+        self._manager.register(implementation, name=plugin.key)
+        plugin.hooks = tuple(sorted(self._hook_names(implementation)))
+        if "register_components" in plugin.hooks:
+            for spec in implementation.register_components() or ():
+                if not isinstance(spec, ComponentSpec):
+                    raise TypeError(f"register_components gave {spec!r}, which is not a spec")
+                self._warn_of_newer_contract(plugin, spec)
+                plugin.offers.append(Offer(spec, plugin.distribution, plugin.version))
+
+    def _hook_names(self, implementation: Any) -> Iterator[str]:
+        """The hooks that ``implementation`` has.
+
+        Raises:
+            AttributeError: One of them is no hook: its name is misspelt.
+        """
+        known = [name for name in dir(HookSpecs) if not name.startswith("_")]
+        for caller in self._manager.get_hookcallers(implementation) or ():
+            if caller.name not in known:
+                near = near_names(caller.name, known)
+                meant = f"; did you mean {near[0]}?" if near else ""
+                raise AttributeError(f"there is no hook {caller.name!r}{meant} The hooks are {', '.join(known)}")
+            yield caller.name
+
+    def _is_switched_off(self, plugin: Plugin) -> bool:
+        if self._without & {plugin.name, plugin.distribution}:
+            plugin.state, plugin.cause = "disabled", "switched off"
+        return plugin.state == "disabled"
+
+    def _break(self, plugin: Plugin, cause: str) -> None:
+        if self._strict:
+            raise PluginError(plugin.name, plugin.distribution, plugin.version, cause)
+        plugin.state, plugin.cause, plugin.offers = "broken", cause, []
+        if self._manager.has_plugin(plugin.key):
+            self._manager.unregister(name=plugin.key)
+        _log.warning(
+            "Plugin %r of %s %s is broken and left out: %s", plugin.name, plugin.distribution, plugin.version, cause
+        )
+
+    def _warn_of_newer_contract(self, plugin: Plugin, spec: ComponentSpec) -> None:
+        if spec.contract_version > CONTRACT_VERSION:
+            _log.warning(
+                "Plugin %r of %s %s offers %r for contract %d; this framework-core knows contract %d. "
+                "Update it: pip install -U framework-core",
+                plugin.name,
+                plugin.distribution,
+                plugin.version,
+                spec.name,
+                spec.contract_version,
+                CONTRACT_VERSION,
+            )
+
+
+def switched_off_by_environment() -> list[str]:
+    """The names in the environment variable ``FRAMEWORK_WITHOUT_PLUGINS``."""
+    return [name.strip() for name in os.environ.get(WITHOUT, "").split(",") if name.strip()]
+
+
+def _sorted(entries: Iterable[EntryPoint]) -> list[EntryPoint]:
+    return sorted(entries, key=lambda entry: (*_owner(entry), entry.name))
+
+
+def _owner(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist else ("unknown", "?")
+
+
+def _named(entry: EntryPoint) -> Plugin:
+    return Plugin(entry.name, *_owner(entry))
+
+
+def _cause(error: BaseException) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,128 @@
+"""The table that a prediction gives: which files, and which columns."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from framework_core.errors import DataError, OutputError, RequestError
+
+Row = dict[str, Any]
+Writer = Callable[[Sequence[Row], Path], None]
+
+
+def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
+    """The files named, and those in the folders named; folders give only files with one of ``suffixes``.
+
+    Raises:
+        DataError: A path is not there, or there is no file at all.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith("."))
+            found += [each for each in inside if not suffixes or each.suffix.lower() in suffixes]
+        elif path.exists():
+            found.append(path)
+        else:
+            raise DataError(f"There is no file {path}.", paths=[path])
+    if not found:
+        named = ", ".join(str(path) for path in paths)
+        kinds = f"Files that are read: {', '.join(suffixes)}" if suffixes else ""
+        raise DataError(f"There is nothing to predict in {named}.", possible=kinds)
+    return found
+
+
+def rows_of(files: Sequence[Path], batches: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """The columns that the model gave for each batch, as one row for each file."""
+    rows: list[Row] = []
+    for batch in batches:
+        columns = {name: _plain(values) for name, values in batch.items()}
+        length = len(next(iter(columns.values())))
+        for index in range(length):
+            row = {"path": str(files[len(rows)])}
+            row |= {name: values[index] for name, values in columns.items()}
+            rows.append(row)
+    return rows
+
+
+def write(rows: Sequence[Row], path: Path) -> None:
+    """Write rows as CSV, JSON or Parquet, by the ending of ``path``; whole or not at all.
+
+    Raises:
+        RequestError: The ending is none of these.
+        OutputError: The file cannot be written.
+    """
+    writer = check_output(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        writer(rows, Path(temporary))
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> Writer:
+    """See that a table can be written, before the work that fills it.
+
+    Returns:
+        What writes the format that the ending names.
+
+    Raises:
+        RequestError: The ending names none.
+        OutputError: The file cannot be written.
+    """
+    writers: dict[str, Writer] = {".csv": _write_csv, ".json": _write_json, ".parquet": _write_parquet}
+    if path.suffix.lower() not in writers:
+        raise RequestError(
+            f"{path} has no ending that says what to write.",
+            possible=f"Endings: {', '.join(writers)}",
+            next_step=f"For example: -o {path.stem or 'predictions'}.csv",
+        )
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(path, f"there is no folder {folder}.", next_step=f"Make it: mkdir -p {folder}")
+    if path.is_dir():
+        raise OutputError(path, "it is a folder.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(path, f"{folder} is read-only.", next_step="Choose another file: -o FILE")
+    return writers[path.suffix.lower()]
+
+
+def _write_csv(rows: Sequence[Row], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _write_json(rows: Sequence[Row], path: Path) -> None:
+    path.write_text(json.dumps(list(rows), indent=2) + "\n", encoding="utf-8")
+
+
+def _write_parquet(rows: Sequence[Row], path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
+
+
+def _plain(values: Any) -> list[Any]:
+    return list(values.tolist() if hasattr(values, "tolist") else values)
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,109 @@
+"""Finding a run again: by its id, the beginning of its id, its name, its folder, or ``last``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from framework_core.contracts.config import TrackingConfig
+from framework_core.errors import RunNotFoundError
+from framework_core.tracking.store import tracking_uri
+
+RECORD = "run.json"
+CONFIG = "config.yaml"
+DATA = "data.json"
+CHECKPOINTS = "checkpoints"
+LAST = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run's folder and what it says of itself."""
+
+    directory: Path
+    run_id: str
+    name: str
+    started: str
+    tracking_uri: str = ""
+    best_checkpoint: str = ""
+
+    def write(self) -> None:
+        """Write it into the run's folder."""
+        facts = {key: value for key, value in vars(self).items() if key != "directory"}
+        (self.directory / RECORD).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, directory: Path) -> RunRecord:
+        """Read it from a run's folder."""
+        return cls(directory, **json.loads((directory / RECORD).read_text("utf-8")))
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint, where there is one."""
+        path = self.directory / CHECKPOINTS / LAST
+        return path if path.exists() else None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The best checkpoint, else the newest.
+
+        Raises:
+            RunNotFoundError: The run has no checkpoint.
+        """
+        best = self.directory / self.best_checkpoint if self.best_checkpoint else None
+        if best is not None and best.exists():
+            return best
+        if self.last_checkpoint is None:
+            raise RunNotFoundError(self.name, f"it has no checkpoint in {self.directory / CHECKPOINTS}.")
+        return self.last_checkpoint
+
+
+def find_run(run: str, *, output_dir: Path) -> RunRecord:
+    """Find a run.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        output_dir: The folder in which runs make their folders.
+
+    Raises:
+        RunNotFoundError: There is none, or more than one.
+    """
+    if (Path(run) / RECORD).is_file():
+        return RunRecord.read(Path(run))
+    here = sorted((RunRecord.read(path.parent) for path in output_dir.glob(f"*/{RECORD}")), key=lambda r: r.started)
+    if run == "last" and here:
+        return here[-1]
+    exact = [record for record in here if run in (record.run_id, record.name)]
+    begun = exact or [record for record in here if len(run) >= 4 and record.run_id.startswith(run)]
+    if len(begun) == 1:
+        return begun[0]
+    names = [record.name for record in reversed(here)][:5]
+    if len(begun) > 1:
+        raise RunNotFoundError(run, f"{len(begun)} runs begin so.", known=[record.name for record in begun])
+    return _from_store(run) or _not_found(run, output_dir, names)
+
+
+def _from_store(run: str) -> RunRecord | None:
+    """The folder that the tracking store knows for a full run id."""
+    if len(run) != 32 or not run.isalnum():
+        return None
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    uri = tracking_uri(TrackingConfig())
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+        return None
+    try:
+        tags = MlflowClient(uri).get_run(run).data.tags
+    except MlflowException:
+        return None
+    directory = Path(tags.get("framework.run_dir", ""))
+    if not (directory / RECORD).is_file():
+        raise RunNotFoundError(run, f"the store knows it, but its folder {directory} is not on this machine.")
+    return RunRecord.read(directory)
+
+
+def _not_found(run: str, output_dir: Path, names: list[str]) -> RunRecord:
+    where = f"none in {output_dir}/ and none in the tracking store." if output_dir.is_dir() else f"no {output_dir}/ here."
+    raise RunNotFoundError(run, where, known=names)

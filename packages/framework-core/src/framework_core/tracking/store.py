@@ -1,0 +1,76 @@
+"""Which tracking store a run goes to, and whether it can be used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from framework_core.config.saved import without_credentials
+from framework_core.contracts.config import TrackingConfig
+from framework_core.errors import OutputError, TrackingError
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+"""A SQLite file in the working directory: MLflow's own default, so ``mlflow ui`` here shows it too."""
+
+TIMEOUT_SECONDS = 5.0
+
+
+def tracking_uri(config: TrackingConfig) -> str:
+    """The store's URI: from the settings, else from MLFLOW_TRACKING_URI, else a SQLite file here."""
+    return config.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def check_store(uri: str) -> None:
+    """See that the store can be used, without creating anything.
+
+    Raises:
+        TrackingError: Nothing answers there, or no installed package knows such a store.
+        OutputError: It is a local file that cannot be written.
+    """
+    scheme = urlsplit(uri).scheme
+    if scheme == "sqlite":
+        _check_file(Path(uri.removeprefix("sqlite:///")))
+    elif scheme in ("http", "https"):
+        _check_server(uri)
+    elif scheme not in ("", "file"):
+        _check_by_asking(uri)
+
+
+def _check_file(path: Path) -> None:
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise OutputError(path, f"there is no folder {folder}.", next_step=f"Make it: mkdir -p {folder}")
+    target = path if path.exists() else folder
+    if not os.access(target, os.W_OK):
+        raise OutputError(
+            path,
+            f"{target} is read-only.",
+            next_step="Start it in another folder, or choose a store: mlops.tracking.uri=sqlite:////path/mlflow.db",
+        )
+
+
+def _check_server(uri: str) -> None:
+    import requests
+
+    shown = without_credentials(uri)
+    try:
+        requests.get(f"{uri.rstrip('/')}/health", timeout=TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        cause = "it did not answer in time" if isinstance(error, requests.Timeout) else "nothing answers there"
+        raise TrackingError(shown, f"{cause}.") from error
+
+
+def _check_by_asking(uri: str) -> None:
+    from mlflow import MlflowClient
+    from mlflow.tracking.registry import UnsupportedModelRegistryStoreURIException
+
+    shown = without_credentials(uri)
+    try:
+        MlflowClient(uri).search_experiments(max_results=1)
+    except UnsupportedModelRegistryStoreURIException as error:
+        scheme = urlsplit(uri).scheme
+        cause = f"no installed package offers MLflow a store for {scheme}:// addresses."
+        raise TrackingError(shown, cause) from error
+    except Exception as error:  # each store's driver has errors of its own
+        raise TrackingError(shown, f"{type(error).__name__}: {str(error).splitlines()[0][:200]}") from error

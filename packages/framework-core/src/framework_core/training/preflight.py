@@ -1,0 +1,119 @@
+"""The check before the first epoch: one real batch through the model, and what does not fit said in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch import Tensor
+
+from framework_core.base.model import BaseModel
+from framework_core.contracts.checks import BatchSummary, DataContract
+from framework_core.contracts.data import DataSpec
+from framework_core.errors import ContractError, FrameworkError
+
+SAMPLES = 2
+"""How many samples go through the model: enough to see what does not fit, and no more."""
+
+
+def check(model: LightningModule, datamodule: LightningDataModule, data: DataSpec, *, subject: str) -> Any:
+    """Run one batch of the data through the model, changing neither.
+
+    Args:
+        model: The model.
+        datamodule: The data, set up.
+        data: What the data said it is.
+        subject: What is checked, for the message.
+
+    Returns:
+        A few real inputs, as an example of what the model takes; ``None`` where batches are no pairs.
+
+    Raises:
+        ContractError: Something does not fit.
+    """
+    advice = model.contract.advice if isinstance(model, BaseModel) else ""
+    if isinstance(model, BaseModel):
+        _refuse(subject, model.contract.check(data), advice)
+    with isolate_rng(), _one_process(datamodule):
+        batch = next(iter(_train_batches(datamodule)))
+    if not _is_pair(batch):
+        return None
+    inputs, target = batch
+    _refuse(subject, DataContract(data=data).check(_summary(inputs, target)))
+    if isinstance(model, BaseModel):
+        _refuse(subject, _check_outputs(model, inputs[:SAMPLES], target[:SAMPLES], data), advice)
+    return inputs[:SAMPLES]
+
+
+def _check_outputs(model: BaseModel, inputs: Tensor, target: Tensor, data: DataSpec) -> list[str]:
+    training = model.training
+    try:
+        with isolate_rng(), torch.no_grad():
+            outputs = model.eval()(inputs)
+            found = _wrong_outputs(outputs, data)
+            if not found and not torch.isfinite(loss := model.loss(outputs, target)).all():
+                found = [f"the loss of a first batch is {float(loss):g}"]
+        return found
+    except FrameworkError:
+        raise
+    except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+        first = str(error).strip().partition("\n")[0]
+        return [f"the model cannot take a batch of shape {_by(inputs.shape)}: {type(error).__name__}: {first}"]
+    finally:
+        model.train(training)
+
+
+def _wrong_outputs(outputs: Any, data: DataSpec) -> list[str]:
+    if not isinstance(outputs, Tensor) or not data.num_classes:
+        return []
+    if outputs.ndim < 2 or outputs.shape[1] != data.num_classes:
+        given = outputs.shape[1] if outputs.ndim > 1 else 1
+        return [f"the model gives {given} outputs for a sample, the data has {data.num_classes} classes"]
+    return []
+
+
+def _summary(inputs: Tensor, target: Tensor) -> BatchSummary:
+    return BatchSummary(
+        input_shape=tuple(inputs.shape),
+        input_dtype=str(inputs.dtype).removeprefix("torch."),
+        target_shape=tuple(target.shape),
+        target_dtype=str(target.dtype).removeprefix("torch."),
+        target_min=float(target.min()),
+        target_max=float(target.max()),
+        inputs_finite=not inputs.is_floating_point() or bool(torch.isfinite(inputs).all()),
+    )
+
+
+def _is_pair(batch: Any) -> bool:
+    return isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(each, Tensor) for each in batch)
+
+
+def _train_batches(datamodule: LightningDataModule) -> Any:
+    batches = datamodule.train_dataloader()
+    if hasattr(batches, "__len__") and len(batches) == 0:
+        raise ContractError("The data cannot be trained on", ["it gives no training batch"])
+    return batches
+
+
+@contextmanager
+def _one_process(datamodule: Any) -> Iterator[None]:
+    """Without worker processes, which would be started for a single batch."""
+    workers = getattr(datamodule, "num_workers", None)
+    datamodule.num_workers = 0
+    try:
+        yield
+    finally:
+        datamodule.num_workers = workers
+
+
+def _refuse(subject: str, violations: list[str], advice: str = "") -> None:
+    if violations:
+        raise ContractError(f"{subject} do not fit", violations, next_step=advice)
+
+
+def _by(shape: torch.Size) -> str:
+    return "x".join(str(length) for length in shape)

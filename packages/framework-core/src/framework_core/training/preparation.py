@@ -1,0 +1,138 @@
+"""From settings to data and model that fit each other."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from framework_core.base.model import BaseModel
+from framework_core.config.validate import short_name
+from framework_core.contracts.config import ComponentConfig, RunConfig
+from framework_core.contracts.data import DataSpec
+from framework_core.errors import ContractError
+from framework_core.plugins.registry import build, registry
+from framework_core.training import preflight
+from framework_core.training.optimization import Optimization
+
+_log = logging.getLogger("framework_core")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data and model, checked against each other."""
+
+    datamodule: LightningDataModule
+    data: DataSpec
+    model: LightningModule
+    example: Any
+    """A few real inputs; ``None`` where batches are no pairs."""
+
+    monitor: str
+    """The metric that tells which checkpoint is best."""
+
+    mode: str
+    """``min`` or ``max``."""
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Set up the data, build the model from what it turned out to be, and check that they fit.
+
+    Raises:
+        DataError: The data cannot be used.
+        ContractError: They do not fit.
+    """
+    datamodule = set_up_data(config.dataset, "fit")
+    data = data_spec_of(datamodule)
+    model = build_model(config.model, data)
+    subject = f"The model {short_name(config.model.name)!r} and the dataset {short_name(config.dataset.name)!r}"
+    example = preflight.check(model, datamodule, data, subject=subject)
+    monitor, mode = _monitor(config, model)
+    _set_optimization(model, config, monitor, mode)
+    return Prepared(datamodule, data, model, example, monitor, mode)
+
+
+def set_up_data(config: ComponentConfig, stage: str) -> LightningDataModule:
+    """Build the datamodule and let it prepare what ``stage`` needs.
+
+    Raises:
+        ContractError: What was built is no datamodule.
+    """
+    datamodule = build(registry.resolve("dataset", config.name), config)
+    if not isinstance(datamodule, LightningDataModule):
+        raise _not_lightning("dataset", config.name, datamodule, "LightningDataModule")
+    # Lightning prepares and sets up again when it starts; the data is needed before, and once is enough.
+    datamodule.prepare_data = functools.cache(datamodule.prepare_data)  # type: ignore[method-assign]
+    datamodule.setup = functools.cache(datamodule.setup)  # type: ignore[method-assign]
+    datamodule.prepare_data()
+    datamodule.setup(stage=stage)
+    return datamodule
+
+
+def data_spec_of(datamodule: LightningDataModule) -> DataSpec:
+    """What the data says it is.
+
+    Raises:
+        ContractError: The datamodule does not say.
+    """
+    if not hasattr(datamodule, "data_spec"):
+        name = type(datamodule).__name__
+        raise ContractError(
+            f"The dataset {name} cannot be used",
+            ["it does not say what its data is"],
+            next_step="Give it a method data_spec(self) that returns a framework_core.contracts.DataSpec",
+        )
+    spec: DataSpec = datamodule.data_spec()
+    return spec
+
+
+def build_model(config: ComponentConfig, data: DataSpec) -> LightningModule:
+    """Build the model for the data.
+
+    Raises:
+        ContractError: What was built is no Lightning module.
+    """
+    model = build(registry.resolve("model", config.name), config, data=data)
+    if not isinstance(model, LightningModule):
+        raise _not_lightning("model", config.name, model, "LightningModule")
+    return model
+
+
+def has_batches(datamodule: LightningDataModule, stage: str) -> bool:
+    """Whether the data has a validation (``val``) or ``test`` split."""
+    dataset = getattr(datamodule, f"{stage}_dataset", ...)
+    if dataset is not ...:
+        return dataset is not None
+    return is_overridden(f"{stage}_dataloader", datamodule)
+
+
+def _not_lightning(kind: str, name: str, built: object, wanted: str) -> ContractError:
+    of_old_package = any(cls.__module__.startswith("pytorch_lightning") for cls in type(built).__mro__)
+    if of_old_package:
+        step = "Import Lightning as 'lightning', not as 'pytorch_lightning': their classes do not mix."
+    else:
+        step = f"Let it inherit from lightning.pytorch.{wanted}."
+    return ContractError(
+        f"The {kind} {name!r} cannot be used", [f"it is {type(built).__name__}, not a {wanted}"], next_step=step
+    )
+
+
+def _monitor(config: RunConfig, model: LightningModule) -> tuple[str, str]:
+    settings = config.checkpoint
+    if settings.monitor and settings.mode:
+        return settings.monitor, settings.mode
+    own = getattr(model, "monitor", ("val/loss", "min"))
+    return str(own[0]), str(own[1])
+
+
+def _set_optimization(model: LightningModule, config: RunConfig, monitor: str, mode: str) -> None:
+    own = is_overridden("configure_optimizers", model, parent=BaseModel if isinstance(model, BaseModel) else None)
+    if isinstance(model, BaseModel) and not own:
+        model.optimization = Optimization(config.optimizer, config.scheduler, monitor, mode)
+    else:
+        name = type(model).__name__
+        _log.info("%s sets its own optimizer: the settings optimizer and scheduler have no effect.", name)

@@ -1,0 +1,126 @@
+"""Putting Lightning's Trainer together from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from framework_core.contracts.config import RunConfig
+from framework_core.errors import ConfigError, ConfigProblem
+from framework_core.plugins.catalogue import import_builder
+from framework_core.plugins.discovery import CORE
+from framework_core.plugins.registry import build, registry
+
+
+class _NoProfiler(PassThroughProfiler):
+    """Lightning enters a profiler's context some fifty times a step; this one is free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._nothing = _Nothing()
+
+    def profile(self, action_name: str) -> Any:
+        """A context that does nothing."""
+        return self._nothing
+
+
+class _Nothing:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+
+def build_trainer(
+    config: RunConfig, *, directory: Path, logger: Any, callbacks: Sequence[Callback], **arguments: Any
+) -> Trainer:
+    """Lightning's Trainer.
+
+    Args:
+        config: The settings of the run.
+        directory: The run's folder.
+        logger: Where metrics go.
+        callbacks: What takes part beside what the settings name.
+        **arguments: Anything else Lightning's Trainer takes; it replaces what the settings say.
+
+    Raises:
+        ConfigError: Lightning does not allow what the settings say.
+    """
+    settings = config.trainer.model_dump()
+    given = {
+        **settings,
+        "strategy": _strategy(config),
+        "devices": config.devices,
+        "num_nodes": config.num_nodes,
+        "profiler": settings["profiler"] or _NoProfiler(),
+        "default_root_dir": settings["default_root_dir"] or str(directory),
+        "log_every_n_steps": settings["log_every_n_steps"] or 1,
+        "enable_progress_bar": False,
+        "logger": logger,
+        "callbacks": [*callbacks, *_named_callbacks(config)],
+        **arguments,
+    }
+    if config.trainer.barebones:
+        given |= {"logger": None, "callbacks": None, "profiler": None, "enable_checkpointing": None}
+        given |= {"log_every_n_steps": None, "enable_progress_bar": None, "enable_model_summary": None}
+    try:
+        return Trainer(**given)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        message = " ".join(str(error).split())
+        raise ConfigError([ConfigProblem("trainer", f"Lightning does not allow this: {message[:300]}")]) from error
+
+
+def checkpointing(config: RunConfig, folder: Path, *, monitor: str | None, mode: str) -> ModelCheckpoint:
+    """What writes checkpoints: the best by the monitored metric, and the newest."""
+    settings = config.checkpoint
+    return ModelCheckpoint(
+        dirpath=folder,
+        filename="best-epoch={epoch}-step={step}",
+        auto_insert_metric_name=False,
+        monitor=monitor,
+        mode=mode,
+        save_top_k=settings.save_top_k if monitor else min(1, settings.save_top_k),
+        save_last=settings.save_last,
+        every_n_epochs=settings.every_n_epochs if settings.every_n_train_steps is None else None,
+        every_n_train_steps=settings.every_n_train_steps,
+        enable_version_counter=False,
+    )
+
+
+def early_stopping(config: RunConfig, *, monitor: str, mode: str) -> EarlyStopping | None:
+    """What ends training before its time; ``None`` where that is off."""
+    settings = config.early_stopping
+    if settings.patience is None:
+        return None
+    return EarlyStopping(
+        monitor=settings.monitor or monitor,
+        mode=settings.mode or mode,
+        patience=settings.patience,
+        min_delta=settings.min_delta,
+        stopping_threshold=settings.stopping_threshold,
+        divergence_threshold=settings.divergence_threshold,
+    )
+
+
+def _strategy(config: RunConfig) -> Any:
+    """Lightning's own strategies by name, a plugin's as it builds it."""
+    offer = registry.catalogue.get("strategy", config.strategy_name)
+    return offer.spec.name if offer.distribution == CORE else import_builder(offer)()
+
+
+def _named_callbacks(config: RunConfig) -> list[Callback]:
+    found = []
+    for name, settings in config.callbacks.items():
+        callback = build(registry.resolve("callback", name), settings)
+        if not isinstance(callback, Callback):
+            message = f"it builds {type(callback).__name__}, which is no Lightning callback"
+            raise ConfigError([ConfigProblem(f"callbacks.{name}", message)])
+        found.append(callback)
+    return found

@@ -1,0 +1,28 @@
+"""Vision for framework-core: every timm architecture, CIFAR-sized networks, digits and folders of images.
+
+Names are imported when they are used, so listing the models imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from framework_plugins_vision.datamodule import BaseVisionDataModule as BaseVisionDataModule
+    from framework_plugins_vision.model import BaseVisionModel as BaseVisionModel
+
+__version__ = "0.1.0"
+
+_HOMES = {"BaseVisionDataModule": "datamodule", "BaseVisionModel": "model"}
+__all__ = sorted(_HOMES)  # noqa: PLE0605  # the lazy names of PEP 562
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

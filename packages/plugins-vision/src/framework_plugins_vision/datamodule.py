@@ -1,0 +1,133 @@
+"""The base class of image datasets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from framework_core import BaseDataModule, DataSpec
+from framework_core.errors import DataError
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from framework_plugins_vision.transforms import SUFFIXES, Transform, read_image
+
+SAMPLED = 64
+"""Samples from each end of a split that a fingerprint is made from where nothing better is known."""
+
+
+class BaseVisionDataModule(BaseDataModule):
+    """Images with a class each. ``setup`` sets ``train_dataset``, and ``val_dataset`` and ``test_dataset`` if any.
+
+    A sample is a pair: an image tensor ``(channels, height, width)`` and the index of its class. Set ``class_names``
+    too, unless the dataset has ``classes`` as torchvision's have; and ``eval_transform`` to let a trained model
+    predict image files.
+
+    Args:
+        batch_size: How many images make a batch.
+        num_workers: How many processes load images.
+    """
+
+    domain: ClassVar[str] = "vision"
+    tasks: ClassVar[tuple[str, ...]] = ("image-classification",)
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+    """The files that are taken from a folder to predict."""
+
+    def __init__(self, *, batch_size: int = 64, num_workers: int | None = None) -> None:
+        super().__init__(batch_size=batch_size, num_workers=num_workers)
+        self.class_names: tuple[str, ...] = ()
+        self.eval_transform: Transform | None = None
+
+    def data_spec(self) -> DataSpec:
+        """What the data turned out to be, read off the datasets.
+
+        Raises:
+            DataError: There is no training data, or its classes are not known.
+        """
+        train = self._split("train")
+        image, _ = train[0]
+        if not isinstance(image, Tensor):
+            raise DataError(
+                f"{type(self).__name__} gives {type(image).__name__} for an image.",
+                possible="An image is a tensor of shape (channels, height, width).",
+                next_step="Give its datasets a transform that ends in a tensor.",
+            )
+        return DataSpec(
+            task=self.tasks[0],
+            input_shape=tuple(image.shape),
+            input_dtype=str(image.dtype).removeprefix("torch."),
+            class_names=self._class_names(train),
+            split_sizes=self._split_sizes(),
+            class_counts=self._class_counts(train),
+            fingerprint=self.fingerprint(),
+            source=self.source(),
+        )
+
+    def fingerprint(self) -> str:
+        """A digest of the data. By default of the first and last samples of each split; a subclass may know better."""
+        digest = hashlib.sha256()
+        for split in self._split_sizes():
+            dataset: Any = self._split(split)
+            size = len(dataset)
+            for index in sorted({*range(min(SAMPLED, size)), *range(max(0, size - SAMPLED), size)}):
+                image, label = dataset[index]
+                digest.update(f"{split} {index} {size} {int(label)} ".encode())
+                digest.update(image.numpy().tobytes())
+        return f"samples:{digest.hexdigest()[:32]}"
+
+    def source(self) -> str:
+        """Where the data came from, for people."""
+        return type(self).__name__
+
+    def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
+        """Image files, prepared as the validation images were.
+
+        Raises:
+            DataError: ``eval_transform`` is not set.
+        """
+        if self.eval_transform is None:
+            raise DataError(
+                f"{type(self).__name__} does not say how an image file is prepared.",
+                next_step="Set self.eval_transform in its __init__: from a PIL image to a tensor.",
+            )
+        return _Files(paths, data.channels, self.eval_transform)
+
+    def _split_sizes(self) -> dict[str, int]:
+        datasets = {"train": self.train_dataset, "val": self.val_dataset, "test": self.test_dataset}
+        return {name: len(dataset) for name, dataset in datasets.items() if dataset is not None}  # type: ignore[arg-type]
+
+    def _class_names(self, train: Any) -> tuple[str, ...]:
+        names = self.class_names or tuple(str(name) for name in getattr(train, "classes", ()))
+        if not names:
+            raise DataError(
+                f"{type(self).__name__} does not say which classes there are.",
+                next_step="Set self.class_names in its setup, or give its train_dataset an attribute 'classes'.",
+            )
+        return names
+
+    def _class_counts(self, train: Any) -> dict[str, int]:
+        """Counted where the labels are at hand without reading an image."""
+        labels = getattr(train, "targets", None)
+        if labels is None:
+            return {}
+        names = self._class_names(train)
+        counts = Counter(int(label) for label in labels)
+        return {name: counts[index] for index, name in enumerate(names)}
+
+
+class _Files(Dataset[Tensor]):
+    """Image files without a class."""
+
+    def __init__(self, paths: Sequence[Path], channels: int, transform: Transform) -> None:
+        self.paths = list(paths)
+        self.channels = channels
+        self.transform = transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.transform(read_image(self.paths[index], self.channels))

@@ -1,0 +1,112 @@
+"""What this package offers. Read whenever models or datasets are listed: nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from framework_core import hookimpl
+from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
+
+from framework_plugins_vision.timm_catalogue import architectures
+
+CLASSIFICATION = ("image-classification",)
+RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385"
+WIDE_RESNET_PAPER = "Zagoruyko and Komodakis, Wide Residual Networks, https://arxiv.org/abs/1605.07146"
+VIT_PAPER = "Dosovitskiy et al., An Image is Worth 16x16 Words, https://arxiv.org/abs/2010.11929"
+CIFAR_RESNETS = {20: 272_474, 32: 466_906, 44: 661_338, 56: 855_770}
+"""Depth, and parameters for 10 classes of RGB images."""
+
+
+@hookimpl
+def register_components() -> Iterable[ComponentSpec]:
+    """The models and datasets of this package."""
+    yield from _own_models()
+    yield from _timm_models()
+    yield from _datasets()
+
+
+@hookimpl
+def register_config_packages() -> list[str]:
+    """The experiments of this package."""
+    return ["framework_plugins_vision.conf"]
+
+
+def _own_models() -> Iterable[ModelSpec]:
+    for depth, parameters in CIFAR_RESNETS.items():
+        yield ModelSpec(
+            name=f"resnet{depth}",
+            domain="vision",
+            tasks=CLASSIFICATION,
+            summary=f"ResNet-{depth} for images of about 32x32, {parameters / 1e6:.2f} M parameters",
+            builder="framework_plugins_vision.models.cifar_resnet:CifarResNet",
+            config="framework_plugins_vision.settings:CifarResNetConfig",
+            tags=("small-images", "resnet"),
+            licence="MIT",
+            paper=RESNET_PAPER,
+            parameters=parameters,
+        )
+    yield ModelSpec(
+        name="wide_resnet28_10",
+        domain="vision",
+        tasks=CLASSIFICATION,
+        summary="Wide ResNet 28-10 for images of about 32x32, 36.48 M parameters",
+        builder="framework_plugins_vision.models.wide_resnet:WideResNet",
+        config="framework_plugins_vision.settings:WideResNetConfig",
+        tags=("small-images", "resnet"),
+        licence="MIT",
+        paper=WIDE_RESNET_PAPER,
+        parameters=36_479_194,
+    )
+    yield ModelSpec(
+        name="vit",
+        domain="vision",
+        tasks=CLASSIFICATION,
+        summary="A small vision transformer for images of about 32x32, 2.69 M parameters",
+        builder="framework_plugins_vision.models.small_vit:SmallViT",
+        config="framework_plugins_vision.settings:SmallViTConfig",
+        tags=("small-images", "transformer"),
+        licence="MIT",
+        paper=VIT_PAPER,
+        parameters=2_692_042,
+    )
+
+
+def _timm_models() -> Iterable[ModelSpec]:
+    for each in architectures():
+        yield ModelSpec(
+            name=each.name,
+            domain="vision",
+            tasks=CLASSIFICATION,
+            summary=each.summary,
+            builder="framework_plugins_vision.models.timm_adapter:TimmModel",
+            config="framework_plugins_vision.settings:TimmConfig",
+            tags=("timm", each.family),
+            licence=each.licence,
+            paper=each.paper,
+            weights=each.weights,
+            parameters=each.parameters,
+        )
+
+
+def _datasets() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="digits",
+        domain="vision",
+        tasks=CLASSIFICATION,
+        summary="1,797 handwritten digits that come with scikit-learn, 10 classes",
+        builder="framework_plugins_vision.datasets.digits:Digits",
+        config="framework_plugins_vision.settings:DigitsConfig",
+        tags=("small-images", "built-in"),
+        licence="CC-BY-4.0",
+        paper="Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, https://doi.org/10.24432/C50P49",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="image_folder",
+        domain="vision",
+        tasks=CLASSIFICATION,
+        summary="Your own images: a folder for each class, or train/val/test folders of them",
+        builder="framework_plugins_vision.datasets.image_folder:ImageFolder",
+        config="framework_plugins_vision.settings:ImageFolderConfig",
+        tags=("own-data",),
+    )
