@@ -105,6 +105,9 @@ class DigitsConfig(VisionDataConfig):
     image_size: int = Field(default=32, ge=8, le=512)
     """The side of the images; they are 8x8 and shown larger."""
 
+    augmentation: Literal["none", "standard"] = "standard"
+    """What happens to training images: nothing, or a random shift by up to a tenth of their side."""
+
     val_fraction: Share = 0.15
     """The share kept for validation."""
 

@@ -54,7 +54,7 @@ class TrainerConfig(BaseModel):
     precision: Precision | None = None
     """Number format; empty is 32 bits."""
 
-    max_epochs: int | None = Field(default=10, ge=-1)
+    max_epochs: int | None = Field(default=15, ge=-1)
     """How many epochs at most; -1 has no end."""
 
     min_epochs: NonNegativeInt | None = None

@@ -10,7 +10,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset
 
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.splits import stratified_split
@@ -30,6 +30,7 @@ class Digits(BaseVisionDataModule):
 
     Args:
         image_size: The side of the images, enlarged bilinearly.
+        augmentation: ``standard`` shifts training images by up to a tenth of their side, ``none`` leaves them.
         val_fraction: The share kept for validation.
         test_fraction: The share kept for the test.
         split_seed: Decides which images go where.
@@ -42,6 +43,7 @@ class Digits(BaseVisionDataModule):
     def __init__(
         self,
         image_size: int = 32,
+        augmentation: str = "standard",
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
         split_seed: int = 0,
@@ -51,6 +53,7 @@ class Digits(BaseVisionDataModule):
     ) -> None:
         super().__init__(batch_size=batch_size, num_workers=num_workers)
         self.image_size = image_size
+        self.augmentation = augmentation
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.split_seed = split_seed
@@ -70,7 +73,8 @@ class Digits(BaseVisionDataModule):
         targets = torch.tensor(labels, dtype=torch.int64)
         for split, indices in splits.items():
             if indices:
-                setattr(self, f"{split}_dataset", _Digits(images[indices], targets[indices]))
+                shift = round(self.image_size / 10) if split == "train" and self.augmentation == "standard" else 0
+                setattr(self, f"{split}_dataset", _Digits(images[indices], targets[indices], shift))
         content = [np.ascontiguousarray(pixels).tobytes(), labels.astype("int64").tobytes(), repr(splits).encode()]
         self._fingerprint = f"content:{hashlib.sha256(b''.join(content)).hexdigest()[:32]}"
 
@@ -92,11 +96,21 @@ class Digits(BaseVisionDataModule):
         return self._enlarged(torch.from_numpy(small).view(1, 1, SIDE, SIDE))[0]
 
 
-class _Digits(TensorDataset):
-    """Images and labels in memory."""
+class _Digits(Dataset[tuple[Tensor, Tensor]]):
+    """Images and labels in memory, each image moved at random by up to ``shift`` pixels."""
 
-    def __init__(self, images: Tensor, targets: Tensor) -> None:
-        super().__init__(images, targets)
+    def __init__(self, images: Tensor, targets: Tensor, shift: int) -> None:
+        self.images = functional.pad(images, (shift,) * 4, value=-MEAN / STD)
         self.targets = targets
+        self.shift = shift
+        self.side = images.shape[-1]
 
+    def __len__(self) -> int:
+        return len(self.targets)
 
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = self.images[index]
+        if self.shift:
+            top, left = torch.randint(0, 2 * self.shift + 1, (2,)).tolist()
+            image = image[:, top : top + self.side, left : left + self.side]
+        return image, self.targets[index]
