@@ -97,10 +97,11 @@ def check_output(path: Path) -> Writer:
 
 
 def _write_csv(rows: Sequence[Row], path: Path) -> None:
+    cells = [_cells(row) for row in rows]
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(file, fieldnames=list(cells[0]))
         writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+        writer.writerows(cells)
 
 
 def _write_json(rows: Sequence[Row], path: Path) -> None:
@@ -118,8 +119,15 @@ def _plain(values: Any) -> list[Any]:
     return list(values.tolist() if hasattr(values, "tolist") else values)
 
 
-def _cell(value: Any) -> Any:
-    return json.dumps(value) if isinstance(value, list | dict) else value
+def _cells(row: Row) -> Row:
+    """One value a cell: a mapping becomes a column for each of its keys, a list becomes text."""
+    cells: Row = {}
+    for name, value in row.items():
+        if isinstance(value, dict):
+            cells |= {f"{name}.{key}": each for key, each in value.items()}
+        else:
+            cells[name] = json.dumps(value) if isinstance(value, list) else value
+    return cells
 
 
 def _umask() -> int:

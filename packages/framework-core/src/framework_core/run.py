@@ -34,10 +34,11 @@ from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord, find_run
 from framework_core.tracking.store import check_store, tracking_uri
 from framework_core.training.interruption import Interruption
+from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.preparation import Prepared, build_model, data_spec_of, has_batches, prepare, set_up_data
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
-from framework_core.training.trainer import build_trainer, checkpointing, early_stopping
+from framework_core.training.trainer import build_trainer, checkpointing, early_stopping, without_gpu_lookups
 
 DIRECTORY_OF_CHILDREN = "FRAMEWORK_RUN_DIRECTORY"
 """Environment variable: processes that Lightning starts for a run use the first one's folder."""
@@ -226,7 +227,8 @@ class _Run:
         trainer = self._trainer([interruption, recorder], recorder)
         newest = self._resumed.last_checkpoint if self._resumed else None
         model, datamodule = self._prepared.model, self._prepared.datamodule
-        trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
+        with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
+            trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
         self._metrics |= _numbers(trainer.callback_metrics)
         self._remember_best(trainer)
         self._load_best(trainer)
@@ -496,6 +498,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
             yield
     finally:
         for name, level in levels.items():

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from framework_core.base.batches import BatchDataset, TensorBatches, as_it_is
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import DataError
 
@@ -86,8 +87,11 @@ class BaseDataModule(LightningDataModule):
     def loader(self, dataset: Dataset[Any], *, shuffle: bool = False, drop_last: bool = False) -> DataLoader[Any]:
         """A loader with this module's batch size and workers."""
         workers = self._workers()
+        if type(dataset) is TensorDataset:
+            dataset = TensorBatches(dataset)
         return DataLoader(
             dataset,
+            collate_fn=as_it_is if isinstance(dataset, BatchDataset) else None,
             batch_size=self.batch_size,
             shuffle=shuffle,
             drop_last=drop_last,

@@ -17,7 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: fw train --model resnet50",
+    epilog="Start with: fw list models, then fw train --model NAME",
 )
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)

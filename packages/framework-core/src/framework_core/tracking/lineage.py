@@ -40,7 +40,7 @@ def code_state(folder: Path) -> CodeState:
 
 def packages() -> dict[str, str]:
     """Every installed distribution with its version."""
-    found = {dist.name: dist.version for dist in distributions() if dist.name}
+    found = {str(metadata["Name"]): str(metadata["Version"]) for metadata in (dist.metadata for dist in distributions())}
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

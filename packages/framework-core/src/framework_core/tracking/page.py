@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
+from typing import IO
 
 from framework_core.config.saved import without_credentials
 from framework_core.contracts.config import TrackingConfig
-from framework_core.errors import OutputError, RequestError
+from framework_core.errors import OutputError, RequestError, TrackingError
 from framework_core.tracking.store import check_store, tracking_uri
 
 
@@ -31,17 +35,48 @@ def serve(uri: str, *, host: str, port: int) -> None:
         raise RequestError(f"The store is a server with a page of its own: {without_credentials(store)}")
     path = Path(store.removeprefix("sqlite:///"))
     if store.startswith("sqlite:///") and not path.is_file():
-        raise OutputError(path, "there are no runs here yet.", next_step="Start one: fw train --model resnet50")
+        raise OutputError(path, "there are no runs here yet.", next_step="Start one: fw train --model NAME (fw list models)")
     check_store(store)
-    with socket.socket() as probe:
-        if probe.connect_ex((host, port)) == 0:
-            raise RequestError(f"Port {port} is taken.", next_step=f"Choose another: fw ui --port {port + 1}")
-    print(f"MLflow on {without_credentials(store)}: http://{host}:{port}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    if _answers(host, port):
+        raise RequestError(f"Port {port} is taken.", next_step=f"Choose another: fw ui --port {port + 1}")
+    with tempfile.TemporaryFile() as log:
+        server = _start(store, host, port, log)
+        try:
+            _wait_until_it_answers(server, host, port, log)
+            address = f"http://{host}:{port}"
+            print(f"MLflow on {without_credentials(store)}: {address}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
+            server.wait()
+        except KeyboardInterrupt:
+            return
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def _start(store: str, host: str, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # Ended from outside, Python would leave the server behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
-    command += ["--host", host, "--port", str(port), "--workers", "1"]
-    server = subprocess.Popen(command, env={**os.environ, "MLFLOW_TRACKING_URI": store}, stdout=subprocess.DEVNULL)
-    try:
-        server.wait()
-    except KeyboardInterrupt:
-        server.terminate()
-        server.wait()
+    command += ["--host", host, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level=warning"]
+    quiet = {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore", "MLFLOW_TRACKING_URI": store}
+    return subprocess.Popen(command, env={**os.environ, **quiet}, stdout=log, stderr=log)
+
+
+def _wait_until_it_answers(server: subprocess.Popen[bytes], host: str, port: int, log: IO[bytes]) -> None:
+    """Wait for the page.
+
+    Raises:
+        TrackingError: The server ended instead.
+    """
+    while not _answers(host, port):
+        if server.poll() is not None:
+            log.seek(0)
+            said = log.read().decode(errors="replace").strip().splitlines()
+            raise TrackingError("of MLflow's page", said[-1] if said else "its server ended at once.")
+        time.sleep(0.2)
+
+
+def _answers(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1.0)
+        return probe.connect_ex((host, port)) == 0

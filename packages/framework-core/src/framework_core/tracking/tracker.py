@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import logging
 import os
@@ -95,13 +96,15 @@ class Tracker:
 
     def finish(self, status: Status) -> None:
         """Write what is left and set the run's status."""
+        import mlflow
+
         left = self.writer.close()
         if left:
             self.problems.append(f"{left} points of curves")
-        with self._tolerant("the run's status"):
+        with self._tolerant("the run's status"), _tidy_mlflow():
             self.client.set_tag(self.run_id, TAG_STATUS, status)
             self.client.set_terminated(self.run_id, MLFLOW_STATUS[status])
-        _leave_run()
+            mlflow.end_run(MLFLOW_STATUS[status])
 
     @contextmanager
     def _tolerant(self, what: str) -> Iterator[None]:
@@ -165,7 +168,7 @@ def _experiment(client: MlflowClient, name: str) -> str:
             client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
     try:
-        return str(client.create_experiment(name))
+        return str(client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"}))
     except MlflowException:
         made_meanwhile = client.get_experiment_by_name(name)
         if made_meanwhile is None:
@@ -182,6 +185,7 @@ def _tags(config: RunConfig, data: DataSpec, directory: Path, command: str) -> d
         "mlflow.source.git.commit": commit,
         "mlflow.source.name": "fw train",
         "mlflow.source.type": "LOCAL",
+        "mlflow.user": _user(),
         TAG_RUN_DIR: str(directory.resolve()),
         TAG_COMMAND: command,
         TAG_STATUS: "running",
@@ -189,6 +193,13 @@ def _tags(config: RunConfig, data: DataSpec, directory: Path, command: str) -> d
         "framework.data_fingerprint": data.fingerprint,
     }
     return {**{key: value for key, value in tags.items() if value}, **config.experiment.tags}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
 
 
 def _record(client: MlflowClient, run_id: str, config: RunConfig, data: DataSpec) -> None:
@@ -257,16 +268,6 @@ def _requirements() -> list[str]:
     named = {**plugins, "framework-core[train]": __version__, "torch": torch.__version__.partition("+")[0]}
     named.pop("framework-core", None)
     return [f"{name}=={version}" for name, version in sorted(named.items())]
-
-
-def _leave_run() -> None:
-    import mlflow
-
-    active = mlflow.active_run()
-    if active is not None:
-        # The status is set already; MLflow would set it again, from the outside.
-        with _tidy_mlflow():
-            mlflow.end_run(active.info.status)
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.profilers import PassThroughProfiler
@@ -16,6 +19,7 @@ from framework_core.errors import ConfigError, ConfigProblem
 from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.discovery import CORE
 from framework_core.plugins.registry import build, registry
+from framework_core.training.lean_loop import make_lean
 
 
 class _NoProfiler(PassThroughProfiler):
@@ -36,6 +40,25 @@ class _Nothing:
 
     def __exit__(self, *exception: object) -> None:
         return None
+
+
+@contextmanager
+def without_gpu_lookups() -> Iterator[None]:
+    """Keep torch from looking for an NVIDIA driver at every step on a machine that has none.
+
+    Lightning asks torch, by an environment variable, to look for GPUs without starting CUDA. Adam of torch looks at
+    every step, and where there is no driver the look fails anew each time: a tenth of a millisecond a step.
+    """
+    variable = "PYTORCH_NVML_BASED_CUDA_CHECK"
+    before = os.environ.get(variable)
+    if before is None or torch.cuda.device_count() > 0:
+        yield
+        return
+    del os.environ[variable]
+    try:
+        yield
+    finally:
+        os.environ[variable] = before
 
 
 def build_trainer(
@@ -71,10 +94,12 @@ def build_trainer(
         given |= {"logger": None, "callbacks": None, "profiler": None, "enable_checkpointing": None}
         given |= {"log_every_n_steps": None, "enable_progress_bar": None, "enable_model_summary": None}
     try:
-        return Trainer(**given)
+        trainer = Trainer(**given)
     except (MisconfigurationException, ValueError, TypeError) as error:
         message = " ".join(str(error).split())
         raise ConfigError([ConfigProblem("trainer", f"Lightning does not allow this: {message[:300]}")]) from error
+    make_lean(trainer)
+    return trainer
 
 
 def checkpointing(config: RunConfig, folder: Path, *, monitor: str | None, mode: str) -> ModelCheckpoint:

@@ -6,11 +6,11 @@ import hashlib
 
 import numpy as np
 import torch
+from framework_core.base.batches import BatchDataset
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
 
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.splits import stratified_split
@@ -96,7 +96,7 @@ class Digits(BaseVisionDataModule):
         return self._enlarged(torch.from_numpy(small).view(1, 1, SIDE, SIDE))[0]
 
 
-class _Digits(Dataset[tuple[Tensor, Tensor]]):
+class _Digits(BatchDataset):
     """Images and labels in memory, each image moved at random by up to ``shift`` pixels."""
 
     def __init__(self, images: Tensor, targets: Tensor, shift: int) -> None:
@@ -108,9 +108,12 @@ class _Digits(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.targets)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        image = self.images[index]
-        if self.shift:
-            top, left = torch.randint(0, 2 * self.shift + 1, (2,)).tolist()
-            image = image[:, top : top + self.side, left : left + self.side]
-        return image, self.targets[index]
+    def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """The images and labels of these indices."""
+        if not self.shift:
+            return self.images[indices], self.targets[indices]
+        corners = torch.randint(0, 2 * self.shift + 1, (2, len(indices), 1))
+        rows, columns = corners + torch.arange(self.side)
+        return self.images[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
+            0, 3, 1, 2
+        ).contiguous(), self.targets[indices]

@@ -1,0 +1,146 @@
+"""Lightning's training loop without the calls that would do nothing.
+
+For a small model the loop around a step costs more than the step: Lightning calls some twenty hooks, most of them
+empty, and passes the loss through strategy, precision, optimizer wrapper and closure. Here a hook that nobody wrote is
+not called, and where nothing wants to be in between (one device, 32 bits, no accumulation, no clipping, no hook around
+backward and step) the step is what one would write by hand. In every other case Lightning's own code runs. Hooks,
+counters, checkpoints and numbers are the same either way; tests hold that, benchmarks/training_loop.py the gain.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loops.optimization.automatic import _AutomaticOptimization
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
+from lightning.pytorch.plugins.precision import Precision
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import Tensor
+from torch.optim import LBFGS, Optimizer
+
+AROUND_A_STEP = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+"""Hooks of every step that return nothing anybody needs; modules and callbacks both have them."""
+
+INSIDE_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+OF_THE_MODULE = ("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping")
+
+
+def make_lean(trainer: Trainer) -> None:
+    """Give a new Trainer the lean loop."""
+    before = trainer.fit_loop.epoch_loop
+    lean = _LeanEpochLoop(trainer, min_steps=before.min_steps, max_steps=before.max_steps)
+    lean.automatic_optimization = _DirectOptimization(trainer)
+    trainer.fit_loop.epoch_loop = lean
+
+
+@contextmanager
+def without_empty_hooks(trainer: Trainer, model: LightningModule) -> Iterator[None]:
+    """Hide the hooks of a step that neither the model nor a callback wrote."""
+    hidden = []
+    for owner, base in [(model, LightningModule), *((callback, Callback) for callback in trainer.callbacks)]:
+        for name in AROUND_A_STEP:
+            if name not in vars(owner) and getattr(type(owner), name) is getattr(base, name):
+                vars(owner)[name] = None
+                hidden.append((owner, name))
+    try:
+        yield
+    finally:
+        for owner, name in hidden:
+            vars(owner).pop(name, None)
+
+
+@contextmanager
+def frozen_heap() -> Iterator[None]:
+    """Leave everything that is there before training out of garbage collection.
+
+    Importing torch, Lightning and MLflow makes about a million objects, and Python would look at them all again and
+    again; what training itself makes is collected as ever.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+class _LeanEpochLoop(_TrainingEpochLoop):
+    """Looks once, and not at every step, whether ``training_step`` takes the batch's index."""
+
+    _takes_index: bool | None = None
+
+    def _build_kwargs(self, kwargs: OrderedDict[str, Any], batch: Any, batch_idx: int) -> OrderedDict[str, Any]:
+        if self._takes_index is None:
+            kwargs = super()._build_kwargs(kwargs, batch, batch_idx)
+            self._takes_index = "batch_idx" in kwargs
+            return kwargs
+        kwargs["batch"] = batch
+        if self._takes_index:
+            kwargs["batch_idx"] = batch_idx
+        return kwargs
+
+
+class _DirectOptimization(_AutomaticOptimization):
+    """A step as written by hand, where nothing has to come in between."""
+
+    _direct: bool | None = None
+
+    def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
+        """One optimizer step."""
+        if self._direct is None:
+            self._direct = self._nothing_in_between(optimizer)
+        if not self._direct or self._skip_backward:
+            found: dict[str, Any] = super().run(optimizer, batch_idx, kwargs)
+            return found
+        module = self.trainer.strategy._lightning_module
+        assert module is not None
+        before, module._current_fx_name = module._current_fx_name, "training_step"
+        output = module.training_step(*kwargs.values())
+        module._current_fx_name = before
+        result = self.output_result_cls.from_training_step_output(output) if not isinstance(output, Tensor) else None
+        loss = output if result is None else result.closure_loss
+        progress = self.optim_progress.optimizer
+        progress.zero_grad.increment_ready()
+        progress.zero_grad.increment_started()
+        optimizer.zero_grad()
+        progress.zero_grad.increment_completed()
+        progress.step.increment_ready()
+        if loss is not None:
+            loss.backward()
+        optimizer.step()
+        progress.step.increment_completed()
+        if result is None:
+            return {"loss": output.detach().clone()}
+        return result.asdict() if loss is not None else {}
+
+    def _nothing_in_between(self, optimizer: Optimizer) -> bool:
+        trainer = self.trainer
+        module = trainer.lightning_module
+        return (
+            type(trainer.strategy) is SingleDeviceStrategy
+            and type(trainer.precision_plugin) is Precision
+            and trainer.accumulate_grad_batches == 1
+            and not trainer.gradient_clip_val
+            and not trainer._detect_anomaly
+            and not isinstance(optimizer, LBFGS)
+            and all(getattr(type(module), name) is getattr(LightningModule, name) for name in OF_THE_MODULE)
+            and all(_is_empty(module, name, LightningModule) for name in INSIDE_A_STEP)
+            and all(_is_empty(callback, name, Callback) for callback in trainer.callbacks for name in INSIDE_A_STEP)
+        )
+
+
+def _is_empty(owner: Any, name: str, base: type) -> bool:
+    own = vars(owner).get(name)
+    return own is None and getattr(type(owner), name) is getattr(base, name)
