@@ -69,9 +69,10 @@ def raw(task: Any, watch: Stopwatch) -> None:
 
 def framework(task: Any, watch: Stopwatch) -> None:
     """``framework_core.train`` with everything on."""
+    from tasks import CLASSES, dataset, loss
+
     import framework_core
     from framework_core import BaseDataModule, BaseModel, DataSpec, register_dataset, register_model
-    from tasks import CLASSES, dataset, loss
 
     @register_model("benchmark")
     class Model(BaseModel):
@@ -260,7 +261,10 @@ def compare(problem: str, trainers: list[str], rounds: int) -> None:
             key: statistics.median(a[key] / b[key] for a, b in zip(figures, found["raw"], strict=True))
             for key in ("wall", "cpu")
         }
-        print(f"| {trainer} | {1 / wall:.1f} | {cpu * 1e3:.3f} | {ratios['wall']:.2f} | {ratios['cpu']:.2f} |", flush=True)
+        print(
+            f"| {trainer} | {1 / wall:.1f} | {cpu * 1e3:.3f} | {ratios['wall']:.2f} | {ratios['cpu']:.2f} |",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import timm
 import torch
+
 from framework_plugins_vision.timm_catalogue import scan
 
 TARGET = Path(__file__).parents[1] / "src" / "framework_plugins_vision" / "timm_catalogue.json"

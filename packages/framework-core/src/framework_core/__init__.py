@@ -42,7 +42,7 @@ _HOMES = {
     "registry": "plugins.registry",
     "train": "run",
 }
-__all__ = sorted(_HOMES)  # noqa: PLE0605  # the lazy names of PEP 562
+__all__ = sorted(_HOMES)  # the lazy names of PEP 562
 
 
 def __getattr__(name: str) -> Any:

@@ -186,9 +186,7 @@ class DataError(RequestError):
         next_step: What to do about it.
     """
 
-    def __init__(
-        self, what: str, *, paths: Sequence[Path | str] = (), possible: str = "", next_step: str = ""
-    ) -> None:
+    def __init__(self, what: str, *, paths: Sequence[Path | str] = (), possible: str = "", next_step: str = "") -> None:
         self.paths = tuple(str(path) for path in paths)
         super().__init__(what, possible=possible, next_step=next_step)
 
@@ -236,8 +234,7 @@ class TrackingError(RequestError):
         self.uri = uri
         super().__init__(
             f"The tracking store {uri} cannot be used: {cause}",
-            next_step=next_step
-            or "Use another with mlops.tracking.uri=URI, or none with mlops.tracking.backend=none",
+            next_step=next_step or "Use another with mlops.tracking.uri=URI, or none with mlops.tracking.backend=none",
         )
 
 
@@ -259,7 +256,7 @@ class TrainingError(FrameworkError):
     """Training that cannot go on."""
 
 
-class RunInterrupted(FrameworkError):
+class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault
     """Stopped from outside (Ctrl-C, SIGTERM); the run can be continued.
 
     Args:
@@ -272,9 +269,7 @@ class RunInterrupted(FrameworkError):
     def __init__(self, cause: str, *, run: str = "") -> None:
         self.cause = cause
         self.run = run
-        super().__init__(
-            f"Stopped by {cause}.", next_step=f"Continue it: fw train --resume {run}" if run else ""
-        )
+        super().__init__(f"Stopped by {cause}.", next_step=f"Continue it: fw train --resume {run}" if run else "")
 
 
 def near_names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:

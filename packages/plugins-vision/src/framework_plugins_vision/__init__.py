@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {"BaseVisionDataModule": "datamodule", "BaseVisionModel": "model"}
-__all__ = sorted(_HOMES)  # noqa: PLE0605  # the lazy names of PEP 562
+__all__ = sorted(_HOMES)  # the lazy names of PEP 562
 
 
 def __getattr__(name: str) -> Any:

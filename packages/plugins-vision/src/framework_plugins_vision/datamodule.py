@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from framework_core import BaseDataModule, DataSpec
-from framework_core.errors import DataError
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from framework_core import BaseDataModule, DataSpec
+from framework_core.errors import DataError
 from framework_plugins_vision.transforms import SUFFIXES, Transform, read_image
 
 SAMPLED = 64

@@ -13,9 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
-from framework_core.cache import cache_folder
 from PIL import Image
 
+from framework_core.cache import cache_folder
 from framework_plugins_vision.transforms import reason
 
 PATIENCE_SECONDS = 2.0

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract
 from torch import Tensor
 from torch.nn import functional
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
+
+from framework_core import BaseModel, DataSpec
+from framework_core.contracts import ModelContract
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,9 +74,7 @@ class BaseVisionModel(BaseModel):
         return {
             "label": [names[index] for index in label.tolist()],
             "confidence": confidence,
-            "probabilities": [
-                dict(zip(names, row, strict=True)) for row in probabilities.tolist()
-            ],
+            "probabilities": [dict(zip(names, row, strict=True)) for row in probabilities.tolist()],
         }
 
     def figures(self) -> dict[str, Figure]:

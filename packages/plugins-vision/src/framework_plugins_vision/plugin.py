@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
-
 from framework_plugins_vision.timm_catalogue import architectures
 
 CLASSIFICATION = ("image-classification",)

@@ -41,6 +41,7 @@ class TimmConfig(ComponentConfig):
     """Any other parameter that the architecture takes in timm."""
 
     def settings(self) -> dict[str, Any]:
+        """With the architecture, which is the name."""
         return {**super().settings(), "architecture": self.name.rpartition(":")[2]}
 
 
@@ -48,6 +49,7 @@ class CifarResNetConfig(ComponentConfig):
     """Nothing to set: the name says the depth."""
 
     def settings(self) -> dict[str, Any]:
+        """The depth, which the name says."""
         return {"depth": int(self.name.rpartition("resnet")[2])}
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from framework_core.errors import DataError
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import v2
+
+from framework_core.errors import DataError
 
 Transform = Callable[[Image.Image], Tensor]
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -31,7 +32,7 @@ def read_image(path: Path, channels: int) -> Image.Image:
 
 def reason(error: Exception) -> str:
     """Why an image cannot be read, in few words."""
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         return "it is no image"
     if isinstance(error, Image.DecompressionBombError):
         return "it is too large"
@@ -45,7 +46,8 @@ def evaluation(size: tuple[int, int], crop_pct: float, mean: Sequence[float], st
         resize = v2.Resize(round(height / crop_pct), antialias=True)
     else:
         resize = v2.Resize((round(height / crop_pct), round(width / crop_pct)), antialias=True)
-    return v2.Compose([v2.PILToTensor(), resize, v2.CenterCrop(size), *_normalised(mean, std)])
+    transform: Transform = v2.Compose([v2.PILToTensor(), resize, v2.CenterCrop(size), *_normalised(mean, std)])
+    return transform
 
 
 def training(
@@ -54,7 +56,8 @@ def training(
     """A random crop and mirror image (Szegedy et al., https://arxiv.org/abs/1409.4842, section 6), normalised."""
     mirror = [v2.RandomHorizontalFlip()] if flip else []
     crop = v2.RandomResizedCrop(size, scale=(min_crop, 1.0), antialias=True)
-    return v2.Compose([v2.PILToTensor(), crop, *mirror, *_normalised(mean, std)])
+    transform: Transform = v2.Compose([v2.PILToTensor(), crop, *mirror, *_normalised(mean, std)])
+    return transform
 
 
 def _normalised(mean: Sequence[float], std: Sequence[float]) -> list[torch.nn.Module]:

@@ -1,4 +1,4 @@
-"""``fw config``"""
+"""The command ``fw config``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def show(
     from framework_core.config.saved import saved_settings, settings_text
 
     found = compose(overrides or [], config_file=config, config_dir=config_dir).config
-    print(json.dumps(saved_settings(found), indent=2) if as_json else settings_text(found), end="\n" if as_json else "")
+    print(
+        json.dumps(saved_settings(found), indent=2) if as_json else settings_text(found),
+        end="\n" if as_json else "",
+    )
 
 
 @app.command("validate")

@@ -1,4 +1,4 @@
-"""``fw evaluate``"""
+"""The command ``fw evaluate``."""
 
 from __future__ import annotations
 

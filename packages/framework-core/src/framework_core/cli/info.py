@@ -1,4 +1,4 @@
-"""``fw info``"""
+"""The command ``fw info``."""
 
 from __future__ import annotations
 
@@ -47,13 +47,22 @@ def _show(kind: str, name: str, as_json: bool) -> None:
     if as_json:
         print_json({**facts, "settings": settings})
         return
-    order = ("name", "summary", "domain", "tasks", "parameters", "licence", "paper", "tags", "weights", "distribution")
+    order = (
+        "name",
+        "summary",
+        "domain",
+        "tasks",
+        "parameters",
+        "licence",
+        "paper",
+        "tags",
+        "weights",
+        "distribution",
+    )
     print_facts((key, _text(facts.get(key))) for key in order)
     if settings:
         print("\nsettings")
-        rows = [
-            [f"{kind}.{each['name']}", each["type"], each["default"], each["description"]] for each in settings
-        ]
+        rows = [[f"{kind}.{each['name']}", each["type"], each["default"], each["description"]] for each in settings]
         print_table(rows, ["key", "type", "default", "what"])
 
 

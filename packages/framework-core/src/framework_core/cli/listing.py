@@ -1,4 +1,4 @@
-"""``fw list``"""
+"""The command ``fw list``."""
 
 from __future__ import annotations
 

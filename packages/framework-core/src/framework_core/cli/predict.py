@@ -1,4 +1,4 @@
-"""``fw predict``"""
+"""The command ``fw predict``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import typer
 def predict(
     run: str = typer.Argument(..., help="A run: its id, the beginning of it, its name, its folder, or 'last'."),
     paths: list[Path] = typer.Argument(..., help="Files, or folders of files."),
-    output: Path = typer.Option(None, "--output", "-o", help="A .csv, .json or .parquet file; without it, a table here."),
+    output: Path | None = typer.Option(
+        None, "--output", "-o", help="A .csv, .json or .parquet file; without it, a table here."
+    ),
     as_json: bool = typer.Option(False, "--json", help="Print the predictions as JSON."),
 ) -> None:
     """Let a trained model predict files."""

@@ -1,4 +1,4 @@
-"""``fw search``"""
+"""The command ``fw search``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fw train``"""
+"""The command ``fw train``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 
 def train(
     overrides: list[str] = typer.Argument(
-        None, metavar="[KEY=VALUE]...", help="Settings: trainer.max_epochs=3, optimizer=sgd, +experiment=NAME."
+        None,
+        metavar="[KEY=VALUE]...",
+        help="Settings: trainer.max_epochs=3, optimizer=sgd, +experiment=NAME.",
     ),
     model: str = typer.Option("", "--model", "-m", help="A name (fw list models), file.py:Class or module:Class."),
-    dataset: str = typer.Option("", "--dataset", "-d", help="A name (fw list datasets), file.py:Class or module:Class."),
-    config: Path = typer.Option(None, "--config", "-c", help="A settings file; a run's own config.yaml repeats it."),
-    config_dir: Path = typer.Option(None, "--config-dir", help="A folder of config groups of your own. [default: configs]"),
+    dataset: str = typer.Option(
+        "", "--dataset", "-d", help="A name (fw list datasets), file.py:Class or module:Class."
+    ),
+    config: Path | None = typer.Option(
+        None, "--config", "-c", help="A settings file; a run's own config.yaml repeats it."
+    ),
+    config_dir: Path | None = typer.Option(
+        None, "--config-dir", help="A folder of config groups of your own. [default: configs]"
+    ),
     resume: str = typer.Option("", "--resume", metavar="RUN", help="Continue a run from its newest checkpoint."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything with one batch; write nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
@@ -79,7 +87,13 @@ def _say_choices(composition: Composition) -> None:
     if "dataset" in chosen:
         lines.append(("dataset", config.dataset.name, "another: --dataset NAME (fw list datasets)"))
     if "optimizer" in chosen:
-        lines.append(("optimizer", f"{config.optimizer.name}, lr {config.optimizer.lr:g}", "optimizer=sgd optimizer.lr=0.1"))
+        lines.append(
+            (
+                "optimizer",
+                f"{config.optimizer.name}, lr {config.optimizer.lr:g}",
+                "optimizer=sgd optimizer.lr=0.1",
+            )
+        )
     if "scheduler" in chosen:
         lines.append(("scheduler", config.scheduler.name, "scheduler=constant"))
     if "trainer" in chosen:
@@ -104,7 +118,10 @@ def _print_result(result: RunResult, as_json: bool) -> None:
         return
     facts = [("run", f"{run.run_id}  ({run.name})")]
     facts += [(name, f"{value:.4f}") for name, value in result.metrics.items() if not name.startswith("lr")]
-    facts += [("checkpoint", str(result.best_checkpoint or result.last_checkpoint or "")), ("folder", str(run.directory))]
+    facts += [
+        ("checkpoint", str(result.best_checkpoint or result.last_checkpoint or "")),
+        ("folder", str(run.directory)),
+    ]
     if run.tracking_uri:
         facts.append(("look at it", _where_to_look(run.tracking_uri)))
     facts.append(("predict", f"fw predict {run.name} FILES -o predictions.csv"))

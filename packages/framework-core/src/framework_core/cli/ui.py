@@ -1,4 +1,4 @@
-"""``fw ui``"""
+"""The command ``fw ui``."""
 
 from __future__ import annotations
 

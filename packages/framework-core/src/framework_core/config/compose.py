@@ -77,10 +77,8 @@ def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: Settings that are not allowed, all of them at once.
     """
-    given = OmegaConf.create(config) if not isinstance(config, DictConfig) else config
-    names = {
-        group: name for group in COMPONENT_GROUPS if group != "callbacks" and (name := _name_of(given.get(group)))
-    }
+    given: Any = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    names = {group: name for group in COMPONENT_GROUPS if group != "callbacks" and (name := _name_of(given.get(group)))}
     names = {"optimizer": "adamw", "scheduler": "cosine", **names}
     if "model" in names and "dataset" not in names:
         names["dataset"] = default_dataset(names["model"])
@@ -234,8 +232,8 @@ def _resolved(config: Any) -> dict[str, Any]:
         found = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError([_from_hydra(error)]) from error
-    assert isinstance(found, dict)
-    return _without_missing({str(key): value for key, value in found.items() if key != "hydra"})
+    values: dict[Any, Any] = found if isinstance(found, dict) else {}
+    return _without_missing({str(key): value for key, value in values.items() if key != "hydra"})
 
 
 def _without_missing(values: dict[str, Any]) -> dict[str, Any]:
@@ -265,4 +263,3 @@ def _from_hydra(error: Exception) -> ConfigProblem:
     cause = error.__cause__ or error
     full_key = getattr(cause, "full_key", None) or "setting"
     return ConfigProblem(str(full_key), " ".join(str(cause).split("\n")[:1]))
-

@@ -30,7 +30,10 @@ def json_schema() -> dict[str, Any]:
             "description": described,
             "anyOf": [{"enum": names}, *_alternatives(kind, definitions)],
         }
-    schema["properties"]["defaults"] = {"type": "array", "description": "Options of config groups, as in Hydra."}
+    schema["properties"]["defaults"] = {
+        "type": "array",
+        "description": "Options of config groups, as in Hydra.",
+    }
     return schema
 
 
@@ -45,7 +48,7 @@ def _alternatives(kind: str, definitions: dict[str, Any]) -> list[dict[str, Any]
         by_class.setdefault(found, []).append(name)
     alternatives = []
     for settings_class, names in by_class.items():
-        known = {"properties": {"name": {"enum": names}}, "required": ["name"], "type": "object"}
+        known: dict[str, Any] = {"properties": {"name": {"enum": names}}, "required": ["name"], "type": "object"}
         if settings_class is not None:
             own = settings_class.model_json_schema(ref_template="#/$defs/{model}")
             definitions |= own.pop("$defs", {})

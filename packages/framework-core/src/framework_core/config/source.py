@@ -53,7 +53,7 @@ class Request:
 current_request: ContextVar[Request] = ContextVar("current_request", default=Request())  # noqa: B039  # frozen
 
 
-class FrameworkSearchPath(SearchPathPlugin):  # type: ignore[misc]  # Hydra's class is untyped
+class FrameworkSearchPath(SearchPathPlugin):
     """Adds the user's folder, every plugin's config package, and the catalogue to Hydra's search path."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
@@ -68,7 +68,7 @@ class FrameworkSearchPath(SearchPathPlugin):  # type: ignore[misc]  # Hydra's cl
         search_path.append("framework-core", f"{SCHEME}://catalogue")
 
 
-class FrameworkConfigSource(ConfigSource):  # type: ignore[misc]  # Hydra's class is untyped
+class FrameworkConfigSource(ConfigSource):
     """Answers Hydra from the catalogue."""
 
     @staticmethod

@@ -71,7 +71,7 @@ _MODULES = {
     "trainer": ("TrainerConfig",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
-__all__ = sorted(_HOMES)  # noqa: PLE0605  # the lazy names of PEP 562
+__all__ = sorted(_HOMES)  # the lazy names of PEP 562
 
 
 def __getattr__(name: str) -> Any:

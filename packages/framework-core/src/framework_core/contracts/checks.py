@@ -42,8 +42,10 @@ class ModelContract(Contract):
             found.append(f"the data has {data.channels} channels, the model takes {_either(self.channels)}")
         if self.size and size and size != self.size:
             found.append(f"the data has size {_by(size)}, the model takes {_by(self.size)} only")
-        if self.min_size and len(size) == len(self.min_size) and any(
-            has < least for has, least in zip(size, self.min_size, strict=True)
+        if (
+            self.min_size
+            and len(size) == len(self.min_size)
+            and any(has < least for has, least in zip(size, self.min_size, strict=True))
         ):
             found.append(f"the data has size {_by(size)}, the model takes {_by(self.min_size)} or more")
         if self.multiple_of and any(length % self.multiple_of for length in size):

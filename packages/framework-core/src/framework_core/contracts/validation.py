@@ -118,7 +118,7 @@ def _keys(values: Mapping[str, Any], detail: ErrorDetails) -> tuple[str, ...]:
     keys: list[str] = []
     here: Any = values
     for part in detail["loc"]:
-        if isinstance(here, Mapping) and part in here or isinstance(here, list | tuple) and isinstance(part, int):
+        if (isinstance(here, Mapping) and part in here) or (isinstance(here, list | tuple) and isinstance(part, int)):
             keys.append(str(part))
             here = here[part]  # type: ignore[index]
     if detail["type"] == "missing":

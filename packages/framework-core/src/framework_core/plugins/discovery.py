@@ -18,7 +18,10 @@ from framework_core.errors import PluginError, near_names
 from framework_core.plugins.hookspecs import PROJECT, HookSpecs
 
 PLUGIN_GROUP = "framework.plugins"
-COMPONENT_GROUPS: dict[str, type[ComponentSpec]] = {"framework.models": ModelSpec, "framework.datasets": DatasetSpec}
+COMPONENT_GROUPS: dict[str, type[ComponentSpec]] = {
+    "framework.models": ModelSpec,
+    "framework.datasets": DatasetSpec,
+}
 CORE = "framework-core"
 WITHOUT = "FRAMEWORK_WITHOUT_PLUGINS"
 """Environment variable: names of plugins that are switched off, separated by commas."""
@@ -78,7 +81,8 @@ class Plugins:
         packages = []
         for plugin, hook in self._implementations("register_config_packages"):
             try:
-                packages += [(plugin.distribution, str(package)) for package in hook.function() or ()]
+                names: Any = hook.function() or ()
+                packages += [(plugin.distribution, str(package)) for package in names]
             except Exception as error:  # noqa: BLE001  # a stranger's code
                 self._break(plugin, f"register_config_packages: {_cause(error)}")
         return packages
@@ -138,7 +142,8 @@ class Plugins:
         self._manager.register(implementation, name=plugin.key)
         plugin.hooks = tuple(sorted(self._hook_names(implementation)))
         if "register_components" in plugin.hooks:
-            for spec in implementation.register_components() or ():
+            specs: Iterable[Any] = implementation.register_components() or ()
+            for spec in specs:
                 if not isinstance(spec, ComponentSpec):
                     raise TypeError(f"register_components gave {spec!r}, which is not a spec")
                 self._warn_of_newer_contract(plugin, spec)
@@ -170,7 +175,11 @@ class Plugins:
         if self._manager.has_plugin(plugin.key):
             self._manager.unregister(name=plugin.key)
         _log.warning(
-            "Plugin %r of %s %s is broken and left out: %s", plugin.name, plugin.distribution, plugin.version, cause
+            "Plugin %r of %s %s is broken and left out: %s",
+            plugin.name,
+            plugin.distribution,
+            plugin.version,
+            cause,
         )
 
     def _warn_of_newer_contract(self, plugin: Plugin, spec: ComponentSpec) -> None:

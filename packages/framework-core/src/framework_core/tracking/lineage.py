@@ -40,7 +40,9 @@ def code_state(folder: Path) -> CodeState:
 
 def packages() -> dict[str, str]:
     """Every installed distribution with its version."""
-    found = {str(metadata["Name"]): str(metadata["Version"]) for metadata in (dist.metadata for dist in distributions())}
+    found = {
+        str(metadata["Name"]): str(metadata["Version"]) for metadata in (dist.metadata for dist in distributions())
+    }
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 
@@ -63,7 +65,11 @@ def machine() -> dict[str, str]:
 def _git(folder: Path, *arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=30, errors="replace"
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            errors="replace",
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -105,5 +105,7 @@ def _from_store(run: str) -> RunRecord | None:
 
 
 def _not_found(run: str, output_dir: Path, names: list[str]) -> RunRecord:
-    where = f"none in {output_dir}/ and none in the tracking store." if output_dir.is_dir() else f"no {output_dir}/ here."
+    where = (
+        f"none in {output_dir}/ and none in the tracking store." if output_dir.is_dir() else f"no {output_dir}/ here."
+    )
     raise RunNotFoundError(run, where, known=names)

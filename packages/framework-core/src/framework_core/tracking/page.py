@@ -35,7 +35,9 @@ def serve(uri: str, *, host: str, port: int) -> None:
         raise RequestError(f"The store is a server with a page of its own: {without_credentials(store)}")
     path = Path(store.removeprefix("sqlite:///"))
     if store.startswith("sqlite:///") and not path.is_file():
-        raise OutputError(path, "there are no runs here yet.", next_step="Start one: fw train --model NAME (fw list models)")
+        raise OutputError(
+            path, "there are no runs here yet.", next_step="Start one: fw train --model NAME (fw list models)"
+        )
     check_store(store)
     if _answers(host, port):
         raise RequestError(f"Port {port} is taken.", next_step=f"Choose another: fw ui --port {port + 1}")
@@ -44,7 +46,11 @@ def serve(uri: str, *, host: str, port: int) -> None:
         try:
             _wait_until_it_answers(server, host, port, log)
             address = f"http://{host}:{port}"
-            print(f"MLflow on {without_credentials(store)}: {address}  (Ctrl-C ends it)", file=sys.stderr, flush=True)
+            print(
+                f"MLflow on {without_credentials(store)}: {address}  (Ctrl-C ends it)",
+                file=sys.stderr,
+                flush=True,
+            )
             server.wait()
         except KeyboardInterrupt:
             return
@@ -57,7 +63,16 @@ def _start(store: str, host: str, port: int, log: IO[bytes]) -> subprocess.Popen
     # Ended from outside, Python would leave the server behind.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store]
-    command += ["--host", host, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level=warning"]
+    command += [
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+        "--uvicorn-opts",
+        "--log-level=warning",
+    ]
     quiet = {"MLFLOW_LOGGING_LEVEL": "WARNING", "PYTHONWARNINGS": "ignore", "MLFLOW_TRACKING_URI": store}
     return subprocess.Popen(command, env={**os.environ, **quiet}, stdout=log, stderr=log)
 

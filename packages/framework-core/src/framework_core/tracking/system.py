@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
@@ -9,16 +10,20 @@ from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
+_log = logging.getLogger("framework_core")
+
 
 class SystemMetrics:
     """MLflow's own monitors, read when asked, under the names its page shows as system metrics."""
 
     def __init__(self) -> None:
-        self._monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
+        always: list[Any] = [CPUMonitor, DiskMonitor, NetworkMonitor]
+        self._monitors = [monitor() for monitor in always]
+        gpu: Any = GPUMonitor
         try:
-            self._monitors.append(GPUMonitor())
-        except Exception:  # noqa: BLE001  # MLflow raises whatever the missing driver raises
-            self._monitors = self._monitors[:3]
+            self._monitors.append(gpu())
+        except Exception as error:  # noqa: BLE001  # MLflow raises whatever the missing driver raises
+            _log.debug("No GPU is watched: %s", error)
 
     def sample(self) -> dict[str, float]:
         """The use since the last sample."""

@@ -137,7 +137,9 @@ def start(
         client = MlflowClient(uri)
         if run_id is None:
             experiment = _experiment(client, config.experiment.name)
-            run_id = client.create_run(experiment, run_name=name, tags=_tags(config, data, directory, command)).info.run_id
+            run_id = client.create_run(
+                experiment, run_name=name, tags=_tags(config, data, directory, command)
+            ).info.run_id
             _record(client, run_id, config, data)
         else:
             client.update_run(run_id, status="RUNNING")
@@ -262,9 +264,7 @@ def _requirements() -> list[str]:
     from framework_core import __version__
     from framework_core.plugins.registry import registry
 
-    plugins = {
-        plugin.distribution: plugin.version for plugin in registry.plugins.found if plugin.state == "active"
-    }
+    plugins = {plugin.distribution: plugin.version for plugin in registry.plugins.found if plugin.state == "active"}
     named = {**plugins, "framework-core[train]": __version__, "torch": torch.__version__.partition("+")[0]}
     named.pop("framework-core", None)
     return [f"{name}=={version}" for name, version in sorted(named.items())]

@@ -75,7 +75,12 @@ class MetricWriter:
         if left:
             with self._unsent.open("a", encoding="utf-8") as file:
                 for point in left:
-                    row = {"key": point.key, "value": point.value, "timestamp": point.timestamp, "step": point.step}
+                    row = {
+                        "key": point.key,
+                        "value": point.value,
+                        "timestamp": point.timestamp,
+                        "step": point.step,
+                    }
                     file.write(json.dumps(row) + "\n")
         return len(left)
 

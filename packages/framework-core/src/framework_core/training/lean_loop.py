@@ -46,7 +46,7 @@ def make_lean(trainer: Trainer) -> None:
 
 
 @contextmanager
-def without_empty_hooks(trainer: Trainer, model: LightningModule) -> Iterator[None]:
+def without_empty_hooks(trainer: Any, model: LightningModule) -> Iterator[None]:
     """Hide the hooks of a step that neither the model nor a callback wrote."""
     hidden = []
     for owner, base in [(model, LightningModule), *((callback, Callback) for callback in trainer.callbacks)]:
@@ -104,13 +104,12 @@ class _DirectOptimization(_AutomaticOptimization):
         if not self._direct or self._skip_backward:
             found: dict[str, Any] = super().run(optimizer, batch_idx, kwargs)
             return found
-        module = self.trainer.strategy._lightning_module
-        assert module is not None
+        module: Any = self.trainer.strategy._lightning_module
         before, module._current_fx_name = module._current_fx_name, "training_step"
-        output = module.training_step(*kwargs.values())
+        output: Any = module.training_step(*kwargs.values())
         module._current_fx_name = before
-        result = self.output_result_cls.from_training_step_output(output) if not isinstance(output, Tensor) else None
-        loss = output if result is None else result.closure_loss
+        result = None if isinstance(output, Tensor) else self.output_result_cls.from_training_step_output(output)
+        loss: Any = output if result is None else result.closure_loss
         progress = self.optim_progress.optimizer
         progress.zero_grad.increment_ready()
         progress.zero_grad.increment_started()
@@ -126,7 +125,7 @@ class _DirectOptimization(_AutomaticOptimization):
         return result.asdict() if loss is not None else {}
 
     def _nothing_in_between(self, optimizer: Optimizer) -> bool:
-        trainer = self.trainer
+        trainer: Any = self.trainer
         module = trainer.lightning_module
         return (
             type(trainer.strategy) is SingleDeviceStrategy

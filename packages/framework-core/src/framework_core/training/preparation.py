@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
@@ -17,6 +19,7 @@ from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError
 from framework_core.plugins.registry import build, registry
 from framework_core.training import preflight
+from framework_core.training.folders import is_main_process
 from framework_core.training.optimization import Optimization
 
 _log = logging.getLogger("framework_core")
@@ -117,7 +120,9 @@ def _not_lightning(kind: str, name: str, built: object, wanted: str) -> Contract
     else:
         step = f"Let it inherit from lightning.pytorch.{wanted}."
     return ContractError(
-        f"The {kind} {name!r} cannot be used", [f"it is {type(built).__name__}, not a {wanted}"], next_step=step
+        f"The {kind} {name!r} cannot be used",
+        [f"it is {type(built).__name__}, not a {wanted}"],
+        next_step=step,
     )
 
 
@@ -136,3 +141,32 @@ def _set_optimization(model: LightningModule, config: RunConfig, monitor: str, m
     else:
         name = type(model).__name__
         _log.info("%s sets its own optimizer: the settings optimizer and scheduler have no effect.", name)
+
+
+def load_weights(model: LightningModule, checkpoint: Path) -> None:
+    """Load a checkpoint's weights.
+
+    Raises:
+        ContractError: They are not this model's.
+    """
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    try:
+        model.load_state_dict(saved["state_dict"])
+    except RuntimeError as error:
+        first = str(error).strip().split("\n")[1:3]
+        raise ContractError(f"The checkpoint {checkpoint} does not fit the model", [" ".join(first).strip()]) from error
+
+
+def say_what_is_trained(prepared: Prepared, config: RunConfig) -> None:
+    """Model and data in two lines."""
+    if not is_main_process():
+        return
+    data, model = prepared.data, prepared.model
+    sizes = ", ".join(f"{size:,} {split}" for split, size in data.split_sizes.items())
+    shape = "x".join(str(length) for length in data.input_shape)
+    classes = f", {data.num_classes} classes" if data.num_classes else ""
+    _log.info("data      %s: %s samples of %s%s", short_name(config.dataset.name), sizes, shape, classes)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    some = "" if trained == count else f", {trained:,} of them trained"
+    _log.info("model     %s: %s parameters%s", short_name(config.model.name), f"{count:,}", some)

@@ -25,7 +25,13 @@ def cosine(
 
 
 def cosine_restarts(
-    optimizer: Optimizer, *, total_steps: int, steps_per_epoch: float, warmup_steps: int, min_lr: float, cycles: int
+    optimizer: Optimizer,
+    *,
+    total_steps: int,
+    steps_per_epoch: float,
+    warmup_steps: int,
+    min_lr: float,
+    cycles: int,
 ) -> LRScheduler:
     """``cycles`` cosines of the same length: https://arxiv.org/abs/1608.03983, equation 5 with T_mult 1."""
 
@@ -43,7 +49,13 @@ def linear(
 
 
 def polynomial(
-    optimizer: Optimizer, *, total_steps: int, steps_per_epoch: float, warmup_steps: int, min_lr: float, power: float
+    optimizer: Optimizer,
+    *,
+    total_steps: int,
+    steps_per_epoch: float,
+    warmup_steps: int,
+    min_lr: float,
+    power: float,
 ) -> LRScheduler:
     """A power of what is left, down to ``min_lr``."""
     return _downwards(optimizer, total_steps, warmup_steps, min_lr, lambda progress: (1 - progress) ** power)
@@ -97,7 +109,7 @@ def one_cycle(
     div_factor: float,
     final_div_factor: float,
 ) -> LRScheduler:
-    """torch's one-cycle policy, with the optimizer's learning rate as its peak."""
+    """Torch's one-cycle policy, with the optimizer's learning rate as its peak."""
     return OneCycleLR(
         optimizer,
         max_lr=[group["lr"] for group in optimizer.param_groups],
@@ -122,7 +134,7 @@ def plateau(
     cooldown: int,
     min_lr: float,
 ) -> ReduceLROnPlateau:
-    """torch's reduction on a plateau of the monitored metric."""
+    """Torch's reduction on a plateau of the monitored metric."""
     return ReduceLROnPlateau(
         optimizer,
         mode=mode,  # type: ignore[arg-type]  # "min" or "max", as the settings hold it

@@ -6,12 +6,12 @@ import hashlib
 
 import numpy as np
 import torch
-from framework_core.base.batches import BatchDataset
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional
 
+from framework_core.base.batches import BatchDataset
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.splits import stratified_split
 
@@ -67,7 +67,10 @@ class Digits(BaseVisionDataModule):
         pixels, labels = load_digits(return_X_y=True)
         self.class_names = tuple(str(digit) for digit in range(10))
         splits = stratified_split(
-            labels.tolist(), val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.split_seed
+            labels.tolist(),
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            seed=self.split_seed,
         )
         images = self._enlarged(torch.tensor(pixels / LEVELS, dtype=torch.float32).view(-1, 1, SIDE, SIDE))
         targets = torch.tensor(labels, dtype=torch.int64)
@@ -75,7 +78,11 @@ class Digits(BaseVisionDataModule):
             if indices:
                 shift = round(self.image_size / 10) if split == "train" and self.augmentation == "standard" else 0
                 setattr(self, f"{split}_dataset", _Digits(images[indices], targets[indices], shift))
-        content = [np.ascontiguousarray(pixels).tobytes(), labels.astype("int64").tobytes(), repr(splits).encode()]
+        content = [
+            np.ascontiguousarray(pixels).tobytes(),
+            labels.astype("int64").tobytes(),
+            repr(splits).encode(),
+        ]
         self._fingerprint = f"content:{hashlib.sha256(b''.join(content)).hexdigest()[:32]}"
 
     def fingerprint(self) -> str:

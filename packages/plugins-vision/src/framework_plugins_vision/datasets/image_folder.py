@@ -8,16 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from framework_core.errors import DataError, near_names
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from framework_core.errors import DataError, near_names
 from framework_plugins_vision import transforms
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.image_check import check_images
 from framework_plugins_vision.splits import stratified_split
 
-SPLIT_FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+SPLIT_FOLDERS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 SHOWN = 5
 """How many unreadable images an error names."""
 
@@ -139,7 +143,10 @@ def find_images(
     """
     if not folder.is_dir():
         raise _no_folder(folder)
-    named = {split: next((folder / n for n in names if (folder / n).is_dir()), None) for split, names in SPLIT_FOLDERS.items()}
+    named = {
+        split: next((folder / n for n in names if (folder / n).is_dir()), None)
+        for split, names in SPLIT_FOLDERS.items()
+    }
     train = named["train"]
     classes = _classes(train or folder)
     names = tuple(classes)

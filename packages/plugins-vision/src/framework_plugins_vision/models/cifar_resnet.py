@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from framework_core import DataSpec
 from torch import Tensor, nn
 from torch.nn import functional
 
+from framework_core import DataSpec
 from framework_plugins_vision.model import BaseVisionModel
 
 WIDTHS = (16, 32, 64)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-from framework_core import DataSpec
-from framework_core.contracts import ModelContract
 from torch import Tensor, nn
 
+from framework_core import DataSpec
+from framework_core.contracts import ModelContract
 from framework_plugins_vision.model import BaseVisionModel
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import timm
 import torch
+from torch import nn
+
 from framework_core import DataSpec
 from framework_core.contracts import ModelContract
 from framework_core.errors import ContractError, DataError, RequestError, UnknownNameError
-from torch import nn
-
 from framework_plugins_vision.model import BaseVisionModel
 
 
@@ -88,7 +88,10 @@ class TimmModel(BaseVisionModel):
     def _start(self) -> dict[str, Any]:
         """Where the weights come from."""
         if self.weights is not None:
-            return {"pretrained": True, "pretrained_cfg_overlay": _local_weights(Path(self.weights), self._config())}
+            return {
+                "pretrained": True,
+                "pretrained_cfg_overlay": _local_weights(Path(self.weights), self._config()),
+            }
         return {"pretrained": bool(self.pretrained), "cache_dir": self.cache_dir}
 
     def _create(self, **arguments: Any) -> nn.Module:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from framework_core import DataSpec
 from torch import Tensor, nn
 from torch.nn import functional
 
+from framework_core import DataSpec
 from framework_plugins_vision.model import BaseVisionModel
 
 
@@ -68,7 +68,8 @@ class _Block(nn.Module):
         activated = functional.relu(self.norm1(x), inplace=True)
         shortcut = x if self.shortcut is None else self.shortcut(activated)
         y = self.dropout(functional.relu(self.norm2(self.conv1(activated)), inplace=True))
-        return self.conv2(y) + shortcut
+        summed: Tensor = self.conv2(y) + shortcut
+        return summed
 
 
 def _start(module: nn.Module) -> None:

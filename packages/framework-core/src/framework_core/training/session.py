@@ -1,0 +1,244 @@
+"""One training, from the run's folder to its result."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from framework_core.base.model import BaseModel
+from framework_core.config.saved import settings_text
+from framework_core.contracts.config import RunConfig
+from framework_core.contracts.run import RunInfo, RunResult, Status
+from framework_core.errors import DataError, RunInterrupted
+from framework_core.plugins.registry import registry
+from framework_core.tracking import plots, tracker
+from framework_core.tracking.logger import TrackingLogger
+from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord
+from framework_core.training.folders import CHILDREN_USE, is_main_process, new_folder
+from framework_core.training.interruption import Interruption
+from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
+from framework_core.training.preparation import Prepared, has_batches, load_weights
+from framework_core.training.progress import ProgressReporter
+from framework_core.training.recorder import StepRecorder
+from framework_core.training.trainer import build_trainer, checkpointing, early_stopping, without_gpu_lookups
+
+_log = logging.getLogger("framework_core")
+
+
+class Session:
+    """A run while it lasts.
+
+    Args:
+        config: The settings.
+        prepared: Data and model that fit each other.
+        resumed: The run to continue.
+        callbacks: Lightning callbacks beside those the settings name.
+        trainer_arguments: Anything else Lightning's Trainer takes.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        prepared: Prepared,
+        resumed: RunRecord | None,
+        callbacks: Sequence[Callback],
+        trainer_arguments: Mapping[str, Any],
+    ) -> None:
+        self._config = config
+        self._prepared = prepared
+        self._resumed = resumed
+        self._trainer_arguments = dict(trainer_arguments)
+        self._callbacks = callbacks
+        self._main = is_main_process()
+        self._record = resumed or new_folder(config)
+        try:
+            self._tracker = self._start_tracking()
+        except BaseException:
+            if resumed is None:
+                shutil.rmtree(self._record.directory, ignore_errors=True)
+            raise
+        self._info = RunInfo(
+            run_id=self._record.run_id,
+            name=self._record.name,
+            directory=self._record.directory,
+            config=config,
+            tracking_uri=self._record.tracking_uri,
+        )
+        writer = self._tracker.writer if self._tracker else None
+        self._logger = TrackingLogger(config.experiment.name, self._record.name, writer)
+        self._metrics: dict[str, float] = {}
+
+    def execute(self) -> RunResult:
+        """Train, test, record.
+
+        Raises:
+            RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
+        """
+        status: Status = "failed"
+        checkpoint = self._record.directory / CHECKPOINTS / LAST
+        interruption = Interruption(checkpoint, self._record.name)
+        self._announce("run_started", run=self._info)
+        try:
+            with interruption, data_errors_of_workers():
+                self._fit_and_test(interruption)
+            status = "finished"
+        except RunInterrupted:
+            status = "interrupted"
+            raise
+        except (KeyboardInterrupt, SystemExit) as stop:
+            if not interruption.cause:
+                raise
+            status = "interrupted"
+            raise RunInterrupted(interruption.cause, run=self._record.name) from stop
+        finally:
+            result = self._close(status)
+        return result
+
+    def _fit_and_test(self, interruption: Interruption) -> None:
+        recorder = StepRecorder(self._logger, self._config.trainer.log_every_n_steps)
+        trainer = self._trainer([interruption, recorder], recorder)
+        newest = self._resumed.last_checkpoint if self._resumed else None
+        model, datamodule = self._prepared.model, self._prepared.datamodule
+        with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
+            trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
+        self._metrics |= _numbers(trainer.callback_metrics)
+        self._remember_best(trainer)
+        self._load_best(trainer)
+        if has_batches(datamodule, "test") and not self._config.trainer.fast_dev_run:
+            datamodule.setup(stage="test")
+            trainer.test(model, datamodule=datamodule, verbose=False)
+            self._metrics |= _numbers(trainer.callback_metrics)
+        if self._main and not self._config.trainer.fast_dev_run:
+            self._record_outcome()
+
+    def _trainer(self, own: list[Callback], recorder: StepRecorder) -> Trainer:
+        config, prepared = self._config, self._prepared
+        watched = prepared.monitor if has_batches(prepared.datamodule, "val") else None
+        callbacks = [*own, *self._callbacks]
+        if config.trainer.enable_checkpointing and not config.trainer.fast_dev_run:
+            folder = self._record.directory / CHECKPOINTS
+            callbacks.append(checkpointing(config, folder, monitor=watched, mode=prepared.mode))
+        stopping = early_stopping(config, monitor=prepared.monitor, mode=prepared.mode)
+        if stopping is not None:
+            callbacks.append(stopping)
+        if config.trainer.enable_progress_bar and self._main:
+            callbacks.append(ProgressReporter(recorder, prepared.monitor))
+        return build_trainer(
+            config,
+            directory=self._record.directory,
+            logger=self._logger,
+            callbacks=callbacks,
+            **self._trainer_arguments,
+        )
+
+    def _start_tracking(self) -> tracker.Tracker | None:
+        if not self._main:
+            return None
+        record, config = self._record, self._config
+        (record.directory / CONFIG).write_text(settings_text(config), encoding="utf-8")
+        (record.directory / DATA).write_text(self._prepared.data.model_dump_json(indent=2), encoding="utf-8")
+        started = None
+        if config.mlops.tracking.backend == "mlflow":
+            started = tracker.start(
+                config,
+                self._prepared.data,
+                name=record.name,
+                directory=record.directory,
+                command=repeat_command(record),
+                run_id=record.run_id if self._resumed else None,
+            )
+            self._record = replace(record, run_id=started.run_id, tracking_uri=started.uri)
+        self._record.write()
+        return started
+
+    def _remember_best(self, trainer: Trainer) -> None:
+        checkpoints = trainer.checkpoint_callback
+        if self._main and isinstance(checkpoints, ModelCheckpoint) and checkpoints.best_model_path:
+            best = Path(checkpoints.best_model_path)
+            self._record = replace(self._record, best_checkpoint=os.path.relpath(best, self._record.directory))
+            self._record.write()
+            if checkpoints.best_model_score is not None and checkpoints.monitor:
+                self._metrics[checkpoints.monitor] = float(checkpoints.best_model_score)
+
+    def _load_best(self, trainer: Trainer) -> None:
+        checkpoints = trainer.checkpoint_callback
+        best = checkpoints.best_model_path if isinstance(checkpoints, ModelCheckpoint) else ""
+        if best and Path(best).exists():
+            load_weights(self._prepared.model, Path(best))
+
+    def _record_outcome(self) -> None:
+        curves = {name: self._logger.curve(name) for name in self._logger.history}
+        figures = {"learning_curves": plots.learning_curves(_worth_drawing(curves))}
+        model = self._prepared.model
+        if isinstance(model, BaseModel):
+            figures |= model.figures()
+        folder = self._record.directory / "plots"
+        folder.mkdir(exist_ok=True)
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png")
+        if self._tracker is None:
+            return
+        for name, figure in figures.items():
+            self._tracker.log_figure(figure, f"plots/{name}.png")
+        if self._config.mlops.tracking.log_model and self._prepared.example is not None:
+            self._tracker.log_model(model, self._config, self._prepared.data, self._prepared.example)
+
+    def _close(self, status: Status) -> RunResult:
+        last = self._record.last_checkpoint
+        best = self._record.directory / self._record.best_checkpoint if self._record.best_checkpoint else None
+        result = RunResult(
+            run=self._info,
+            status=status,
+            metrics=dict(sorted(self._metrics.items())),
+            best_checkpoint=best,
+            last_checkpoint=last,
+            command=repeat_command(self._record),
+        )
+        if self._tracker is not None:
+            self._tracker.finish(status)
+            if self._tracker.problems:
+                _log.warning("The tracking store did not take: %s.", ", ".join(self._tracker.problems))
+        self._announce("run_ended", result=result)
+        os.environ.pop(CHILDREN_USE, None)
+        return result
+
+    def _announce(self, event: str, **facts: Any) -> None:
+        if self._main:
+            registry.plugins.announce(event, **facts)
+
+
+def repeat_command(record: RunRecord) -> str:
+    """The command that repeats a run."""
+    return f"fw train --config {shlex.quote(str(record.directory / CONFIG))}"
+
+
+def _worth_drawing(curves: Mapping[str, list[tuple[int, float]]]) -> dict[str, list[tuple[int, float]]]:
+    return {name: points for name, points in curves.items() if len(points) > 1 or name.startswith("val/")}
+
+
+def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in metrics.items()}
+
+
+@contextmanager
+def data_errors_of_workers() -> Iterator[None]:
+    """A DataError that arose in a loading process arrives as text; this makes it one again."""
+    try:
+        yield
+    except DataError as error:
+        if "Original Traceback" not in error.what:
+            raise
+        lines = error.what.strip().splitlines()
+        start = max(index for index, line in enumerate(lines) if line.startswith("framework_core.errors.DataError: "))
+        first = lines[start].removeprefix("framework_core.errors.DataError: ")
+        raise DataError("\n".join([first, *lines[start + 1 :]])) from None
