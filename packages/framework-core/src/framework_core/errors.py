@@ -278,7 +278,9 @@ def near_names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
     for candidate in known:
         lowered.setdefault(candidate.lower(), candidate)
     wanted = name.lower()
-    matches = difflib.get_close_matches(wanted, lowered, n=most, cutoff=0.72)
+    # One slip in a short word changes much of it.
+    cutoff = 0.6 if len(wanted) <= 5 else 0.72
+    matches = difflib.get_close_matches(wanted, lowered, n=most, cutoff=cutoff)
     return [lowered[match] for match in matches]
 
 

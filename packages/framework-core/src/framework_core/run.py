@@ -56,10 +56,7 @@ def train(
     """
     resumed = resumable(resume, config) if resume else None
     with _quiet():
-        check_places(config)
-        seed_everything(config.seed, workers=True, verbose=False)
-        prepared = preparation.prepare(config)
-        preparation.say_what_is_trained(prepared, config)
+        prepared = _prepared(config)
         return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()
 
 
@@ -70,10 +67,7 @@ def dry_run(config: RunConfig) -> None:
         RequestError: Something that was asked for cannot be done.
     """
     with _quiet():
-        check_places(config)
-        seed_everything(config.seed, workers=True, verbose=False)
-        prepared = preparation.prepare(config)
-        preparation.say_what_is_trained(prepared, config)
+        prepared = _prepared(config)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
         trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), **trial)
         trainer.fit(prepared.model, datamodule=prepared.datamodule)
@@ -160,6 +154,16 @@ class FrameworkTrainer:
             return train(self.config, **self._trainer_arguments)
 
 
+def _prepared(config: RunConfig) -> preparation.Prepared:
+    """Check everything that can be checked before something is written."""
+    check_places(config)
+    build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False)
+    seed_everything(config.seed, workers=True, verbose=False)
+    prepared = preparation.prepare(config)
+    preparation.say_what_is_trained(prepared, config)
+    return prepared
+
+
 @dataclass(frozen=True)
 class _Trained:
     """A run's model with its best weights."""
@@ -217,10 +221,10 @@ def _where_hydra_was_started() -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Lightning without its hints on what this framework decides: devices, workers, other products."""
-    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch", "lightning.fabric")
+    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch", "lightning.fabric", "huggingface_hub")
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR if name == "huggingface_hub" else logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")

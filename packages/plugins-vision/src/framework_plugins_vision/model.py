@@ -34,6 +34,7 @@ class BaseVisionModel(BaseModel):
     def __init__(self, *, data: DataSpec | None = None) -> None:
         super().__init__(data=data)
         self._confusion: MulticlassConfusionMatrix | None = None
+        self._taken_for_what: list[list[int]] = []
 
     @property
     def contract(self) -> ModelContract:
@@ -66,6 +67,12 @@ class BaseVisionModel(BaseModel):
             self._confusion.update(outputs, target)
         self._log_evaluation(outputs, target, "test", self.test_metrics)
 
+    def on_test_epoch_end(self) -> None:
+        """Put together what every process counted."""
+        if self._confusion is not None:
+            self._taken_for_what = self._confusion.compute().tolist()
+            self._confusion = None
+
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """One batch of images to the likeliest class of each, its probability, and those of all classes."""
         probabilities = torch.softmax(self(batch).float(), dim=1)
@@ -81,6 +88,6 @@ class BaseVisionModel(BaseModel):
         """The confusion matrix of the last test."""
         from framework_core.tracking.plots import confusion_matrix
 
-        if self._confusion is None:
+        if not self._taken_for_what:
             return {}
-        return {"confusion_matrix": confusion_matrix(self._confusion.compute().tolist(), self.data.class_names)}
+        return {"confusion_matrix": confusion_matrix(self._taken_for_what, self.data.class_names)}

@@ -36,7 +36,8 @@ def reason(error: Exception) -> str:
         return "it is no image"
     if isinstance(error, Image.DecompressionBombError):
         return "it is too large"
-    return str(error).partition("\n")[0] or type(error).__name__
+    first = str(error).partition("\n")[0] or type(error).__name__
+    return "it is cut short" if "truncated" in first.lower() else first
 
 
 def evaluation(size: tuple[int, int], crop_pct: float, mean: Sequence[float], std: Sequence[float]) -> Transform:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
+from lightning.fabric.utilities.seed import pl_worker_init_function
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from framework_core.base.batches import BatchDataset, TensorBatches, as_it_is
 from framework_core.contracts.data import DataSpec
-from framework_core.errors import DataError
+from framework_core.errors import ContractError, DataError
 
 if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
@@ -54,8 +56,15 @@ class BaseDataModule(LightningDataModule):
         return config_from_signature(cls)
 
     def data_spec(self) -> DataSpec:
-        """What the data turned out to be. Called after ``setup``."""
-        raise NotImplementedError(f"{type(self).__name__} has no data_spec")
+        """What the data turned out to be. Called after ``setup``.
+
+        Raises:
+            ContractError: A subclass has to give it.
+        """
+        name = type(self).__name__
+        raise ContractError(
+            f"The dataset {name} is not complete", ["it has no method data_spec, which returns a DataSpec"]
+        )
 
     def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
         """New samples for a trained model: one input for each path, prepared as the validation data was.
@@ -96,6 +105,7 @@ class BaseDataModule(LightningDataModule):
             shuffle=shuffle,
             drop_last=drop_last,
             num_workers=workers,
+            worker_init_fn=_start_worker if workers else None,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
@@ -110,6 +120,12 @@ class BaseDataModule(LightningDataModule):
         if dataset is None:
             raise DataError(f"{type(self).__name__} has no {name}_dataset: its setup has to set it.")
         return dataset
+
+
+def _start_worker(worker: int) -> None:
+    """Seed a loading process as Lightning does, and leave Ctrl-C to the process that trains."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pl_worker_init_function(worker)
 
 
 def _cores() -> int:

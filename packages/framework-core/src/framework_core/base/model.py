@@ -98,8 +98,12 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         return ModelContract(tasks=self.tasks)
 
     def _build_model(self) -> nn.Module:
-        """The network. ``self.data`` and everything that ``__init__`` set is there."""
-        raise NotImplementedError(f"{type(self).__name__} has no _build_model")
+        """The network. ``self.data`` and everything that ``__init__`` set is there.
+
+        Raises:
+            ContractError: A subclass has to give it.
+        """
+        raise _unwritten(self, "_build_model", "returns the network, a torch.nn.Module")
 
     def _setup_metrics(self) -> Metric | MetricCollection | Mapping[str, Metric]:
         """The metrics of validation and test, by name; none by default."""
@@ -110,8 +114,12 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         return self.model(x)
 
     def loss(self, outputs: Any, target: Tensor) -> Tensor:
-        """What training makes small: a scalar tensor."""
-        raise NotImplementedError(f"{type(self).__name__} has no loss")
+        """What training makes small: a scalar tensor.
+
+        Raises:
+            ContractError: A subclass has to give it.
+        """
+        raise _unwritten(self, "loss", "takes outputs and targets and returns a scalar tensor")
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """One batch to its loss."""
@@ -149,6 +157,11 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         if self.optimization is None:
             return torch.optim.AdamW(self.parameters(), lr=1e-3)
         return self.optimization(self)
+
+
+def _unwritten(model: BaseModel, method: str, promise: str) -> ContractError:
+    name = type(model).__name__
+    return ContractError(f"The model {name} is not complete", [f"it has no method {method}, which {promise}"])
 
 
 def _collected(metrics: Metric | MetricCollection | Mapping[str, Metric]) -> MetricCollection:

@@ -10,6 +10,7 @@ from framework_core.cli import config, evaluate, info, listing, predict, search,
 from framework_core.cli.plugin_commands import add_plugin_commands
 from framework_core.cli.screen import print_error
 from framework_core.errors import FrameworkError, RunInterrupted
+from framework_core.process import is_main_process
 
 app = typer.Typer(
     name="fw",
@@ -64,7 +65,8 @@ def main(arguments: list[str] | None = None) -> None:
     except FrameworkError as error:
         if debug:
             raise
-        print_error(error)
+        if is_main_process() or not isinstance(error, RunInterrupted):
+            print_error(error)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         if debug:

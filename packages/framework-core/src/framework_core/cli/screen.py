@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from framework_core.process import is_main_process
+
 if TYPE_CHECKING:
     from framework_core.errors import FrameworkError
 
@@ -49,7 +51,8 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 def note(text: str) -> None:
     """Something beside the result."""
-    print(text, file=sys.stderr, flush=True)
+    if is_main_process():
+        print(text, file=sys.stderr, flush=True)
 
 
 class _Lines(logging.Formatter):
@@ -76,4 +79,4 @@ def show_log() -> None:
         handler.setFormatter(_Lines())
         log.addHandler(handler)
         log.propagate = False
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.INFO if is_main_process() else logging.ERROR)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from framework_core.process import is_main_process
+
 if TYPE_CHECKING:
     from framework_core.config.compose import Composition
     from framework_core.contracts.run import RunResult
@@ -43,7 +45,8 @@ def train(
     if resume:
         config = _config_of(resume, config, words)
     composition = compose(words, config_file=config, config_dir=config_dir)
-    _say_choices(composition)
+    if not resume:
+        _say_choices(composition)
 
     from framework_core import run
 
@@ -52,7 +55,8 @@ def train(
         note("Everything fits; nothing was written.")
         return
     result = run.train(composition.config, resume=resume or None)
-    _print_result(result, as_json)
+    if is_main_process():
+        _print_result(result, as_json)
 
 
 def _choice(group: str, name: str) -> list[str]:
@@ -97,7 +101,8 @@ def _say_choices(composition: Composition) -> None:
     if "scheduler" in chosen:
         lines.append(("scheduler", config.scheduler.name, "scheduler=constant"))
     if "trainer" in chosen:
-        epochs = f"{config.trainer.max_epochs} epochs, seed {config.seed}"
+        count = config.trainer.max_epochs
+        epochs = f"{count} epoch{'' if count == 1 else 's'}, seed {config.seed}"
         lines.append(("trainer", epochs, "trainer.max_epochs=30 seed=1"))
     if config.mlops.tracking.backend == "mlflow" and config.mlops.tracking.uri is None:
         uri = without_credentials(tracking_uri(config.mlops.tracking))

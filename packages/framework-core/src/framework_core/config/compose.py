@@ -189,7 +189,7 @@ def _compose(request: Request, overrides: list[str]) -> tuple[dict[str, Any], di
         taken["dataset"] = default_dataset(model)
         request = replace(request, choices={**request.choices, "dataset": taken["dataset"]})
         values = _composed_by_hydra(request, overrides)
-    return values, taken
+    return values, {group: option for group, option in taken.items() if group not in request.body}
 
 
 def _composed_by_hydra(request: Request, overrides: list[str]) -> dict[str, Any]:
@@ -262,4 +262,4 @@ def _is_known(kind: str, name: str) -> bool:
 def _from_hydra(error: Exception) -> ConfigProblem:
     cause = error.__cause__ or error
     full_key = getattr(cause, "full_key", None) or "setting"
-    return ConfigProblem(str(full_key), " ".join(str(cause).split("\n")[:1]))
+    return ConfigProblem(str(full_key), str(cause).partition("\n")[0].rstrip("."))

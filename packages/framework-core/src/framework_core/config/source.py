@@ -17,6 +17,8 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
+from framework_core.errors import near_names
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -50,7 +52,11 @@ class Request:
     """The user's own folder of config groups."""
 
 
-current_request: ContextVar[Request] = ContextVar("current_request", default=Request())  # noqa: B039  # frozen
+NO_REQUEST = Request()
+LISTED = 20
+
+current_request: ContextVar[Request] = ContextVar("current_request", default=NO_REQUEST)  # frozen
+_not_found: ContextVar[str] = ContextVar("_not_found", default="")
 
 
 class FrameworkSearchPath(SearchPathPlugin):
@@ -106,7 +112,10 @@ class FrameworkConfigSource(ConfigSource):
             return False
         if (group, option) in current_request.get().aliases:
             return True
-        return (COMPONENT_GROUPS[group], option) in registry.catalogue
+        known = (COMPONENT_GROUPS[group], option) in registry.catalogue
+        if not known:
+            _not_found.set(option)
+        return known
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """The groups or options under a path."""
@@ -122,7 +131,7 @@ class FrameworkConfigSource(ConfigSource):
             elif group == "trainer":
                 found.append("default")
             elif group in COMPONENT_GROUPS:
-                found += registry.catalogue.names(COMPONENT_GROUPS[group])
+                found += _shortened(registry.catalogue.names(COMPONENT_GROUPS[group]))
         return sorted(found)
 
     def _content(self, group: str, option: str) -> dict[str, Any]:
@@ -136,9 +145,20 @@ class FrameworkConfigSource(ConfigSource):
             content = component_defaults(COMPONENT_GROUPS[group], name)
             return {name: content} if group == "callbacks" else content
         if option == REQUEST:
-            chosen = [{group: option} for group, option in request.choices.items()]
-            return {"defaults": [BASE, *chosen, "_self_"], **request.body}
+            # A group that nobody has chosen from yet stands there empty, so that an experiment may choose.
+            chosen = {"model": None, "dataset": None, **request.choices}
+            return {
+                "defaults": [BASE, *({group: option} for group, option in chosen.items()), "_self_"],
+                **request.body,
+            }
         return base_defaults()
+
+
+def _shortened(names: list[str]) -> list[str]:
+    """The names Hydra lists when it has not found one: under ``@hydra.main`` those near it, not all thousand."""
+    if current_request.get() is not NO_REQUEST or len(names) <= LISTED:
+        return names
+    return near_names(_not_found.get(), names, most=LISTED) or names[:LISTED]
 
 
 def component_defaults(kind: str, name: str) -> dict[str, Any]:

@@ -6,21 +6,15 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from lightning.fabric.utilities.rank_zero import rank_zero_only
-
 from framework_core.config.validate import short_name
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import OutputError, RunNotFoundError
+from framework_core.process import is_main_process
 from framework_core.tracking.lookup import CHECKPOINTS, RunRecord, find_run
 from framework_core.tracking.store import check_store, tracking_uri
 
 CHILDREN_USE = "FRAMEWORK_RUN_DIRECTORY"
 """Environment variable: processes that Lightning starts for a run use the first one's folder."""
-
-
-def is_main_process() -> bool:
-    """Whether this process writes and speaks for the run."""
-    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def check_places(config: RunConfig) -> None:
@@ -57,6 +51,9 @@ def new_folder(config: RunConfig) -> RunRecord:
             directory.mkdir(parents=True)
         except FileExistsError:
             continue
+        except OSError as error:
+            step = "Start it in another folder, or choose one: output_dir=FOLDER"
+            raise OutputError(directory, f"{error.strerror or error}.", next_step=step) from error
         os.environ[CHILDREN_USE] = str(directory.resolve())
         return RunRecord(directory, unique, unique, now.isoformat())
     raise OutputError(Path(config.output_dir) / name, "a thousand runs have this name.")

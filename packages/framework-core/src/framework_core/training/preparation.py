@@ -18,8 +18,8 @@ from framework_core.contracts.config import ComponentConfig, RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError
 from framework_core.plugins.registry import build, registry
+from framework_core.process import is_main_process
 from framework_core.training import preflight
-from framework_core.training.folders import is_main_process
 from framework_core.training.optimization import Optimization
 
 _log = logging.getLogger("framework_core")

@@ -127,6 +127,8 @@ class ProgressReporter(Callback):
         """Start the clock."""
         self._started = time.monotonic()
         self._batches_before = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        # A run that is continued inside an epoch starts none.
+        self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A new bar."""

@@ -21,10 +21,11 @@ from framework_core.contracts.config import RunConfig
 from framework_core.contracts.run import RunInfo, RunResult, Status
 from framework_core.errors import DataError, RunInterrupted
 from framework_core.plugins.registry import registry
+from framework_core.process import is_main_process
 from framework_core.tracking import plots, tracker
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord
-from framework_core.training.folders import CHILDREN_USE, is_main_process, new_folder
+from framework_core.training.folders import CHILDREN_USE, new_folder
 from framework_core.training.interruption import Interruption
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.preparation import Prepared, has_batches, load_weights

@@ -96,7 +96,7 @@ def build_trainer(
     try:
         trainer = Trainer(**given)
     except (MisconfigurationException, ValueError, TypeError) as error:
-        message = " ".join(str(error).split())
+        message = " ".join(str(error).split()).rstrip(".!")
         raise ConfigError([ConfigProblem("trainer", f"Lightning does not allow this: {message[:300]}")]) from error
     make_lean(trainer)
     return trainer

@@ -212,7 +212,8 @@ def _images(folder: Path) -> list[Path]:
 
 
 def _no_folder(folder: Path) -> DataError:
-    near = near_names(folder.name, [each.name for each in folder.parent.iterdir()]) if folder.parent.is_dir() else []
+    beside = [] if folder.exists() or not folder.parent.is_dir() else folder.parent.iterdir()
+    near = near_names(folder.name, [each.name for each in beside if each.is_dir()])
     what = f"{folder} is a file, not a folder." if folder.exists() else f"There is no folder {folder}."
     possible = f"Near it: {', '.join(str(folder.parent / name) for name in near)}." if near else ""
     return DataError(what, paths=[folder], possible=possible, next_step="Name it with dataset.path=FOLDER")

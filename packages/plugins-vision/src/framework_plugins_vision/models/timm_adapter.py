@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,17 @@ from torch import nn
 
 from framework_core import DataSpec
 from framework_core.contracts import ModelContract
-from framework_core.errors import ContractError, DataError, RequestError, UnknownNameError
+from framework_core.errors import (
+    ConfigError,
+    ConfigProblem,
+    ContractError,
+    DataError,
+    RequestError,
+    UnknownNameError,
+)
 from framework_plugins_vision.model import BaseVisionModel
+
+_log = logging.getLogger("framework_core")
 
 
 class TimmModel(BaseVisionModel):
@@ -104,6 +115,8 @@ class TimmModel(BaseVisionModel):
             name = f"{name}.{self.pretrained}"
         if not arguments.get("pretrained"):
             return self._checked(name, arguments)
+        if self.weights is None:
+            _log.info("weights   of %s, from the cache or downloaded", name)
         try:
             return self._checked(name, arguments)
         except (OSError, RuntimeError) as error:
@@ -114,6 +127,13 @@ class TimmModel(BaseVisionModel):
     def _checked(self, name: str, arguments: dict[str, Any]) -> nn.Module:
         try:
             return timm.create_model(name, **arguments)
+        except TypeError as error:
+            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+            if unknown is None or unknown.group(1) not in self.parameters_of_timm:
+                raise
+            path = f"model.args.{unknown.group(1)}"
+            problem = ConfigProblem(path, f"{name} takes no such parameter in timm")
+            raise ConfigError([problem], next_step=f"What every architecture takes: fw info model {name}") from error
         except (AssertionError, ValueError) as error:
             found = str(error).partition("\n")[0] or type(error).__name__
             raise ContractError(
@@ -151,8 +171,11 @@ def _state(path: Path) -> Mapping[str, Any]:
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        first = str(error).partition("\n")[0][:200]
-        raise DataError(f"{path} holds no weights that can be read: {first}", paths=[path]) from error
+        raise DataError(
+            f"{path} holds no weights that can be read ({type(error).__name__}).",
+            paths=[path],
+            possible="Weights are read from .safetensors, and from .pth files that hold tensors only.",
+        ) from error
     return loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
 
 
