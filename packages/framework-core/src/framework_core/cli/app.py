@@ -50,9 +50,9 @@ def options(
 
     show_log()
     if without or strict:
-        from framework_core.plugins.registry import registry
+        from framework_core.plugins import switches
 
-        registry.configure(without=without, strict=strict)
+        switches.configure(without=without, strict=strict)
 
 
 def main(arguments: list[str] | None = None) -> None:

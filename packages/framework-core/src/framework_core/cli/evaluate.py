@@ -12,14 +12,13 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print the metrics as JSON."),
 ) -> None:
     """Measure a trained model, on its own data or on other data."""
+    from framework_core.cli.library import training_library
     from framework_core.cli.screen import print_facts, print_json
     from framework_core.errors import UnknownNameError
 
     if split not in ("test", "val"):
         raise UnknownNameError("split", split, ["test", "val"])
-    from framework_core import run as library
-
-    metrics = library.evaluate(run, overrides=overrides or [], split=split)
+    metrics = training_library("fw evaluate").evaluate(run, overrides=overrides or [], split=split)
     if as_json:
         print_json(metrics)
     else:

@@ -35,7 +35,6 @@ def scheduler(name: str = NAME, as_json: bool = JSON) -> None:
 
 
 def _show(kind: str, name: str, as_json: bool) -> None:
-    from framework_core.cli.listing import as_facts
     from framework_core.cli.screen import print_facts, print_json, print_table
     from framework_core.config.describe import described
     from framework_core.plugins.catalogue import config_class
@@ -43,7 +42,7 @@ def _show(kind: str, name: str, as_json: bool) -> None:
 
     offer = registry.resolve(kind, name)
     settings = described(config_class(offer))
-    facts = as_facts(offer)
+    facts = {**offer.spec.model_dump(mode="json", exclude_defaults=True), "distribution": offer.distribution}
     if as_json:
         print_json({**facts, "settings": settings})
         return

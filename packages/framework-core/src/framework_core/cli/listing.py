@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from framework_core.plugins.discovery import Offer
+    from framework_core.plugins.index import Row
 
 app = typer.Typer(help="List what is installed.", no_args_is_help=True)
 
@@ -16,6 +18,7 @@ TASK = typer.Option("", "--task", help="Only this task, for example image-classi
 TAG = typer.Option("", "--tag", help="Only with this tag.")
 PLUGIN = typer.Option("", "--plugin", help="Only from this package.")
 JSON = typer.Option(False, "--json", help="Print as JSON.")
+HEAD = ("name", "from", "what")
 
 
 @app.command("models")
@@ -28,10 +31,8 @@ def models(
     as_json: bool = JSON,
 ) -> None:
     """The models that can be trained."""
-    offers = _filtered("model", domain=domain, task=task, tag=tag, plugin=plugin)
-    if pretrained:
-        offers = [offer for offer in offers if getattr(offer.spec, "weights", ())]
-    _print("model", offers, as_json, filtered=bool(domain or task or tag or plugin or pretrained))
+    wanted = {"domain": domain, "tasks": task, "tags": tag, "distribution": plugin}
+    _print("model", "models", wanted, as_json, having="weights" if pretrained else "")
 
 
 @app.command("datasets")
@@ -39,14 +40,14 @@ def datasets(
     domain: str = DOMAIN, task: str = TASK, tag: str = TAG, plugin: str = PLUGIN, as_json: bool = JSON
 ) -> None:
     """The datasets that can be trained on."""
-    offers = _filtered("dataset", domain=domain, task=task, tag=tag, plugin=plugin)
-    _print("dataset", offers, as_json, filtered=bool(domain or task or tag or plugin))
+    wanted = {"domain": domain, "tasks": task, "tags": tag, "distribution": plugin}
+    _print("dataset", "datasets", wanted, as_json)
 
 
 @app.command("strategies")
 def strategies(as_json: bool = JSON) -> None:
     """The ways to train on several devices."""
-    _print("strategy", _filtered("strategy"), as_json, filtered=False)
+    _print("strategy", "strategies", {}, as_json)
 
 
 @app.command("plugins")
@@ -78,44 +79,57 @@ def plugins(as_json: bool = JSON) -> None:
     print_table(rows, ["plugin", "distribution", "version", "state", "offers", "cause"])
 
 
-def _filtered(kind: str, *, domain: str = "", task: str = "", tag: str = "", plugin: str = "") -> list[Offer]:
-    from framework_core.plugins.registry import registry
-
-    return [
-        offer
-        for offer in registry.catalogue.offers(kind)
-        if (not domain or getattr(offer.spec, "domain", "") == domain)
-        and (not task or task in getattr(offer.spec, "tasks", ()))
-        and (not tag or tag in offer.spec.tags)
-        and (not plugin or plugin == offer.distribution)
-    ]
-
-
-def _print(kind: str, offers: list[Offer], as_json: bool, *, filtered: bool) -> None:
+def _print(kind: str, plural: str, wanted: Mapping[str, str], as_json: bool, *, having: str = "") -> None:
+    """Print the components of a kind that have what is wanted: a value in each of some fields, some field at all."""
     from framework_core.cli.screen import note, print_json, print_table
-    from framework_core.plugins.registry import registry
+    from framework_core.plugins import index
 
-    twice = _offered_twice(offers)
-    names = [f"{each.distribution}:{each.spec.name}" if each.spec.name in twice else each.spec.name for each in offers]
+    everything = index.rows(kind)
+    filters = {field: value for field, value in wanted.items() if value}
+    found = [
+        row
+        for row in everything
+        if all(_has(row.get(field, ()), value) for field, value in filters.items()) and (not having or row.get(having))
+    ]
+    counts = Counter(row["name"] for row in everything)
+    twice = [name for name, count in counts.items() if count > 1]
+    for row in found:
+        row["name"] = f"{row['distribution']}:{row['name']}" if row["name"] in twice else row["name"]
     if as_json:
-        print_json([{**as_facts(offer), "name": name} for offer, name in zip(offers, names, strict=True)])
+        print_json(found)
         return
-    rows = [[name, offer.distribution, offer.spec.summary] for offer, name in zip(offers, names, strict=True)]
-    if rows:
-        print_table(rows, ["name", "from", "what"])
-    everything = len(registry.catalogue.offers(kind))
-    plural = "strategies" if kind == "strategy" else f"{kind}s"
-    note(f"\n{len(rows)} of {everything} {plural}" if filtered else f"\n{everything} {plural}")
+    if found:
+        print_table([[row["name"], row["distribution"], row.get("summary", "")] for row in found], HEAD)
+    filtered = bool(filters or having)
+    note(f"\n{len(found)} of {len(everything)} {plural}" if filtered else f"\n{len(everything)} {plural}")
+    if filtered and not found:
+        _say_what_there_is(everything, filters)
+    if not everything:
+        note(f"They come with plugins, for example: pip install {_a_plugin_with(kind)}")
     if twice:
-        note(f"Offered twice, so named with their package: {', '.join(sorted(twice))}")
+        note(f"Offered twice, so named with their package: {', '.join(twice)}")
 
 
-def _offered_twice(offers: list[Offer]) -> set[str]:
-    seen: set[str] = set()
-    return {offer.spec.name for offer in offers if offer.spec.name in seen or seen.add(offer.spec.name)}  # type: ignore[func-returns-value]
+def _has(values: Any, value: str) -> bool:
+    return value == values if isinstance(values, str) else value in values
 
 
-def as_facts(offer: Offer) -> dict[str, Any]:
-    """What is known of a component without importing it."""
-    facts = offer.spec.model_dump(mode="json", exclude_defaults=True)
-    return {**facts, "name": offer.spec.name, "kind": offer.spec.kind, "distribution": offer.distribution}
+def _say_what_there_is(rows: list[Row], filters: Mapping[str, str]) -> None:
+    """Where a filter fits nothing, the values that would."""
+    from framework_core.cli.screen import note
+
+    for field, value in filters.items():
+        known = {each for row in rows for each in _as_list(row.get(field, ()))}
+        if value not in known and known:
+            shown = sorted(known)
+            note(f"{field}: {value!r} is not among {', '.join(shown[:20])}{', ...' if len(shown) > 20 else ''}")
+
+
+def _as_list(values: Any) -> list[str]:
+    return [values] if isinstance(values, str) else list(values)
+
+
+def _a_plugin_with(kind: str) -> str:
+    from framework_core.plugins.catalogue import install_hints
+
+    return next(iter(install_hints().get(kind, {})), "a plugin")

@@ -17,13 +17,12 @@ def predict(
 ) -> None:
     """Let a trained model predict files."""
     from framework_core import prediction
+    from framework_core.cli.library import training_library
     from framework_core.cli.screen import note, print_json, print_table
 
     if output is not None:
         prediction.check_output(output)
-    from framework_core import run as library
-
-    rows = library.predict(run, paths)
+    rows = training_library("fw predict").predict(run, paths)
     if output is not None:
         prediction.write(rows, output)
         note(f"{len(rows)} predictions in {output}")

@@ -10,16 +10,15 @@ def search(
     as_json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
     """Find models and datasets by words."""
-    from framework_core.cli.listing import as_facts
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.plugins.search import find
 
-    offers = find(words)
+    found = find(words)
     if as_json:
-        print_json([as_facts(offer) for offer in offers])
+        print_json(found)
         return
-    if not offers:
+    if not found:
         note(f"Nothing is called or described by {' '.join(words)!r}. See everything: fw list models")
         return
-    rows = [[offer.spec.kind, offer.spec.name, offer.distribution, offer.spec.summary] for offer in offers]
+    rows = [[row["kind"], row["name"], row["distribution"], row.get("summary", "")] for row in found]
     print_table(rows, ["kind", "name", "from", "what"])

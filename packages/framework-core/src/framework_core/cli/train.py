@@ -38,18 +38,18 @@ def train(
 
     Without --dataset the model's domain chooses data that comes with it.
     """
+    from framework_core.cli.library import training_library
     from framework_core.cli.screen import note
     from framework_core.config.compose import compose
 
-    words = [*_choice("model", model), *_choice("dataset", dataset), *(overrides or [])]
+    words = overrides or []
     if resume:
         config = _config_of(resume, config, words)
-    composition = compose(words, config_file=config, config_dir=config_dir)
+    composition = compose(words, model=model, dataset=dataset, config_file=config, config_dir=config_dir)
     if not resume:
         _say_choices(composition)
 
-    from framework_core import run
-
+    run = training_library("fw train")
     if dry_run:
         run.dry_run(composition.config)
         note("Everything fits; nothing was written.")
@@ -57,13 +57,6 @@ def train(
     result = run.train(composition.config, resume=resume or None)
     if is_main_process():
         _print_result(result, as_json)
-
-
-def _choice(group: str, name: str) -> list[str]:
-    if not name:
-        return []
-    quoted = name.replace("\\", "\\\\").replace("'", "\\'")
-    return [f"{group}='{quoted}'"]
 
 
 def _config_of(resume: str, config: Path | None, words: list[str]) -> Path:
@@ -83,8 +76,7 @@ def _config_of(resume: str, config: Path | None, words: list[str]) -> Path:
 def _say_choices(composition: Composition) -> None:
     """What nobody had chosen, and how to choose otherwise."""
     from framework_core.cli.screen import note
-    from framework_core.config.saved import without_credentials
-    from framework_core.tracking.store import tracking_uri
+    from framework_core.tracking.store import shown_uri, tracking_uri
 
     config, chosen = composition.config, composition.chosen
     lines = []
@@ -105,7 +97,7 @@ def _say_choices(composition: Composition) -> None:
         epochs = f"{count} epoch{'' if count == 1 else 's'}, seed {config.seed}"
         lines.append(("trainer", epochs, "trainer.max_epochs=30 seed=1"))
     if config.mlops.tracking.backend == "mlflow" and config.mlops.tracking.uri is None:
-        uri = without_credentials(tracking_uri(config.mlops.tracking))
+        uri = shown_uri(tracking_uri(config.mlops.tracking))
         lines.append(("tracking", uri, "mlops.tracking.uri=http://SERVER:5000"))
     if lines:
         note("Chosen for you:")
@@ -135,7 +127,9 @@ def _print_result(result: RunResult, as_json: bool) -> None:
 
 
 def _where_to_look(uri: str) -> str:
-    return uri if uri.startswith(("http://", "https://")) else f"fw ui  (MLflow on {uri})"
+    from framework_core.tracking.store import shown_uri
+
+    return uri if uri.startswith(("http://", "https://")) else f"fw ui  (MLflow on {shown_uri(uri)})"
 
 
 def _plain(result: RunResult) -> dict[str, Any]:

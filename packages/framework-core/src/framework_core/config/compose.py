@@ -14,7 +14,7 @@ from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from framework_core.contracts.config import RunConfig
 
 DEFAULT_CHOICES = {"optimizer": "adamw", "scheduler": "cosine", "trainer": "default"}
+CHOSEN_ONCE = ("model", "dataset", *DEFAULT_CHOICES)
+"""Groups of which a run has one option."""
+
 CONFIG_DIR = Path("configs")
 """The folder of the user's own config groups, where there is one."""
 
@@ -45,12 +48,19 @@ class Composition:
 
 
 def compose(
-    overrides: Sequence[str] = (), *, config_file: Path | None = None, config_dir: Path | None = None
+    overrides: Sequence[str] = (),
+    *,
+    model: str = "",
+    dataset: str = "",
+    config_file: Path | None = None,
+    config_dir: Path | None = None,
 ) -> Composition:
     """Compose and check the settings of a run.
 
     Args:
         overrides: Hydra overrides: ``model=resnet50``, ``trainer.max_epochs=3``, ``+experiment=mine``.
+        model: A model by name, ``file.py:Class`` or ``package.module:Class``; the same as an override ``model=``.
+        dataset: A dataset, likewise.
         config_file: A settings file; overrides go before it.
         config_dir: A folder with config groups of one's own; ``configs`` here where it is there.
 
@@ -66,9 +76,10 @@ def compose(
     parsed = _parse(overrides)
     request = Request(choices, body, {}, folder)
     with _hydra(request):
-        request, ours = _split(parsed, request)
-        values, chosen = _compose(request, ours)
-    return Composition(validate_run(values), chosen)
+        named = {group: name for group, name in (("model", model), ("dataset", dataset)) if name}
+        chosen, ours = _split(parsed, named)
+        values, taken = _compose(request, chosen, ours)
+    return Composition(validate_run(values), taken)
 
 
 def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
@@ -124,7 +135,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     for text in overrides:
         try:
             override = parser.parse_override(text)
-        except OverrideParseException as error:
+        except HydraException as error:
             problems.append(ConfigProblem(text, _syntax(text, error)))
             continue
         if override.is_sweep_override():
@@ -141,9 +152,9 @@ def _syntax(text: str, error: Exception) -> str:
     return f"this cannot be read: {str(error).splitlines()[0]}"
 
 
-def _split(overrides: Iterable[Override], request: Request) -> tuple[Request, list[str]]:
-    """Choices of options go into the request, everything else becomes an override that may add a key."""
-    choices: dict[str, str] = {}
+def _split(overrides: Iterable[Override], named: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """Choices of components and of the trainer's preset, and everything else as overrides that may add a key."""
+    choices = dict(named)
     ours: list[str] = []
     problems: list[ConfigProblem] = []
     appended: list[tuple[str, str]] = []
@@ -156,7 +167,9 @@ def _split(overrides: Iterable[Override], request: Request) -> tuple[Request, li
             ours.append("++" + line.lstrip("+"))
         elif not isinstance(override.value(), str):
             problems.append(ConfigProblem(key, "must be a name", value=override.value()))
-        elif key in ("model", "dataset", *DEFAULT_CHOICES):
+        elif choices.get(key, override.value()) != override.value():
+            problems.append(ConfigProblem(key, f"is named twice: {choices[key]} and {override.value()}"))
+        elif key in CHOSEN_ONCE:
             choices[key] = str(override.value())
         else:
             appended.append((key, str(override.value())))
@@ -164,7 +177,7 @@ def _split(overrides: Iterable[Override], request: Request) -> tuple[Request, li
     problems += _unknown_options(appended)
     if problems:
         raise ConfigError(problems)
-    return replace(request, choices={**request.choices, **choices}), ours
+    return choices, ours
 
 
 def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
@@ -179,51 +192,71 @@ def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
     return problems
 
 
-def _compose(request: Request, overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Let Hydra compose; where no dataset was named anywhere, once more with the model's own."""
-    taken = {group: option for group, option in DEFAULT_CHOICES.items() if group not in request.choices}
-    request = replace(request, choices={**taken, **request.choices})
-    values = _composed_by_hydra(request, overrides)
-    model, dataset = _name_of(values.get("model")), _name_of(values.get("dataset"))
-    if model and not dataset and _is_known("model", model):
+def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Let Hydra compose; where no dataset was named anywhere, once more with the model's own.
+
+    Args:
+        request: What a file asked for.
+        chosen: Options from the command line; they go before those of a file and of an experiment.
+        overrides: Everything else from the command line.
+
+    Returns:
+        The composed values, and the options that nobody had named.
+    """
+    named = {*request.choices, *chosen, *request.body}
+    taken = {group: option for group, option in DEFAULT_CHOICES.items() if group not in named}
+    request = replace(request, choices={**DEFAULT_CHOICES, **request.choices})
+    composed = _composed_by_hydra(request, chosen, overrides)
+    model = _name_of(OmegaConf.select(composed, "model"))
+    if model and not _name_of(OmegaConf.select(composed, "dataset")) and _is_known("model", model):
         taken["dataset"] = default_dataset(model)
-        request = replace(request, choices={**request.choices, "dataset": taken["dataset"]})
-        values = _composed_by_hydra(request, overrides)
-    return values, {group: option for group, option in taken.items() if group not in request.body}
+        composed = _composed_by_hydra(request, {**chosen, "dataset": taken["dataset"]}, overrides)
+    return _resolved(composed), taken
 
 
-def _composed_by_hydra(request: Request, overrides: list[str]) -> dict[str, Any]:
-    token = current_request.set(_for_hydra(request))
+def _composed_by_hydra(request: Request, chosen: dict[str, str], overrides: list[str]) -> DictConfig:
+    aliases: dict[tuple[str, str], str] = {}
+    choices: dict[str, str] = {}
+    body = dict(request.body)
+    for group, option in request.choices.items():
+        if word := _word_for(group, option, aliases):
+            choices[group] = word
+        else:
+            body[group] = {**body.get(group, {}), "name": option}
+    ours = []
+    for group, option in chosen.items():
+        word = _word_for(group, option, aliases)
+        ours.append(f"{group}={word}" if word else f"++{group}.name={_quoted(option)}")
+    token = current_request.set(replace(request, choices=choices, aliases=aliases, body=body))
     try:
-        return _resolved(hydra_compose(config_name=REQUEST, overrides=overrides))
+        return hydra_compose(config_name=REQUEST, overrides=[*ours, *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError([_from_hydra(error)]) from error
     finally:
         current_request.reset(token)
 
 
-def _for_hydra(request: Request) -> Request:
-    """Choices that Hydra can follow: a stand-in for what it could not name, plain settings for what is not there.
+def _word_for(group: str, option: str, aliases: dict[tuple[str, str], str]) -> str:
+    """The option as Hydra can follow it; a stand-in for what it could not name, nothing for what is not there.
 
     A component that cannot be found is told with everything else that is wrong, when all of it is checked.
     """
-    choices, aliases, body = dict(request.choices), dict(request.aliases), dict(request.body)
-    loader = GlobalHydra.instance().config_loader()
-    for group, option in request.choices.items():
-        options = loader.get_group_options(group)
-        if option in options:
-            continue
-        del choices[group]
-        if group not in COMPONENT_GROUPS:
-            raise UnknownNameError(group, option, options)
-        try:
-            registry.resolve(COMPONENT_GROUPS[group], option)
-        except FrameworkError:
-            body[group] = {**body.get(group, {}), "name": option}
-            continue
-        alias = f"chosen_{group}"
-        choices[group], aliases[group, alias] = alias, option
-    return replace(request, choices=choices, aliases=aliases, body=body)
+    options = GlobalHydra.instance().config_loader().get_group_options(group)
+    if option in options:
+        return option
+    if group not in COMPONENT_GROUPS:
+        raise UnknownNameError(group, option, options)
+    if not _is_known(COMPONENT_GROUPS[group], option):
+        return ""
+    alias = f"chosen_{group}_{len(aliases)}"
+    aliases[group, alias] = option
+    return alias
+
+
+def _quoted(value: str) -> str:
+    """A value as Hydra reads it whatever stands in it."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _resolved(config: Any) -> dict[str, Any]:

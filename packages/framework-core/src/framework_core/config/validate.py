@@ -85,6 +85,9 @@ def _callbacks(section: Any) -> tuple[dict[str, ComponentConfig], list[ConfigPro
             settings, found = validated(
                 config_class(offer), {"name": name, **(values or {})}, prefix=f"callbacks.{name}"
             )
+        except UnknownNameError as error:
+            problems.append(ConfigProblem(f"callbacks.{name}", error.what.rstrip("."), near=error.near))
+            continue
         except FrameworkError as error:
             problems.append(error)
             continue

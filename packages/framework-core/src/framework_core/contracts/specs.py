@@ -11,7 +11,7 @@ from framework_core.contracts._contract import CONTRACT_VERSION, Contract
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A component's name: letters, digits, dots, dashes and underscores."""
 
-Target = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")]
+Target = Annotated[str, StringConstraints(pattern=r"^[^\s:]+:[^\s:]+$")]
 """Something importable as text, ``package.module:Name``; it is imported when it is needed."""
 
 

@@ -119,10 +119,16 @@ def config_class(offer: Offer) -> type[ComponentConfig]:
     return config_from_signature(builder)
 
 
+def install_hints() -> dict[str, dict[str, list[str]]]:
+    """What published packages offer: patterns of names, by kind and distribution."""
+    text = files("framework_core.plugins").joinpath("install_hints.json").read_text("utf-8")
+    table: dict[str, dict[str, list[str]]] = json.loads(text)
+    return table
+
+
 def _install_hint(kind: str, name: str) -> str:
-    """Which package would offer the name, from a table of what is published."""
-    table = json.loads(files("framework_core.plugins").joinpath("install_hints.json").read_text("utf-8"))
-    for distribution, patterns in table.get(kind, {}).items():
+    """Which package would offer the name."""
+    for distribution, patterns in install_hints().get(kind, {}).items():
         if any(fnmatch(name.lower(), pattern) for pattern in patterns):
             try:
                 version(distribution)

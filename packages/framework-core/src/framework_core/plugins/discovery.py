@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -23,8 +22,6 @@ COMPONENT_GROUPS: dict[str, type[ComponentSpec]] = {
     "framework.datasets": DatasetSpec,
 }
 CORE = "framework-core"
-WITHOUT = "FRAMEWORK_WITHOUT_PLUGINS"
-"""Environment variable: names of plugins that are switched off, separated by commas."""
 
 _log = logging.getLogger("framework_core")
 
@@ -74,6 +71,7 @@ class Plugins:
         self._strict = strict
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(HookSpecs)
+        self._entries = entry_points()
         self.found = [*self._hook_plugins(), *self._component_plugins()]
 
     def config_packages(self) -> list[tuple[str, str]]:
@@ -102,7 +100,7 @@ class Plugins:
 
     def _hook_plugins(self) -> Iterator[Plugin]:
         yield self._core()
-        for entry in _sorted(entry_points(group=PLUGIN_GROUP)):
+        for entry in _sorted(self._entries.select(group=PLUGIN_GROUP)):
             plugin = _named(entry)
             if self._is_switched_off(plugin):
                 yield plugin
@@ -125,7 +123,7 @@ class Plugins:
         """Distributions that offer components by an entry point each, without code for it."""
         by_owner: dict[tuple[str, str], Plugin] = {}
         for group, spec_class in COMPONENT_GROUPS.items():
-            for entry in _sorted(entry_points(group=group)):
+            for entry in _sorted(self._entries.select(group=group)):
                 distribution, version = _owner(entry)
                 plugin = by_owner.setdefault((distribution, version), Plugin(distribution, distribution, version))
                 if plugin.state == "broken" or self._is_switched_off(plugin):
@@ -194,11 +192,6 @@ class Plugins:
                 spec.contract_version,
                 CONTRACT_VERSION,
             )
-
-
-def switched_off_by_environment() -> list[str]:
-    """The names in the environment variable ``FRAMEWORK_WITHOUT_PLUGINS``."""
-    return [name.strip() for name in os.environ.get(WITHOUT, "").split(",") if name.strip()]
 
 
 def _sorted(entries: Iterable[EntryPoint]) -> list[EntryPoint]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from framework_core.contracts.specs import SPECS, ComponentSpec
 from framework_core.errors import AmbiguousNameError, ConfigError, ImportTargetError
 from framework_core.plugins.catalogue import Catalogue, config_class, import_builder
-from framework_core.plugins.discovery import Offer, Plugins, switched_off_by_environment
+from framework_core.plugins.discovery import Offer, Plugins
+from framework_core.plugins.switches import strict, switched_off
 from framework_core.plugins.targets import import_target
 
 if TYPE_CHECKING:
@@ -25,20 +26,16 @@ class Registry:
         self._plugins: Plugins | None = None
         self._catalogue: Catalogue | None = None
         self._registered: dict[tuple[str, str], Offer] = {}
-        self._without: tuple[str, ...] = ()
-        self._strict = False
 
-    def configure(self, *, without: Iterable[str] = (), strict: bool = False) -> None:
-        """Say which plugins to leave out, and whether a broken one is an error, before anything is asked for."""
-        self._without, self._strict = tuple(without), strict
+    def refresh(self) -> None:
+        """Look for plugins anew when something is next asked for."""
         self._plugins = self._catalogue = None
 
     @property
     def plugins(self) -> Plugins:
         """The plugins that are installed."""
         if self._plugins is None:
-            without = [*self._without, *switched_off_by_environment()]
-            self._plugins = Plugins(without=without, strict=self._strict)
+            self._plugins = Plugins(without=switched_off(), strict=strict())
         return self._plugins
 
     @property

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from framework_core.plugins.discovery import Offer
-from framework_core.plugins.registry import registry
+from framework_core.plugins import index
+from framework_core.plugins.index import Row
 
 KINDS = ("dataset", "model")
+SEARCHED = ("name", "summary", "tags", "paper", "tasks")
 
 
-def find(words: Sequence[str]) -> list[Offer]:
+def find(words: Sequence[str]) -> list[Row]:
     """Components in which every word occurs, those with a word in their name first."""
     wanted = [word.lower() for text in words for word in text.split()]
     ranked = []
     for kind in KINDS:
-        for offer in registry.catalogue.offers(kind):
-            spec = offer.spec
-            text = " ".join([spec.name, spec.summary, *spec.tags, spec.paper, *getattr(spec, "tasks", ())]).lower()
+        for row in index.rows(kind):
+            values = (row.get(field, "") for field in SEARCHED)
+            text = " ".join(value if isinstance(value, str) else " ".join(value) for value in values).lower()
             if all(word in text for word in wanted):
-                in_name = sum(word in spec.name.lower() for word in wanted)
-                exact = spec.name.lower() in wanted
-                ranked.append(((not exact, -in_name, kind, spec.name), offer))
-    return [offer for _, offer in sorted(ranked, key=lambda pair: pair[0])]
+                name = row["name"].lower()
+                in_name = sum(word in name for word in wanted)
+                ranked.append(((name not in wanted, -in_name, kind, name), row))
+    return [row for _, row in sorted(ranked, key=lambda pair: pair[0])]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from framework_core.contracts.config import TrackingConfig
 from framework_core.errors import RunNotFoundError
-from framework_core.tracking.store import tracking_uri
+from framework_core.tracking.store import SQLITE, tracking_uri
 
 RECORD = "run.json"
 CONFIG = "config.yaml"
@@ -92,7 +92,7 @@ def _from_store(run: str) -> RunRecord | None:
     from mlflow.exceptions import MlflowException
 
     uri = tracking_uri(TrackingConfig())
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).is_file():
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
         return None
     try:
         tags = MlflowClient(uri).get_run(run).data.tags

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import socket
@@ -12,10 +13,9 @@ import time
 from pathlib import Path
 from typing import IO
 
-from framework_core.config.saved import without_credentials
 from framework_core.contracts.config import TrackingConfig
-from framework_core.errors import OutputError, RequestError, TrackingError
-from framework_core.tracking.store import check_store, tracking_uri
+from framework_core.errors import MissingPackageError, RequestError, TrackingError
+from framework_core.tracking.store import SQLITE, check_store, shown_uri, tracking_uri
 
 
 def serve(uri: str, *, host: str, port: int) -> None:
@@ -27,16 +27,18 @@ def serve(uri: str, *, host: str, port: int) -> None:
         port: The port.
 
     Raises:
-        OutputError: There is no store here yet.
-        RequestError: The store is a server already, or the port is taken.
+        MissingPackageError: MLflow is not installed.
+        RequestError: There are no runs yet, the store is a server already, or the port is taken.
     """
+    if importlib.util.find_spec("mlflow") is None:
+        raise MissingPackageError("mlflow", needed_for="fw ui", requirement="framework-core[train]")
     store = tracking_uri(TrackingConfig(uri=uri or None))
     if store.startswith(("http://", "https://")):
-        raise RequestError(f"The store is a server with a page of its own: {without_credentials(store)}")
-    path = Path(store.removeprefix("sqlite:///"))
-    if store.startswith("sqlite:///") and not path.is_file():
-        raise OutputError(
-            path, "there are no runs here yet.", next_step="Start one: fw train --model NAME (fw list models)"
+        raise RequestError(f"The store is a server with a page of its own: {shown_uri(store)}")
+    path = Path(store.removeprefix(SQLITE))
+    if store.startswith(SQLITE) and not path.is_file():
+        raise RequestError(
+            f"There are no runs in {shown_uri(store)} yet.", next_step="Start one: fw train --model NAME"
         )
     check_store(store)
     if _answers(host, port):
@@ -47,7 +49,7 @@ def serve(uri: str, *, host: str, port: int) -> None:
             _wait_until_it_answers(server, host, port, log)
             address = f"http://{host}:{port}"
             print(
-                f"MLflow on {without_credentials(store)}: {address}  (Ctrl-C ends it)",
+                f"MLflow on {shown_uri(store)}: {address}  (Ctrl-C ends it)",
                 file=sys.stderr,
                 flush=True,
             )

@@ -10,15 +10,29 @@ from framework_core.config.saved import without_credentials
 from framework_core.contracts.config import TrackingConfig
 from framework_core.errors import OutputError, TrackingError
 
-DEFAULT_URI = "sqlite:///mlflow.db"
+SQLITE = "sqlite:///"
+DEFAULT_URI = f"{SQLITE}mlflow.db"
 """A SQLite file in the working directory: MLflow's own default, so ``mlflow ui`` here shows it too."""
 
 TIMEOUT_SECONDS = 5.0
 
 
 def tracking_uri(config: TrackingConfig) -> str:
-    """The store's URI: from the settings, else from MLFLOW_TRACKING_URI, else a SQLite file here."""
-    return config.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    """The store's URI: from the settings, else from MLFLOW_TRACKING_URI, else a SQLite file here.
+
+    A SQLite file is named by its whole path: MLflow keeps a connection for each URI, wherever the program goes.
+    """
+    uri = config.uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    file = uri.removeprefix(SQLITE)
+    return f"{SQLITE}{Path(file).resolve()}" if uri.startswith(SQLITE) and file else uri
+
+
+def shown_uri(uri: str) -> str:
+    """The URI for people: no credentials, and a SQLite file here by its name."""
+    file = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and file.is_relative_to(Path.cwd()):
+        return f"{SQLITE}{file.relative_to(Path.cwd())}"
+    return without_credentials(uri)
 
 
 def check_store(uri: str) -> None:
@@ -30,7 +44,7 @@ def check_store(uri: str) -> None:
     """
     scheme = urlsplit(uri).scheme
     if scheme == "sqlite":
-        _check_file(Path(uri.removeprefix("sqlite:///")))
+        _check_file(Path(uri.removeprefix(SQLITE)))
     elif scheme in ("http", "https"):
         _check_server(uri)
     elif scheme not in ("", "file"):

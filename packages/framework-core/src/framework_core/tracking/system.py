@@ -24,6 +24,8 @@ class SystemMetrics:
             self._monitors.append(gpu())
         except Exception as error:  # noqa: BLE001  # MLflow raises whatever the missing driver raises
             _log.debug("No GPU is watched: %s", error)
+        # Use is measured since the last look, so a first one has to be taken.
+        self.sample()
 
     def sample(self) -> dict[str, float]:
         """The use since the last sample."""

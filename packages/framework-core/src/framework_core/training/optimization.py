@@ -34,7 +34,7 @@ class Optimization:
 
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
-    monitor: str
+    monitor: str | None
     mode: str
 
     def __call__(self, module: LightningModule) -> dict[str, Any]:

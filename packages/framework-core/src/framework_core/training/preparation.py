@@ -35,8 +35,8 @@ class Prepared:
     example: Any
     """A few real inputs; ``None`` where batches are no pairs."""
 
-    monitor: str
-    """The metric that tells which checkpoint is best."""
+    monitor: str | None
+    """The metric that tells which checkpoint is best; ``None`` where nobody says."""
 
     mode: str
     """``min`` or ``max``."""
@@ -54,7 +54,7 @@ def prepare(config: RunConfig) -> Prepared:
     model = build_model(config.model, data)
     subject = f"The model {short_name(config.model.name)!r} and the dataset {short_name(config.dataset.name)!r}"
     example = preflight.check(model, datamodule, data, subject=subject)
-    monitor, mode = _monitor(config, model)
+    monitor, mode = _monitor(config, model, datamodule)
     _set_optimization(model, config, monitor, mode)
     return Prepared(datamodule, data, model, example, monitor, mode)
 
@@ -126,15 +126,16 @@ def _not_lightning(kind: str, name: str, built: object, wanted: str) -> Contract
     )
 
 
-def _monitor(config: RunConfig, model: LightningModule) -> tuple[str, str]:
+def _monitor(config: RunConfig, model: LightningModule, datamodule: LightningDataModule) -> tuple[str | None, str]:
     settings = config.checkpoint
     if settings.monitor and settings.mode:
         return settings.monitor, settings.mode
-    own = getattr(model, "monitor", ("val/loss", "min"))
-    return str(own[0]), str(own[1])
+    if not isinstance(model, BaseModel) or not has_batches(datamodule, "val"):
+        return None, "min"
+    return model.monitor
 
 
-def _set_optimization(model: LightningModule, config: RunConfig, monitor: str, mode: str) -> None:
+def _set_optimization(model: LightningModule, config: RunConfig, monitor: str | None, mode: str) -> None:
     own = is_overridden("configure_optimizers", model, parent=BaseModel if isinstance(model, BaseModel) else None)
     if isinstance(model, BaseModel) and not own:
         model.optimization = Optimization(config.optimizer, config.scheduler, monitor, mode)

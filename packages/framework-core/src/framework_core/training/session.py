@@ -28,10 +28,17 @@ from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunR
 from framework_core.training.folders import CHILDREN_USE, new_folder
 from framework_core.training.interruption import Interruption
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
+from framework_core.training.monitoring import MonitoredMetrics
 from framework_core.training.preparation import Prepared, has_batches, load_weights
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
-from framework_core.training.trainer import build_trainer, checkpointing, early_stopping, without_gpu_lookups
+from framework_core.training.trainer import (
+    best_checkpoint,
+    build_trainer,
+    early_stopping,
+    last_checkpoint,
+    without_gpu_lookups,
+)
 
 _log = logging.getLogger("framework_core")
 
@@ -78,6 +85,7 @@ class Session:
         writer = self._tracker.writer if self._tracker else None
         self._logger = TrackingLogger(config.experiment.name, self._record.name, writer)
         self._metrics: dict[str, float] = {}
+        self._best: ModelCheckpoint | None = None
 
     def execute(self) -> RunResult:
         """Train, test, record.
@@ -113,8 +121,7 @@ class Session:
         with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
             trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
         self._metrics |= _numbers(trainer.callback_metrics)
-        self._remember_best(trainer)
-        self._load_best(trainer)
+        self._take_best()
         if has_batches(datamodule, "test") and not self._config.trainer.fast_dev_run:
             datamodule.setup(stage="test")
             trainer.test(model, datamodule=datamodule, verbose=False)
@@ -124,16 +131,14 @@ class Session:
 
     def _trainer(self, own: list[Callback], recorder: StepRecorder) -> Trainer:
         config, prepared = self._config, self._prepared
-        watched = prepared.monitor if has_batches(prepared.datamodule, "val") else None
-        callbacks = [*own, *self._callbacks]
+        monitor, mode = prepared.monitor, prepared.mode
+        callbacks = [*own, *self._callbacks, MonitoredMetrics(self._monitored())]
         if config.trainer.enable_checkpointing and not config.trainer.fast_dev_run:
-            folder = self._record.directory / CHECKPOINTS
-            callbacks.append(checkpointing(config, folder, monitor=watched, mode=prepared.mode))
-        stopping = early_stopping(config, monitor=prepared.monitor, mode=prepared.mode)
-        if stopping is not None:
-            callbacks.append(stopping)
+            callbacks += self._checkpoints()
+        if config.early_stopping.patience is not None:
+            callbacks.append(early_stopping(config.early_stopping, monitor=monitor or "val/loss", mode=mode))
         if config.trainer.enable_progress_bar and self._main:
-            callbacks.append(ProgressReporter(recorder, prepared.monitor))
+            callbacks.append(ProgressReporter(recorder, monitor or ""))
         return build_trainer(
             config,
             directory=self._record.directory,
@@ -141,6 +146,25 @@ class Session:
             callbacks=callbacks,
             **self._trainer_arguments,
         )
+
+    def _checkpoints(self) -> list[Callback]:
+        config, prepared = self._config, self._prepared
+        folder = self._record.directory / CHECKPOINTS
+        kept: list[Callback] = []
+        if prepared.monitor and config.checkpoint.save_top_k:
+            self._best = best_checkpoint(config, folder, monitor=prepared.monitor, mode=prepared.mode)
+            kept.append(self._best)
+        if config.checkpoint.save_last:
+            kept.append(last_checkpoint(config, folder))
+        return kept
+
+    def _monitored(self) -> dict[str, str]:
+        """The metrics that something depends on, by the setting that names them."""
+        config, monitor = self._config, self._prepared.monitor
+        found = {"checkpoint.monitor": monitor}
+        if config.early_stopping.patience is not None:
+            found["early_stopping.monitor"] = config.early_stopping.monitor or monitor or "val/loss"
+        return {key: name for key, name in found.items() if name}
 
     def _start_tracking(self) -> tracker.Tracker | None:
         if not self._main:
@@ -162,20 +186,17 @@ class Session:
         self._record.write()
         return started
 
-    def _remember_best(self, trainer: Trainer) -> None:
-        checkpoints = trainer.checkpoint_callback
-        if self._main and isinstance(checkpoints, ModelCheckpoint) and checkpoints.best_model_path:
-            best = Path(checkpoints.best_model_path)
-            self._record = replace(self._record, best_checkpoint=os.path.relpath(best, self._record.directory))
+    def _take_best(self) -> None:
+        """Note the best checkpoint, and go on with its weights."""
+        if self._best is None or not self._best.best_model_path:
+            return
+        path = Path(self._best.best_model_path)
+        if self._main:
+            self._record = replace(self._record, best_checkpoint=os.path.relpath(path, self._record.directory))
             self._record.write()
-            if checkpoints.best_model_score is not None and checkpoints.monitor:
-                self._metrics[checkpoints.monitor] = float(checkpoints.best_model_score)
-
-    def _load_best(self, trainer: Trainer) -> None:
-        checkpoints = trainer.checkpoint_callback
-        best = checkpoints.best_model_path if isinstance(checkpoints, ModelCheckpoint) else ""
-        if best and Path(best).exists():
-            load_weights(self._prepared.model, Path(best))
+        if self._best.best_model_score is not None and self._best.monitor:
+            self._metrics[self._best.monitor] = float(self._best.best_model_score)
+        load_weights(self._prepared.model, path)
 
     def _record_outcome(self) -> None:
         curves = {name: self._logger.curve(name) for name in self._logger.history}

@@ -1,0 +1,123 @@
+"""What the tests of core share: a folder to work in, the command, and packages that are really installed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from framework_core.plugins import switches
+from framework_core.plugins.registry import registry
+
+HERE = Path(__file__).parent
+COMPONENTS = HERE / "components.py"
+
+
+@dataclass
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of its own, with a cache of its own, and nothing left behind in the process."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("FRAMEWORK_CACHE", str(tmp_path / "cache"))
+    for name in ("MLFLOW_TRACKING_URI", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    modules, path = set(sys.modules), list(sys.path)
+    registered = dict(registry._registered)
+    registry.refresh()
+    yield folder
+    registry._registered.clear()
+    registry._registered.update(registered)
+    registry.refresh()
+    switches.configure()
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if file.startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def fw() -> Callable[..., Done]:
+    """The command ``fw``, run in this process."""
+    from framework_core.cli.app import main
+
+    def run(*words: str) -> Done:
+        out, err = io.StringIO(), io.StringIO()
+        log = logging.getLogger("framework_core")
+        code = 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main([str(word) for word in words])
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+            finally:
+                log.handlers.clear()
+                log.propagate = True
+        return Done(code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Install a distribution: a folder on ``sys.path`` with its modules and a real dist-info."""
+
+    def installed(
+        name: str, modules: Mapping[str, str], entry_points: Mapping[str, Mapping[str, str]], version: str = "1.2.3"
+    ) -> Path:
+        site = tmp_path / f"site-{name}"
+        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        lines = []
+        for group, entries in entry_points.items():
+            lines += [f"[{group}]", *(f"{key} = {value}" for key, value in entries.items()), ""]
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        for module, text in modules.items():
+            path = site / f"{module.replace('.', '/')}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        monkeypatch.syspath_prepend(site)
+        registry.refresh()
+        return site
+
+    return installed
+
+
+@pytest.fixture
+def components(project: Path) -> str:
+    """A file of a user's own, with a small model and a small real dataset; its path as typed."""
+    (project / "mine.py").write_text(COMPONENTS.read_text())
+    return "mine.py"
+
+
+@pytest.fixture
+def train(fw, components: str) -> Callable[..., Done]:
+    """``fw train`` with the small model on the small dataset, quickly."""
+
+    def run(*words: str) -> Done:
+        quick = ("trainer.max_epochs=2", "trainer.accelerator=cpu", "mlops.tracking.system_metrics=false")
+        return fw("train", "--model", f"{components}:Net", "--dataset", f"{components}:Iris", *quick, *words)
+
+    return run

@@ -1,0 +1,297 @@
+"""What MLflow holds of a run."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from framework_core.tracking.writer import MetricWriter
+
+
+@pytest.fixture
+def tracked(train, project):
+    """A tracked run as the client sees it."""
+
+    def run(*words):
+        found = train("--json", *words).json
+        client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
+        return client, client.get_run(found["run_id"]), found
+
+    return run
+
+
+def test_every_setting_is_a_parameter(tracked):
+    _, run, found = tracked("model.width=7")
+    params = run.data.params
+    assert params["model.width"] == "7"
+    assert params["trainer.max_epochs"] == "2"
+    assert params["optimizer.betas"] == "[0.9, 0.999]"
+    assert params["trainer.precision"] == "null"
+    assert params["seed"] == "42"
+    assert len(params) > 80
+    assert run.info.run_name == found["name"]
+
+
+def test_metrics_learning_rate_and_curves_are_there(tracked):
+    client, run, found = tracked("trainer.max_epochs=5")
+    assert run.data.metrics["test/accuracy"] == pytest.approx(found["metrics"]["test/accuracy"])
+    losses = client.get_metric_history(run.info.run_id, "train/loss")
+    assert [point.step for point in losses] == list(range(1, 31))
+    rates = [point.value for point in client.get_metric_history(run.info.run_id, "lr")]
+    assert rates[0] < max(rates)
+    assert rates[-1] < max(rates)
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "val/loss")] == [5, 11, 17, 23, 29]
+
+
+def test_the_interval_of_a_curve_can_be_set(tracked):
+    client, run, _ = tracked("trainer.log_every_n_steps=5")
+    points = client.get_metric_history(run.info.run_id, "train/loss")
+    assert [point.step for point in points] == [5, 10, 12]
+
+
+def test_the_status_is_finished_and_the_page_shows_it_as_training(tracked):
+    client, run, _ = tracked()
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["framework.status"] == "finished"
+    assert run.data.tags["mlflow.user"]
+    experiment = client.get_experiment(run.info.experiment_id)
+    assert experiment.name == "Net_Iris"
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_the_data_is_there_with_its_fingerprint(tracked):
+    _, run, _ = tracked()
+    (data,) = run.inputs.dataset_inputs
+    assert data.dataset.name == "mine.py:Iris"
+    assert run.data.tags["framework.data_fingerprint"] == f"content:{data.dataset.digest}"
+    assert json.loads(data.dataset.profile)["splits"] == {"train": 90, "val": 30, "test": 30}
+    assert data.tags[0].value == "training"
+
+
+def test_settings_environment_and_plots_are_artifacts(tracked):
+    client, run, found = tracked()
+    names = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert {"config.yaml", "data.json", "environment.json", "plots"} <= names
+    config = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/config.yaml")
+    assert config == (Path(found["directory"]) / "config.yaml").read_text()
+    environment = json.loads(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/environment.json"))
+    assert environment["packages"]["torch"]
+    assert environment["packages"]["framework-core"]
+    assert environment["machine"]["python"]
+
+
+def git(*words):
+    subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *words], check=True)
+
+
+def test_the_commit_and_what_differs_from_it_are_there(tracked, components):
+    git("init", "-q")
+    git("add", "mine.py")
+    git("commit", "-qm", "first")
+    Path("mine.py").write_text(Path("mine.py").read_text() + "\n# a change\n")
+    Path("new.py").write_text("new")
+    _, run, _ = tracked()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    assert run.data.tags["mlflow.source.git.commit"] == head
+    assert "+# a change" in mlflow.artifacts.load_text(f"{run.info.artifact_uri}/code/uncommitted.diff")
+    assert "new.py" in mlflow.artifacts.load_text(f"{run.info.artifact_uri}/code/untracked-files.txt")
+
+
+def test_the_model_is_there_with_signature_and_example_and_answers_as_trained(tracked, fw):
+    client, run, _ = tracked("trainer.max_epochs=20")
+    (logged,) = client.search_logged_models([run.info.experiment_id])
+    assert logged.source_run_id == run.info.run_id
+    model = mlflow.pyfunc.load_model(logged.model_uri)
+    assert model.metadata.signature.inputs.inputs[0].shape == (-1, 4)
+    assert model.metadata.signature.outputs.inputs[0].shape == (-1, 3)
+    example = model.input_example
+    assert example.shape == (2, 4)
+    files = list(Path(logged.artifact_location.removeprefix("file://")).rglob("*"))
+    assert any(path.suffix == ".safetensors" for path in files)
+    assert not [path for path in files if path.suffix in (".pkl", ".pth", ".pt", ".ckpt")]
+    flower = np.array([[5.1, 3.5, 1.4, 0.2]], dtype=np.float32)
+    Path("flower.txt").write_text("5.1 3.5 1.4 0.2")
+    answer = fw("predict", "last", "flower.txt", "--json").json[0]["label"]
+    assert ("setosa", "versicolor", "virginica")[int(model.predict(flower).argmax())] == answer
+    assert model.metadata.metadata["class_names"] == ["setosa", "versicolor", "virginica"]
+
+
+def test_the_model_can_be_left_out(tracked):
+    client, run, _ = tracked("mlops.tracking.log_model=false")
+    assert client.search_logged_models([run.info.experiment_id]) == []
+
+
+def test_the_use_of_the_machine_is_there(tracked):
+    _, run, _ = tracked("mlops.tracking.system_metrics=true", "trainer.max_epochs=150")
+    assert run.data.metrics["system/cpu_utilization_percentage"] > 0
+    assert run.data.metrics["system/system_memory_usage_megabytes"] > 0
+
+
+def test_tags_and_description_of_the_user_are_there(tracked):
+    _, run, _ = tracked("experiment.tags.team=red", "experiment.description='a try'")
+    assert run.data.tags["team"] == "red"
+    assert run.data.tags["mlflow.note.content"] == "a try"
+
+
+def test_the_store_of_the_environment_is_taken(train, project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/other.db")
+    assert train("--json").json["tracking_uri"].endswith("other.db")
+    assert (project / "other.db").is_file()
+    assert not (project / "mlflow.db").exists()
+
+
+FAILS = """
+from framework_core import BaseModel
+from torch import nn
+
+class Fails(BaseModel):
+    steps = 0
+
+    def _build_model(self):
+        return nn.Linear(4, 3)
+
+    def loss(self, outputs, target):
+        return nn.functional.cross_entropy(outputs, target)
+
+    def on_train_batch_end(self, *arguments):
+        self.steps += 1
+        if self.steps == 3:
+            raise RuntimeError("a bug of the user's")
+"""
+
+
+def test_a_run_that_fails_is_marked_so_and_the_bug_is_shown(fw, components, project):
+    (project / "fails.py").write_text(FAILS)
+    with pytest.raises(RuntimeError, match="a bug of the user's"):
+        fw(
+            "train",
+            "--model",
+            "fails.py:Fails",
+            "--dataset",
+            f"{components}:Iris",
+            "mlops.tracking.system_metrics=false",
+        )
+    (run,) = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db").search_runs(["1"])
+    assert (run.info.status, run.data.tags["framework.status"]) == ("FAILED", "failed")
+
+
+class Store:
+    """A store that is away for a while. MLflow's client is the only thing that stands before the writer."""
+
+    def __init__(self, client, away):
+        self.client = client
+        self.away = away
+        self.calls = 0
+
+    def log_batch(self, run_id, metrics):
+        self.calls += 1
+        if self.away.is_set():
+            raise ConnectionError("nobody there")
+        self.client.log_batch(run_id, metrics=metrics)
+
+
+@pytest.fixture
+def store(project):
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
+    run_id = client.create_run(client.create_experiment("x")).info.run_id
+    return client, run_id
+
+
+def test_points_are_written_in_batches_off_the_calling_thread(store, project):
+    client, run_id = store
+    counting = Store(client, threading.Event())
+    writer = MetricWriter(counting, run_id, unsent=project / "unsent.jsonl")
+    started = time.perf_counter()
+    for step in range(2500):
+        writer.write({"a": 1.0}, step)
+    assert time.perf_counter() - started < 1
+    assert writer.close() == 0
+    assert len(client.get_metric_history(run_id, "a")) == 2500
+    assert counting.calls <= 6
+    assert not (project / "unsent.jsonl").exists()
+
+
+def test_a_store_that_comes_back_gets_every_point_once(store, project, monkeypatch, caplog):
+    monkeypatch.setattr("framework_core.tracking.writer.RETRY_SECONDS", 0.2)
+    client, run_id = store
+    away = threading.Event()
+    away.set()
+    writer = MetricWriter(Store(client, away), run_id, unsent=project / "unsent.jsonl")
+    for step in range(10):
+        writer.write({"a": float(step)}, step)
+    time.sleep(2)
+    away.clear()
+    assert writer.close() == 0
+    assert [point.value for point in client.get_metric_history(run_id, "a")] == list(range(10))
+    assert "does not answer" in caplog.text
+    assert "answers again" in caplog.text
+
+
+def test_what_a_store_never_took_is_kept_on_disk(store, project, monkeypatch):
+    monkeypatch.setattr("framework_core.tracking.writer.PATIENCE_SECONDS", 2.0)
+    client, run_id = store
+    away = threading.Event()
+    away.set()
+    writer = MetricWriter(Store(client, away), run_id, unsent=project / "unsent.jsonl")
+    writer.write({"a": 1.5, "b": 2.5}, 3)
+    assert writer.close() == 2
+    rows = [json.loads(line) for line in (project / "unsent.jsonl").read_text().splitlines()]
+    assert [(row["key"], row["value"], row["step"]) for row in rows] == [("a", 1.5, 3), ("b", 2.5, 3)]
+
+
+@pytest.fixture
+def server(project):
+    """A real MLflow server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///served.db"]
+    command += ["--artifacts-destination", str(project / "served"), "--port", str(port), "--workers", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.3)
+    yield f"http://127.0.0.1:{port}", process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.long
+def test_a_run_goes_to_a_server(train, server):
+    uri, _ = server
+    found = train(f"mlops.tracking.uri={uri}", "--json").json
+    run = MlflowClient(uri).get_run(found["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["test/accuracy"] == pytest.approx(found["metrics"]["test/accuracy"])
+    assert MlflowClient(uri).search_logged_models([run.info.experiment_id])
+
+
+@pytest.mark.long
+def test_a_server_that_goes_away_does_not_end_the_training(train, server, monkeypatch, project):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr("framework_core.tracking.writer.PATIENCE_SECONDS", 3.0)
+    uri, process = server
+    killer = threading.Timer(6, lambda: os.killpg(process.pid, signal.SIGKILL))
+    killer.start()
+    words = ("trainer.max_epochs=100000", "trainer.max_time=00:00:00:12", "trainer.log_every_n_steps=20")
+    done = train(f"mlops.tracking.uri={uri}", *words, "--json")
+    assert done.code == 0, done.err
+    assert done.json["status"] == "finished"
+    assert "The tracking store did not take" in done.err
+    folder = Path(done.json["directory"])
+    assert (folder / "unsent-points.jsonl").stat().st_size > 0
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
