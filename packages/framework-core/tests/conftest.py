@@ -6,8 +6,12 @@ import contextlib
 import io
 import json
 import logging
+import os
+import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +109,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     return installed
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store as MLflow makes it: seconds the first time, a copy from then on."""
+    from mlflow import MlflowClient
+
+    store = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{store}").search_experiments()
+    return store
+
+
 @pytest.fixture
 def components(project: Path) -> str:
     """A file of a user's own, with a small model and a small real dataset; its path as typed."""
@@ -113,11 +127,47 @@ def components(project: Path) -> str:
 
 
 @pytest.fixture
-def train(fw, components: str) -> Callable[..., Done]:
-    """``fw train`` with the small model on the small dataset, quickly."""
+def train(fw, components: str, project: Path, empty_store: Path) -> Callable[..., Done]:
+    """``fw train`` with the small model on the small dataset, quickly, into a store that was used before."""
+    shutil.copy(empty_store, project)
 
     def run(*words: str) -> Done:
         quick = ("trainer.max_epochs=2", "trainer.accelerator=cpu", "mlops.tracking.system_metrics=false")
         return fw("train", "--model", f"{components}:Net", "--dataset", f"{components}:Iris", *quick, *words)
+
+    return run
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """The command ``fw`` started in a process of its own, in a group of its own; ended with the test at the latest."""
+    started = []
+
+    def start(*words: object, path: Iterable[Path] = (), **options: object) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "framework_core", *map(str, words)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "COLUMNS": "120"}
+        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **options}
+        process = subprocess.Popen(command, env=environment, text=True, **given)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@pytest.fixture
+def fresh(program) -> Callable[..., Done]:
+    """The command ``fw``, run in a process of its own to its end."""
+
+    def run(*words: object, **options: object) -> Done:
+        process = program(*words, **options)
+        out, err = process.communicate(timeout=300)
+        return Done(process.returncode, out, err)
 
     return run

@@ -72,19 +72,18 @@ def test_plots_are_images_in_the_runs_folder(train):
     assert (runs()[0] / "plots" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_dry_run_checks_everything_and_writes_nothing(train, project):
-    before = sorted(project.rglob("*"))
+def test_a_dry_run_checks_everything_and_writes_nothing(train, project, empty_store):
     done = train("--dry-run")
     assert done.code == 0, done.err
     assert "Everything fits; nothing was written." in done.err
-    after = [path for path in sorted(project.rglob("*")) if "__pycache__" not in path.parts]
-    assert after == before
+    assert {path.name for path in project.iterdir()} - {"__pycache__"} == {"mine.py", "mlflow.db"}
+    assert (project / "mlflow.db").read_bytes() == empty_store.read_bytes()
 
 
-def test_without_tracking_only_the_folder_is_written(train, project):
+def test_without_tracking_only_the_folder_is_written(train, project, empty_store):
     found = train("mlops.tracking.backend=none", "--json").json
     assert found["tracking_uri"] == ""
-    assert not (project / "mlflow.db").exists()
+    assert (project / "mlflow.db").read_bytes() == empty_store.read_bytes()
     assert not (project / "mlruns").exists()
     assert (Path(found["directory"]) / "config.yaml").is_file()
 
@@ -294,7 +293,7 @@ def test_the_newest_checkpoint_is_kept_where_the_metric_got_worse(train):
         ("nn.Linear(self.width, 3).requires_grad_(False)", None),
     ],
 )
-def test_a_model_that_does_not_fit_the_data_is_told_in_words(change, said, train, components, project):
+def test_a_model_that_does_not_fit_the_data_is_told_in_words(change, said, train, components, project, empty_store):
     text = Path(components).read_text().replace("nn.Linear(self.width, self.data.num_classes)", change)
     Path(components).write_text(text)
     done = train()
@@ -302,7 +301,7 @@ def test_a_model_that_does_not_fit_the_data_is_told_in_words(change, said, train
     if said:
         assert said in done.err
         assert not runs()
-        assert not (project / "mlflow.db").exists()
+        assert (project / "mlflow.db").read_bytes() == empty_store.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -143,11 +143,11 @@ def test_tags_and_description_of_the_user_are_there(tracked):
     assert run.data.tags["mlflow.note.content"] == "a try"
 
 
-def test_the_store_of_the_environment_is_taken(train, project, monkeypatch):
+def test_the_store_of_the_environment_is_taken(train, project, empty_store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/other.db")
     assert train("--json").json["tracking_uri"].endswith("other.db")
     assert (project / "other.db").is_file()
-    assert not (project / "mlflow.db").exists()
+    assert (project / "mlflow.db").read_bytes() == empty_store.read_bytes()
 
 
 FAILS = """

@@ -71,7 +71,7 @@ def dry_run(config: RunConfig) -> None:
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
         trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), **trial)
         trainer.fit(prepared.model, datamodule=prepared.datamodule)
-        if preparation.has_batches(prepared.datamodule, "test"):
+        if preparation.can_measure(prepared.model, prepared.datamodule, "test"):
             trainer.test(prepared.model, datamodule=prepared.datamodule, verbose=False)
 
 
@@ -99,6 +99,9 @@ def evaluate(
         _same_classes(preparation.data_spec_of(datamodule), trained.data, trained.record.name)
         if not preparation.has_batches(datamodule, split):
             raise DataError(f"The dataset {trained.config.dataset.name!r} has no {split} split.")
+        if not preparation.can_measure(trained.model, datamodule, split):
+            step = "validation_step" if split == "val" else "test_step"
+            raise ContractError(f"The model {trained.config.model.name!r} cannot be measured", [f"it has no {step}"])
         trainer = _silent_trainer(trained.config)
         measure = trainer.validate if split == "val" else trainer.test
         measure(trained.model, datamodule=datamodule, verbose=False)

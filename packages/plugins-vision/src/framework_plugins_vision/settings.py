@@ -120,6 +120,29 @@ class DigitsConfig(VisionDataConfig):
     """Decides which images go where."""
 
 
+class CifarConfig(VisionDataConfig):
+    """CIFAR-10 or CIFAR-100: the name says which."""
+
+    path: str | None = None
+    """The folder with the unpacked binary files; empty fetches them into the user's cache, once."""
+
+    mirror: str | None = None
+    """Another address to fetch the archive from: the folder that it is in."""
+
+    augmentation: Literal["none", "standard"] = "standard"
+    """What happens to training images: nothing, or a random shift by up to 4 pixels and a flip."""
+
+    val_fraction: Share = 0.1
+    """The share of the 50,000 training images kept for validation."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which images go where."""
+
+    def settings(self) -> dict[str, Any]:
+        """With the number of classes, which the name says."""
+        return {**super().settings(), "classes": int(self.name.rpartition("cifar")[2])}
+
+
 class ImageFolderConfig(VisionDataConfig):
     """Folders of images."""
 

@@ -14,9 +14,11 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from framework_core.base.model import BaseModel
 from framework_core.config.validate import short_name
+from framework_core.contracts.checks import ModelContract
 from framework_core.contracts.config import ComponentConfig, RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError
+from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.registry import build, registry
 from framework_core.process import is_main_process
 from framework_core.training import preflight
@@ -51,12 +53,21 @@ def prepare(config: RunConfig) -> Prepared:
     """
     datamodule = set_up_data(config.dataset, "fit")
     data = data_spec_of(datamodule)
-    model = build_model(config.model, data)
     subject = f"The model {short_name(config.model.name)!r} and the dataset {short_name(config.dataset.name)!r}"
+    if wrong := ModelContract(tasks=_tasks(config.model.name)).check(data):
+        raise ContractError(f"{subject} do not fit", wrong)
+    model = build_model(config.model, data)
     example = preflight.check(model, datamodule, data, subject=subject)
     monitor, mode = _monitor(config, model, datamodule)
     _set_optimization(model, config, monitor, mode)
     return Prepared(datamodule, data, model, example, monitor, mode)
+
+
+def _tasks(model: str) -> tuple[str, ...]:
+    """What the model can be trained for, before it is built: data of another task may be nothing it can be built for."""
+    offer = registry.resolve("model", model)
+    tasks: tuple[str, ...] = getattr(offer.spec, "tasks", ()) or getattr(import_builder(offer), "tasks", ())
+    return tasks
 
 
 def set_up_data(config: ComponentConfig, stage: str) -> LightningDataModule:
@@ -102,6 +113,13 @@ def build_model(config: ComponentConfig, data: DataSpec) -> LightningModule:
     model = build(registry.resolve("model", config.name), config, data=data)
     if not isinstance(model, LightningModule):
         raise _not_lightning("model", config.name, model, "LightningModule")
+    if not is_overridden("training_step", model):
+        raise ContractError(
+            f"The model {config.name!r} cannot be trained",
+            ["it has no training_step"],
+            next_step="Give it a method training_step(self, batch, batch_idx) that returns the loss, or let it inherit "
+            "from framework_core.BaseModel.",
+        )
     return model
 
 
@@ -111,6 +129,12 @@ def has_batches(datamodule: LightningDataModule, stage: str) -> bool:
     if dataset is not ...:
         return dataset is not None
     return is_overridden(f"{stage}_dataloader", datamodule)
+
+
+def can_measure(model: LightningModule, datamodule: LightningDataModule, stage: str) -> bool:
+    """Whether there is a validation (``val``) or ``test`` split, and the model has a step for it."""
+    step = "validation_step" if stage == "val" else f"{stage}_step"
+    return has_batches(datamodule, stage) and is_overridden(step, model)
 
 
 def _not_lightning(kind: str, name: str, built: object, wanted: str) -> ContractError:

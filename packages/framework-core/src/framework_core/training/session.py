@@ -29,7 +29,7 @@ from framework_core.training.folders import CHILDREN_USE, new_folder
 from framework_core.training.interruption import Interruption
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
-from framework_core.training.preparation import Prepared, has_batches, load_weights
+from framework_core.training.preparation import Prepared, can_measure, load_weights
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
 from framework_core.training.trainer import (
@@ -122,7 +122,7 @@ class Session:
             trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
         self._metrics |= _numbers(trainer.callback_metrics)
         self._take_best()
-        if has_batches(datamodule, "test") and not self._config.trainer.fast_dev_run:
+        if can_measure(model, datamodule, "test") and not self._config.trainer.fast_dev_run:
             datamodule.setup(stage="test")
             trainer.test(model, datamodule=datamodule, verbose=False)
             self._metrics |= _numbers(trainer.callback_metrics)

@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional
 
-from framework_core.base.batches import BatchDataset
 from framework_plugins_vision.datamodule import BaseVisionDataModule
+from framework_plugins_vision.datasets.images import ImagesInMemory
 from framework_plugins_vision.splits import stratified_split
 
 SIDE = 8
@@ -77,7 +77,8 @@ class Digits(BaseVisionDataModule):
         for split, indices in splits.items():
             if indices:
                 shift = round(self.image_size / 10) if split == "train" and self.augmentation == "standard" else 0
-                setattr(self, f"{split}_dataset", _Digits(images[indices], targets[indices], shift))
+                chosen = ImagesInMemory(images[indices], targets[indices], shift=shift, fill=-MEAN / STD)
+                setattr(self, f"{split}_dataset", chosen)
         content = [
             np.ascontiguousarray(pixels).tobytes(),
             labels.astype("int64").tobytes(),
@@ -101,26 +102,3 @@ class Digits(BaseVisionDataModule):
         """A picture of a bright digit on a dark ground, made as coarse as the set's."""
         small = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32) / 255
         return self._enlarged(torch.from_numpy(small).view(1, 1, SIDE, SIDE))[0]
-
-
-class _Digits(BatchDataset):
-    """Images and labels in memory, each image moved at random by up to ``shift`` pixels."""
-
-    def __init__(self, images: Tensor, targets: Tensor, shift: int) -> None:
-        self.images = functional.pad(images, (shift,) * 4, value=-MEAN / STD)
-        self.targets = targets
-        self.shift = shift
-        self.side = images.shape[-1]
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
-        """The images and labels of these indices."""
-        if not self.shift:
-            return self.images[indices], self.targets[indices]
-        corners = torch.randint(0, 2 * self.shift + 1, (2, len(indices), 1))
-        rows, columns = corners + torch.arange(self.side)
-        return self.images[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(
-            0, 3, 1, 2
-        ).contiguous(), self.targets[indices]

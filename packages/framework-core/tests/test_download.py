@@ -1,0 +1,158 @@
+"""Files from the network, from a real server on this machine."""
+
+import hashlib
+import http.server
+import io
+import tarfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from framework_core.download import RemoteFile, download, mirrored, unpack
+from framework_core.errors import DataError
+
+CONTENT = bytes(range(256)) * 8000
+DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves CONTENT at /whole; at /broken it hangs up half-way, the first times; knows Range."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked = []
+        self.hang_ups = 1
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def address(self, path):
+        return f"http://127.0.0.1:{self.server_port}/{path}"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        wanted = self.headers.get("Range", "")
+        self.server.asked.append((self.path, wanted))
+        if self.path.startswith("/missing"):
+            self.send_error(404)
+            return
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and "deaf" not in self.path else 0
+        content = b"something else" if self.path.startswith("/other") else CONTENT[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if "broken" in self.path and self.server.hang_ups > 0:
+            self.server.hang_ups -= 1
+            content = content[: len(content) // 2]
+        self.wfile.write(content)
+
+    def log_message(self, *words):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        yield running
+        running.shutdown()
+
+
+def test_a_file_is_fetched_once(server, tmp_path):
+    file = RemoteFile(server.address("whole"), DIGEST)
+    for _ in range(2):
+        assert download(file, tmp_path / "new" / "file").read_bytes() == CONTENT
+    assert server.asked == [("/whole", "")]
+
+
+def test_a_connection_that_breaks_is_taken_up_where_it_ended(server, tmp_path):
+    assert download(RemoteFile(server.address("broken"), DIGEST), tmp_path / "file").read_bytes() == CONTENT
+    first, second = [wanted for _, wanted in server.asked]
+    assert first == ""
+    assert len(CONTENT) * 0.4 < int(second.removeprefix("bytes=").rstrip("-")) <= len(CONTENT) * 0.5
+
+
+def test_a_server_that_knows_no_ranges_gives_the_whole_again(server, tmp_path):
+    assert download(RemoteFile(server.address("broken-deaf"), DIGEST), tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_what_arrived_is_kept_for_the_next_time(server, tmp_path):
+    server.hang_ups = 3
+    file = RemoteFile(server.address("broken"), DIGEST)
+    with pytest.raises(DataError, match="broken cannot be fetched"):
+        download(file, tmp_path / "file")
+    kept = (tmp_path / "file.part").stat().st_size
+    assert not (tmp_path / "file").exists()
+    assert len(CONTENT) * 0.8 < kept < len(CONTENT) * 0.9
+    assert download(file, tmp_path / "file").read_bytes() == CONTENT
+    assert server.asked[-1] == ("/broken", f"bytes={kept}-")
+
+
+def test_another_file_is_refused_and_not_kept(server, tmp_path):
+    with pytest.raises(DataError, match="it gives another file"):
+        download(RemoteFile(server.address("other"), DIGEST), tmp_path / "file")
+    assert not list(tmp_path.glob("file")) + list(tmp_path.glob("*.part"))
+
+
+def test_mirrors_are_tried_first_and_the_next_address_where_one_fails(server, tmp_path):
+    file = RemoteFile(server.address("whole"), DIGEST, mirrors=(server.address("missing"), server.address("other")))
+    assert download(file, tmp_path / "file").read_bytes() == CONTENT
+    assert [path for path, _ in server.asked] == ["/missing", "/other", "/whole"]
+
+
+def test_a_mirror_is_a_folder_with_the_same_file(server, tmp_path):
+    elsewhere = mirrored(RemoteFile("http://127.0.0.1:9/data/whole", DIGEST), server.address(""))
+    assert download(elsewhere, tmp_path / "file").read_bytes() == CONTENT
+    assert mirrored(elsewhere, None) == elsewhere
+
+
+def test_every_address_that_failed_is_told_with_its_cause(server, tmp_path):
+    file = RemoteFile("http://127.0.0.1:9/whole", DIGEST, mirrors=(server.address("missing"),))
+    with pytest.raises(DataError) as caught:
+        download(file, tmp_path / "file")
+    text = str(caught.value)
+    assert "missing: the server answers 404 Not Found" in text
+    assert "http://127.0.0.1:9/whole: [Errno 111] Connection refused" in text
+    assert f"put it at {tmp_path / 'file'}" in caught.value.next_step
+
+
+def test_of_several_that_ask_one_fetches(server, tmp_path):
+    file = RemoteFile(server.address("whole"), DIGEST)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: download(file, tmp_path / "file"), range(4)))
+    assert len(server.asked) == 1
+
+
+def tar_of(path, *names):
+    with tarfile.open(path, "w:gz") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 2
+            tar.addfile(member, io.BytesIO(b"hi"))
+    return path
+
+
+def test_an_archive_of_one_folder_is_unpacked(tmp_path):
+    folder = unpack(tar_of(tmp_path / "a.tar.gz", "inside/one", "inside/two"), tmp_path / "out")
+    assert sorted(path.name for path in folder.iterdir()) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["../evil"], "cannot be unpacked"),
+        (["one/a", "two/b"], "does not hold a single folder"),
+        (["file"], "does not hold a single folder"),
+    ],
+)
+def test_an_archive_of_anything_else_is_refused(names, said, tmp_path):
+    with pytest.raises(DataError, match=said):
+        unpack(tar_of(tmp_path / "a.tar.gz", *names), tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar.gz", "project"]
+
+
+def test_an_archive_that_is_cut_short_is_refused(tmp_path):
+    whole = tar_of(tmp_path / "a.tar.gz", *(f"inside/{number}" for number in range(200))).read_bytes()
+    (tmp_path / "a.tar.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="cannot be unpacked"):
+        unpack(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

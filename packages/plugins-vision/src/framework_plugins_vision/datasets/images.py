@@ -1,0 +1,58 @@
+"""Small images that are all in memory, taken and augmented a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from framework_core.base.batches import BatchDataset
+
+
+class ImagesInMemory(BatchDataset):
+    """Square images and their classes; each image moved at random, and half of them mirrored where asked.
+
+    Args:
+        images: ``(count, channels, side, side)``.
+        targets: The class of each, ``(count,)``.
+        shift: How far an image is moved at most, in pixels, up or down and left or right.
+        fill: What comes into view at the border.
+        mirror: Whether half of the images are mirrored, left to right.
+        finish: From the batch as it is kept to what the model takes.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        *,
+        shift: int = 0,
+        fill: float = 0,
+        mirror: bool = False,
+        finish: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.side = images.shape[-1]
+        self.images = functional.pad(images, (shift,) * 4, value=fill) if shift else images
+        self.targets = targets
+        self.shift = shift
+        self.mirror = mirror
+        self.finish = finish
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """The images and classes of these indices."""
+        images = self._moved(indices) if self.shift else self.images[indices]
+        if self.mirror:
+            turned = torch.rand(len(indices)) < 0.5
+            images[turned] = images[turned].flip(-1)
+        return self.finish(images) if self.finish else images, self.targets[indices]
+
+    def _moved(self, indices: Tensor) -> Tensor:
+        corners = torch.randint(0, 2 * self.shift + 1, (2, len(indices), 1))
+        rows, columns = corners + torch.arange(self.side)
+        taken = self.images[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+        return taken.permute(0, 3, 1, 2).contiguous()
