@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 CLASSES = 10
 
@@ -53,6 +53,19 @@ TASKS = {
     "transformer": Task(TinyTransformer, (64, 128), 16, 100),
     "resnet18": Task(resnet18, (3, 64, 64), 16, 60),
 }
+
+
+class BySample(Dataset[tuple[Tensor, ...]]):
+    """A dataset of a user's own, which gives one sample at a time."""
+
+    def __init__(self, dataset: TensorDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        return self.dataset[index]
 
 
 def dataset(task: Task) -> TensorDataset:

@@ -68,8 +68,21 @@ def raw(task: Any, watch: Stopwatch) -> None:
 
 
 def framework(task: Any, watch: Stopwatch) -> None:
-    """``framework_core.train`` with everything on."""
-    from tasks import CLASSES, dataset, loss
+    """``framework_core.train`` with everything on; tensors in memory are taken a batch at a time."""
+    from tasks import dataset
+
+    _framework(task, watch, dataset(task))
+
+
+def framework_by_sample(task: Any, watch: Stopwatch) -> None:
+    """The same on a dataset that gives one sample at a time, as the others take it."""
+    from tasks import BySample, dataset
+
+    _framework(task, watch, BySample(dataset(task)))
+
+
+def _framework(task: Any, watch: Stopwatch, train_dataset: Any) -> None:
+    from tasks import CLASSES, loss
 
     import framework_core
     from framework_core import BaseDataModule, BaseModel, DataSpec, register_dataset, register_model
@@ -90,7 +103,7 @@ def framework(task: Any, watch: Stopwatch) -> None:
         in_memory = True
 
         def setup(self, stage: str | None = None) -> None:
-            self.train_dataset = dataset(task)
+            self.train_dataset = train_dataset
 
         def data_spec(self) -> DataSpec:
             names = tuple(str(index) for index in range(CLASSES))
@@ -211,6 +224,7 @@ def accelerate(task: Any, watch: Stopwatch) -> None:
 TRAINERS: dict[str, Callable[[Any, Stopwatch], None]] = {
     "raw": raw,
     "framework": framework,
+    "framework_by_sample": framework_by_sample,
     "lightning_bare": lightning_bare,
     "lightning_default": lightning_default,
     "lightning_mlflow": lightning_mlflow,

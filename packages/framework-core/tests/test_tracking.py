@@ -285,8 +285,13 @@ def test_a_server_that_goes_away_does_not_end_the_training(train, server, monkey
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setattr("framework_core.tracking.writer.PATIENCE_SECONDS", 3.0)
     uri, process = server
-    killer = threading.Timer(6, lambda: os.killpg(process.pid, signal.SIGKILL))
-    killer.start()
+
+    def kill_it_when_training():
+        while not list(project.glob("runs/*/checkpoints/last.ckpt")):
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGKILL)
+
+    threading.Thread(target=kill_it_when_training, daemon=True).start()
     words = ("trainer.max_epochs=100000", "trainer.max_time=00:00:00:12", "trainer.log_every_n_steps=20")
     done = train(f"mlops.tracking.uri={uri}", *words, "--json")
     assert done.code == 0, done.err

@@ -77,7 +77,7 @@ class UnknownNameError(RequestError):
         if self.near:
             possible = f"Near it: {', '.join(self.near)}."
         elif self.known:
-            possible = f"There are {len(self.known)}: {_shortened(self.known)}."
+            possible = f"There are {len(self.known)}: {_shortened(self.known)}"
         else:
             possible = f"No {kind} is installed."
         next_step = hint or (f"List them all: {listing}" if listing else "")
@@ -293,4 +293,4 @@ def quoted(text: str) -> str:
 
 def _shortened(names: Sequence[str], most: int = 12) -> str:
     shown = ", ".join(names[:most])
-    return f"{shown}, ..." if len(names) > most else shown
+    return f"{shown} ..." if len(names) > most else f"{shown}."

@@ -12,7 +12,11 @@ CLASSIFICATION = ("image-classification",)
 RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385"
 WIDE_RESNET_PAPER = "Zagoruyko and Komodakis, Wide Residual Networks, https://arxiv.org/abs/1605.07146"
 VIT_PAPER = "Dosovitskiy et al., An Image is Worth 16x16 Words, https://arxiv.org/abs/2010.11929"
-CIFAR_RESNETS = {20: 272_474, 32: 466_906, 44: 661_338, 56: 855_770}
+CIFAR_REPORT = (
+    "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, "
+    "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
+)
+CIFAR_RESNETS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018}
 """Depth, and parameters for 10 classes of RGB images."""
 
 
@@ -66,7 +70,7 @@ def _own_models() -> Iterable[ModelSpec]:
         tags=("small-images", "transformer"),
         licence="MIT",
         paper=VIT_PAPER,
-        parameters=2_692_042,
+        parameters=2_693_194,
     )
 
 
@@ -100,6 +104,17 @@ def _datasets() -> Iterable[DatasetSpec]:
         paper="Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, https://doi.org/10.24432/C50P49",
         default=True,
     )
+    for classes in (10, 100):
+        yield DatasetSpec(
+            name=f"cifar{classes}",
+            domain="vision",
+            tasks=CLASSIFICATION,
+            summary=f"CIFAR-{classes}: 60,000 colour images of 32x32 in {classes} classes, fetched once (170 MB)",
+            builder="framework_plugins_vision.datasets.cifar:Cifar",
+            config="framework_plugins_vision.settings:CifarConfig",
+            tags=("small-images", "download"),
+            paper=CIFAR_REPORT,
+        )
     yield DatasetSpec(
         name="image_folder",
         domain="vision",

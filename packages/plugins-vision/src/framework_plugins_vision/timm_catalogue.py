@@ -96,7 +96,8 @@ def scan(folder: Path, known: dict[str, list[Any]]) -> Iterator[list[Any]]:
 
     Args:
         folder: timm's folder of models.
-        known: Rows of another version, for facts that stand in no source.
+        known: Rows of another version, for facts that stand in no source: sizes, and the weights of architectures
+            whose names timm computes.
     """
     for path in sorted(folder.glob("*.py")):
         text = path.read_text("utf-8")
@@ -106,7 +107,7 @@ def scan(folder: Path, known: dict[str, list[Any]]) -> Iterator[list[Any]]:
         weights = _weights(ast.parse(text))
         for name in names:
             row = known.get(name, [name, path.stem, [], None, [], "", ""])
-            yield [name, path.stem, weights.get(name, []), *row[3:]]
+            yield [name, path.stem, weights.get(name, row[2]), *row[3:]]
 
 
 def _weights(module: ast.Module) -> dict[str, list[str]]:
@@ -124,7 +125,12 @@ def _weights(module: ast.Module) -> dict[str, list[str]]:
 
 
 def _has_weights(value: ast.expr) -> bool:
-    if not isinstance(value, ast.Call):
-        return False
-    sources = [keyword.value for keyword in value.keywords if keyword.arg in ("url", "hf_hub_id", "file")]
+    """Whether a call such as ``_cfg(hf_hub_id="timm/")``, or a dictionary, says where weights are."""
+    entries: list[tuple[Any, ast.expr]] = []
+    if isinstance(value, ast.Call):
+        entries = [(keyword.arg, keyword.value) for keyword in value.keywords]
+    elif isinstance(value, ast.Dict):
+        names = [key.value if isinstance(key, ast.Constant) else None for key in value.keys]
+        entries = list(zip(names, value.values, strict=True))
+    sources = [each for name, each in entries if name in ("url", "hf_hub_id", "file")]
     return any(not isinstance(source, ast.Constant) or source.value for source in sources)

@@ -57,29 +57,45 @@ def options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``fw``. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 stopped by Ctrl-C."""
-    words = hoisted(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words
-    add_plugin_commands(app, words)
+    front, rest = hoisted(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in front
     try:
-        app(words)
+        add_plugin_commands(app, rest, _left_out(front))
+        app([*front, *rest], prog_name="fw")
     except FrameworkError as error:
-        if debug:
-            raise
-        if is_main_process() or not isinstance(error, RunInterrupted):
-            print_error(error)
+        _tell(error, debug)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        if debug:
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Typer turns Ctrl-C into this exit code, and says nothing.
+        if isinstance(stop, SystemExit) and stop.code != RunInterrupted.exit_code:
             raise
-        print_error(RunInterrupted("Ctrl-C"))
-        sys.exit(RunInterrupted.exit_code)
+        stopped = RunInterrupted("Ctrl-C")
+        stopped.__cause__ = stop
+        _tell(stopped, debug)
+        sys.exit(stopped.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
 
 
-def hoisted(words: list[str]) -> list[str]:
-    """The words with the options of every command in front, where typer wants them; after ``--`` nothing moves."""
+def _tell(error: FrameworkError, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    elif is_main_process() or not isinstance(error, RunInterrupted):
+        print_error(error)
+
+
+def _left_out(front: list[str]) -> set[str]:
+    """The plugins that the options of every command, or the environment, leave out."""
+    from framework_core.plugins.switches import switched_off
+
+    return switched_off() | {word.removeprefix("--without=") for word in front if word.startswith("--without=")}
+
+
+def hoisted(words: list[str]) -> tuple[list[str], list[str]]:
+    """The options of every command, which typer wants in front, and the rest; after ``--`` nothing moves."""
     front: list[str] = []
     rest: list[str] = []
     position = 0
@@ -91,9 +107,11 @@ def hoisted(words: list[str]) -> list[str]:
         if word in ("--strict", "--debug") or word.startswith("--without="):
             front.append(word)
         elif word == "--without":
-            front += words[position : position + 2]
             position += 1
+            if position == len(words):
+                return [*front, word], []
+            front.append(f"--without={words[position]}")
         else:
             rest.append(word)
         position += 1
-    return front + rest
+    return front, rest

@@ -10,7 +10,7 @@ app = typer.Typer(help="Look at the settings of a run before it starts.", no_arg
 
 OVERRIDES = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings, as fw train takes them.")
 CONFIG = typer.Option(None, "--config", "-c", help="A settings file.")
-CONFIG_DIR = typer.Option(None, "--config-dir", help="A folder of config groups of your own. [default: configs]")
+CONFIG_DIR = typer.Option(None, "--config-dir", help="A folder of config groups of your own (default: configs).")
 
 
 @app.command("show")

@@ -5,17 +5,23 @@ A group of its own, and no hook, so that ``fw --help`` can name them without imp
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import typer
 
 GROUP = "framework.commands"
 
 
-def add_plugin_commands(app: typer.Typer, words: list[str]) -> None:
+def add_plugin_commands(app: typer.Typer, words: list[str], without: Collection[str] = ()) -> None:
     """Add the commands of plugins: the one that is called for real, the others by name for the help.
 
     Args:
         app: Where to add them.
-        words: What was typed.
+        words: What was typed, without the options of every command.
+        without: Commands, or distributions, that are left out.
+
+    Raises:
+        ImportTargetError: The command that is called cannot be imported.
     """
     own = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
     called = next((word for word in words if not word.startswith("-")), "")
@@ -24,13 +30,11 @@ def add_plugin_commands(app: typer.Typer, words: list[str]) -> None:
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=GROUP):
-        if entry.name in own:
-            continue
         origin = entry.dist.name if entry.dist else "a plugin"
-        if entry.name == called:
-            app.add_typer(_load(entry.value, origin), name=entry.name)
-        else:
-            app.add_typer(typer.Typer(help=f"Comes with {origin}."), name=entry.name)
+        if entry.name in own or entry.name in without or origin in without:
+            continue
+        command = _load(entry.value, origin) if entry.name == called else typer.Typer(help=f"Comes with {origin}.")
+        app.add_typer(command, name=entry.name)
 
 
 def _load(target: str, origin: str) -> typer.Typer:

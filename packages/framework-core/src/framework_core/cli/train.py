@@ -28,7 +28,7 @@ def train(
         None, "--config", "-c", help="A settings file; a run's own config.yaml repeats it."
     ),
     config_dir: Path | None = typer.Option(
-        None, "--config-dir", help="A folder of config groups of your own. [default: configs]"
+        None, "--config-dir", help="A folder of config groups of your own (default: configs)."
     ),
     resume: str = typer.Option("", "--resume", metavar="RUN", help="Continue a run from its newest checkpoint."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything with one batch; write nothing."),

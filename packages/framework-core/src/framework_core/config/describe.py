@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 
 def described(settings_class: type[BaseModel]) -> list[dict[str, str]]:
@@ -16,12 +18,16 @@ def described(settings_class: type[BaseModel]) -> list[dict[str, str]]:
         {
             "name": name,
             "type": _type(field, schema),
-            "default": "has to be set" if name in required else json.dumps(field.get("default")),
+            "default": "has to be set" if name in required else _default(settings_class.model_fields[name]),
             "description": str(field.get("description", "")).replace("\n", " "),
         }
         for name, field in schema.get("properties", {}).items()
         if name != "name"
     ]
+
+
+def _default(info: FieldInfo) -> str:
+    return json.dumps(to_jsonable_python(info.get_default(call_default_factory=True, validated_data={})))
 
 
 def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
@@ -30,7 +36,7 @@ def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_type(each, schema) for each in field["anyOf"] if each.get("type") != "null"))
     if "enum" in field:
-        return " or ".join(str(each) for each in field["enum"])
+        return " or ".join(dict.fromkeys(str(each) for each in field["enum"]))
     if "const" in field:
         return str(field["const"])
     word = {"number": "number", "integer": "whole number", "boolean": "true or false", "string": "text"}
@@ -42,4 +48,8 @@ def _type(field: dict[str, Any], schema: dict[str, Any]) -> str:
 
 def _limits(field: dict[str, Any]) -> str:
     signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
-    return "".join(f" {sign} {field[key]:g}" for key, sign in signs.items() if key in field)
+    return "".join(f" {sign} {_number(field[key])}" for key, sign in signs.items() if key in field)
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"

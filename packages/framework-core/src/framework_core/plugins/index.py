@@ -75,12 +75,11 @@ def _environment() -> str:
 def _read(path: Path) -> dict[str, list[Row]] | None:
     try:
         kept = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        edited = any(_mark(file) != mark for file, mark in kept["sources"].items())
+        found: dict[str, list[Row]] = kept["rows"]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    if any(_mark(file) != mark for file, mark in kept["sources"].items()):
-        return None
-    found: dict[str, list[Row]] = kept["rows"]
-    return found
+    return None if edited else found
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ SEARCHED = ("name", "summary", "tags", "paper", "tasks")
 
 
 def find(words: Sequence[str]) -> list[Row]:
-    """Components in which every word occurs, those with a word in their name first."""
+    """Components in which every word occurs, those with a word in their name first, then those that begin with it."""
     wanted = [word.lower() for text in words for word in text.split()]
     ranked = []
     for kind in KINDS:
@@ -22,5 +22,6 @@ def find(words: Sequence[str]) -> list[Row]:
             if all(word in text for word in wanted):
                 name = row["name"].lower()
                 in_name = sum(word in name for word in wanted)
-                ranked.append(((name not in wanted, -in_name, kind, name), row))
+                begins = name.startswith(tuple(wanted))
+                ranked.append(((name not in wanted, -in_name, not begins, kind, name), row))
     return [row for _, row in sorted(ranked, key=lambda pair: pair[0])]

@@ -21,9 +21,10 @@ from framework_core.config.saved import saved_settings, settings_text, without_c
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.contracts.run import Status
+from framework_core.errors import TrackingError
 from framework_core.tracking import logged_model
 from framework_core.tracking.lineage import code_state, machine, packages
-from framework_core.tracking.store import tracking_uri
+from framework_core.tracking.store import shown_uri, tracking_uri
 from framework_core.tracking.writer import MetricWriter
 
 if TYPE_CHECKING:
@@ -128,23 +129,13 @@ def start(
         directory: Its folder.
         command: The command that repeats it.
         run_id: The run to continue.
-    """
-    import mlflow
-    from mlflow import MlflowClient
 
+    Raises:
+        TrackingError: The store does not take it.
+    """
     uri = tracking_uri(config.mlops.tracking)
-    with _tidy_mlflow():
-        client = MlflowClient(uri)
-        if run_id is None:
-            experiment = _experiment(client, config.experiment.name)
-            run_id = client.create_run(
-                experiment, run_name=name, tags=_tags(config, data, directory, command)
-            ).info.run_id
-            _record(client, run_id, config, data)
-        else:
-            client.update_run(run_id, status="RUNNING")
-        mlflow.set_tracking_uri(uri)
-        mlflow.start_run(run_id=run_id, log_system_metrics=False)
+    with _tidy_mlflow(), _store_errors(uri):
+        client, run_id = _open_run(uri, config, data, name, directory, command, run_id)
     tracking = config.mlops.tracking
     sample = None
     if tracking.system_metrics:
@@ -159,6 +150,35 @@ def start(
         sample_seconds=tracking.system_metrics_interval,
     )
     return Tracker(client, run_id, without_credentials(uri), writer)
+
+
+def _open_run(
+    uri: str, config: RunConfig, data: DataSpec, name: str, directory: Path, command: str, run_id: str | None
+) -> tuple[MlflowClient, str]:
+    import mlflow
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    if run_id is None:
+        experiment = _experiment(client, config.experiment.name)
+        run = client.create_run(experiment, run_name=name, tags=_tags(config, data, directory, command))
+        run_id = str(run.info.run_id)
+        _record(client, run_id, config, data)
+    else:
+        client.update_run(run_id, status="RUNNING")
+    mlflow.set_tracking_uri(uri)
+    mlflow.start_run(run_id=run_id, log_system_metrics=False)
+    return client, run_id
+
+
+@contextmanager
+def _store_errors(uri: str) -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise TrackingError(shown_uri(uri), f"{str(error).strip().partition(chr(10))[0][:300]}.") from error
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

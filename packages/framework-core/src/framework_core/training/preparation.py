@@ -64,7 +64,7 @@ def prepare(config: RunConfig) -> Prepared:
 
 
 def _tasks(model: str) -> tuple[str, ...]:
-    """What the model can be trained for, before it is built: data of another task may be nothing it can be built for."""
+    """What the model can be trained for, known before it is built: for another task it may not even be possible."""
     offer = registry.resolve("model", model)
     tasks: tuple[str, ...] = getattr(offer.spec, "tasks", ()) or getattr(import_builder(offer), "tasks", ())
     return tasks

@@ -101,14 +101,12 @@ class Session:
             with interruption, data_errors_of_workers():
                 self._fit_and_test(interruption)
             status = "finished"
-        except RunInterrupted:
-            status = "interrupted"
-            raise
-        except (KeyboardInterrupt, SystemExit) as stop:
+        except (RunInterrupted, KeyboardInterrupt, SystemExit) as stop:
             if not interruption.cause:
                 raise
             status = "interrupted"
-            raise RunInterrupted(interruption.cause, run=self._record.name) from stop
+            continued = self._record.name if checkpoint.exists() else ""
+            raise RunInterrupted(interruption.cause, run=continued) from stop
         finally:
             result = self._close(status)
         return result

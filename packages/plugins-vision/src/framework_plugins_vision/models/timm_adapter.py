@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from framework_core import DataSpec
 from framework_core.contracts import ModelContract
@@ -21,10 +23,13 @@ from framework_core.errors import (
     DataError,
     RequestError,
     UnknownNameError,
+    near_names,
 )
 from framework_plugins_vision.model import BaseVisionModel
 
 _log = logging.getLogger("framework_core")
+
+WITHOUT_HUB = "Without them: model.weights=FILE (.safetensors or .pth), or model.pretrained=false"
 
 
 class TimmModel(BaseVisionModel):
@@ -78,67 +83,88 @@ class TimmModel(BaseVisionModel):
         return super().contract.model_copy(update={"advice": advice})
 
     def _build_model(self) -> nn.Module:
-        arguments = {**self.parameters_of_timm, **self._head(), **self._start()}
-        if self.img_size is not None:
-            return self._create(img_size=self.img_size, **arguments)
-        size = self._data_spec.input_shape[1:] if self._data_spec is not None else ()
-        if size and tuple(size) != tuple(self._made_for()[1:]):
-            try:
-                return self._create(img_size=tuple(size), **arguments)
-            except TypeError as error:
-                # Architectures that take any size, most convolutional ones, have no such parameter.
-                if "img_size" not in str(error):
-                    raise
-        return self._create(**arguments)
+        arguments = {**self.parameters_of_timm, **self._head()}
+        if self.weights is not None:
+            return self._from_file(Path(self.weights), arguments)
+        return self._sized({**arguments, "pretrained": bool(self.pretrained), "cache_dir": self.cache_dir})
 
     def _head(self) -> dict[str, Any]:
         if self._data_spec is None:
             return {}
         return {"num_classes": self.data.num_classes, "in_chans": self.data.channels}
 
-    def _start(self) -> dict[str, Any]:
-        """Where the weights come from."""
-        if self.weights is not None:
-            return {
-                "pretrained": True,
-                "pretrained_cfg_overlay": _local_weights(Path(self.weights), self._config()),
-            }
-        return {"pretrained": bool(self.pretrained), "cache_dir": self.cache_dir}
+    def _from_file(self, path: Path, arguments: dict[str, Any]) -> nn.Module:
+        """Start from a file. For other classes timm would load whatever it finds there, so the file's come first."""
+        state = _state(path)
+        classes = _classes_in(state, self._config())
+        overlay = {"state_dict": state, "num_classes": classes, "label_offset": 0}
+        try:
+            network: Any = self._sized(
+                {**arguments, "num_classes": classes, "pretrained": True, "pretrained_cfg_overlay": overlay}
+            )
+        except (RuntimeError, KeyError) as error:
+            raise _unfitting(path, self.architecture, error) from error
+        network.pretrained_cfg.pop("state_dict", None)
+        if arguments.get("num_classes", classes) != classes:
+            network.reset_classifier(arguments["num_classes"])
+        return cast("nn.Module", network)
+
+    def _sized(self, arguments: dict[str, Any]) -> nn.Module:
+        """Built for the size of the data, where the architecture is built for one."""
+        if self.img_size is not None:
+            return self._create(img_size=self.img_size, **arguments)
+        size = self._data_spec.input_shape[1:] if self._data_spec is not None else ()
+        if size and tuple(size) != tuple(self._made_for()[1:]):
+            try:
+                return self._create(img_size=tuple(size), **arguments)
+            except ConfigError as error:
+                # Architectures that take any size, most convolutional ones, have no such parameter.
+                if error.problems[0].path != "model.img_size":
+                    raise
+        return self._create(**arguments)
 
     def _create(self, **arguments: Any) -> nn.Module:
-        name = self.architecture
-        if isinstance(self.pretrained, str):
-            known = [each.partition(".")[2] for each in timm.list_pretrained(f"{name}.*")]
-            if self.pretrained not in known:
-                listing = f"fw info model {name}"
-                raise UnknownNameError(f"set of weights of {name}", self.pretrained, known, listing=listing)
-            name = f"{name}.{self.pretrained}"
-        if not arguments.get("pretrained"):
+        name = self._full_name()
+        if not self.pretrained or self.weights is not None:
             return self._checked(name, arguments)
-        if self.weights is None:
-            _log.info("weights   of %s, from the cache or downloaded", name)
+        _log.info("weights   of %s, from the cache or downloaded", name)
         try:
             return self._checked(name, arguments)
         except (OSError, RuntimeError) as error:
-            if self.weights is not None:
-                raise _unfitting(self.weights, name, error) from error
             raise _not_downloaded(name, error) from error
+
+    def _full_name(self) -> str:
+        """With the name of the pretrained weights, where one was chosen."""
+        name = self.architecture
+        if self.pretrained is True and not getattr(self._config(), "has_weights", False):
+            raise RequestError(f"timm has no pretrained weights of {name}.", next_step=WITHOUT_HUB)
+        if not isinstance(self.pretrained, str):
+            return name
+        known = [each.partition(".")[2] for each in timm.list_pretrained(f"{name}.*")]
+        if self.pretrained not in known:
+            listing = f"fw info model {name}"
+            raise UnknownNameError(f"set of weights of {name}", self.pretrained, known, listing=listing)
+        return f"{name}.{self.pretrained}"
 
     def _checked(self, name: str, arguments: dict[str, Any]) -> nn.Module:
         try:
             return timm.create_model(name, **arguments)
-        except TypeError as error:
-            unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-            if unknown is None or unknown.group(1) not in self.parameters_of_timm:
-                raise
-            path = f"model.args.{unknown.group(1)}"
-            problem = ConfigProblem(path, f"{name} takes no such parameter in timm")
-            raise ConfigError([problem], next_step=f"What every architecture takes: fw info model {name}") from error
-        except (AssertionError, ValueError) as error:
+        except (AssertionError, ValueError, TypeError) as error:
+            unknown = re.search(r"(\w*)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
+            if unknown is not None and unknown.group(2) in {"img_size", *self.parameters_of_timm}:
+                raise self._no_such_parameter(*unknown.groups()) from error
             found = str(error).partition("\n")[0] or type(error).__name__
             raise ContractError(
                 f"The model {name!r} cannot be built for this data", [found], next_step=self.contract.advice
             ) from error
+
+    def _no_such_parameter(self, owner: str, parameter: str) -> ConfigError:
+        path = f"model.{parameter}" if parameter in _OWN_PARAMETERS else f"model.args.{parameter}"
+        module = sys.modules[timm.model_entrypoint(self.architecture).__module__]
+        known = inspect.signature(getattr(module, owner)).parameters if hasattr(module, owner) else ()
+        near = [f"model.args.{each}" for each in near_names(parameter, known)]
+        problem = ConfigProblem(path, f"{self.architecture} takes no such parameter in timm", near=near)
+        return ConfigError([problem], next_step=f"What every architecture takes: fw info model {self.architecture}")
 
     def _config(self) -> Any:
         return timm.get_pretrained_cfg(self.architecture)
@@ -148,38 +174,64 @@ class TimmModel(BaseVisionModel):
         return tuple(config.input_size) if config is not None else (3, 224, 224)
 
 
-def _local_weights(path: Path, config: Any) -> dict[str, Any]:
-    """What timm has to know to start from a file."""
+_OWN_PARAMETERS = frozenset(inspect.signature(TimmModel.__init__).parameters)
+
+
+def _state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file, without running anything that may stand in it.
+
+    Raises:
+        DataError: There is no such file, or there are no weights in it.
+    """
     if not path.is_file():
         raise DataError(f"There is no file of weights {path}.", paths=[path])
-    overlay = {"file": str(path), "custom_load": False, "hf_hub_id": None, "url": None}
-    state = _state(path)
-    classifier = getattr(config, "classifier", None)
-    names = [classifier] if isinstance(classifier, str) else list(classifier or ())
-    for name in names:
-        if f"{name}.weight" in state:
-            overlay["num_classes"] = state[f"{name}.weight"].shape[0]
-    return overlay
-
-
-def _state(path: Path) -> Mapping[str, Any]:
-    """The tensors of a file, without running anything that may stand in it."""
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = _read(path)
     except Exception as error:
-        raise DataError(
-            f"{path} holds no weights that can be read ({type(error).__name__}).",
-            paths=[path],
-            possible="Weights are read from .safetensors, and from .pth files that hold tensors only.",
-        ) from error
-    return loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
+        raise _no_weights(path, type(error).__name__) from error
+    inner = next((loaded[key] for key in _INNER if isinstance(loaded.get(key), Mapping)), loaded)
+    state = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
+    if not state:
+        raise _no_weights(path, "no tensors")
+    for prefix in _PREFIXES:
+        if all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
 
 
-def _unfitting(path: str, name: str, error: Exception) -> DataError:
+_INNER = ("state_dict_ema", "model_ema", "state_dict", "model")
+"""Where checkpoints of training programs keep the weights, the better first."""
+
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What torch's wrappers, and the checkpoints of runs, put in front of every name."""
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    loaded = torch.load(path, map_location="cpu", weights_only=True)
+    return loaded if isinstance(loaded, Mapping) else {}
+
+
+def _classes_in(state: Mapping[str, Tensor], config: Any) -> int:
+    """How many classes the weights were trained for; 0 where there is no classifier among them."""
+    named = getattr(config, "classifier", None) or ()
+    first = named if isinstance(named, str) else next(iter(named), "")
+    weight = state.get(f"{first}.weight")
+    return 0 if weight is None else weight.shape[0]
+
+
+def _no_weights(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path} holds no weights that can be read ({why}).",
+        paths=[path],
+        possible="Weights are read from .safetensors, and from .pth files that hold tensors only.",
+    )
+
+
+def _unfitting(path: Path, name: str, error: Exception) -> DataError:
     first = " ".join(str(error).split())[:300]
     return DataError(f"The weights in {path} are not those of {name}: {first}", paths=[path])
 
@@ -189,5 +241,5 @@ def _not_downloaded(name: str, error: Exception) -> RequestError:
     return RequestError(
         f"The pretrained weights of {name} could not be downloaded: {type(error).__name__}: {first}",
         possible="They are taken from the cache where they were downloaded before.",
-        next_step="Without a network: model.weights=FILE (.safetensors or .pth), or model.pretrained=false",
+        next_step=WITHOUT_HUB,
     )

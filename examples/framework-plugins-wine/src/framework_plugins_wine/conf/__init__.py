@@ -1,0 +1,1 @@
+"""Config groups: a folder is a group, a file in it an option."""

@@ -1,0 +1,121 @@
+"""Every check of the project, one session each.
+
+`nox` runs what CI runs; `nox -l` lists the others too: all Python versions, the lowest dependencies, the whole
+catalogue, the benchmarks.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+
+HERE = Path(__file__).parent
+CORE, VISION = "./packages/framework-core", "./packages/plugins-vision"
+EDITABLE = ["-e", f"{CORE}[train]", "-e", VISION]
+PINNED = ["-c", "constraints.txt"]
+PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Two test processes of two threads each would crawl on two cores."""
+
+GPU = shutil.which("nvidia-smi") is not None
+QUICK = "not long and not ddp and not catalogue" + ("" if GPU else " and not gpu")
+
+
+def group(name: str) -> list[str]:
+    """The requirements of a dependency group."""
+    return list(nox.project.dependency_groups(PROJECT, name))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, style, and who imports whom."""
+    session.install(*EDITABLE, *group("lint"), *PINNED)
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    session.install(*EDITABLE, *group("types"), *PINNED)
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The quick tests of every package, with coverage; arguments after -- go to pytest."""
+    session.install(*EDITABLE, *group("test"), *PINNED)
+    session.run("coverage", "erase")
+    session.run("pytest", "-m", QUICK, "-n", "2", "--cov", "--cov-report=", *session.posargs, env=ONE_THREAD)
+    if not session.posargs:
+        session.run("coverage", "report", "--fail-under=85")
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """The main job to its accuracy, several processes, signals, servers, wheels in fresh environments."""
+    session.install(*EDITABLE, *group("test"), *PINNED)
+    session.run("pytest", "-m", "long or ddp", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation and run every command and example in it."""
+    session.install(*EDITABLE, *group("test"), *group("docs"), *PINNED)
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(Path(session.create_tmp()) / "site"))
+    session.run("pytest", "-m", "docs", "-n", "2", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def catalogue(session: nox.Session) -> None:
+    """Every architecture of the catalogue, where the quick tests take a sample."""
+    session.install(*EDITABLE, *group("test"), *PINNED)
+    session.run("pytest", "-m", "catalogue", "-n", "2", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(default=False, python=PYTHONS)
+def versions(session: nox.Session) -> None:
+    """The quick tests on every Python, with the newest dependencies."""
+    session.install(*EDITABLE, *group("test"))
+    session.run("pytest", "-m", QUICK, "-n", "2", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(default=False, python="3.10", venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """The quick tests with the lowest versions that the packages allow."""
+    session.install("--resolution", "lowest-direct", *EDITABLE, *group("test"))
+    session.run("pytest", "-m", QUICK, "-n", "2", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def benchmarks(session: nox.Session) -> None:
+    """Start-up and training loop against peers; takes half an hour and wants a quiet machine."""
+    session.install(*EDITABLE, *group("benchmarks"))
+    light = Path(session.create_tmp()) / "without-torch"
+    python = light / "bin" / "python"
+    session.run("uv", "venv", "--clear", str(light), external=True)
+    session.run("uv", "pip", "install", "--python", str(python), CORE, external=True)
+    session.run("uv", "pip", "install", "--python", str(python), "--no-deps", VISION, external=True)
+    session.run("python", "benchmarks/startup.py", "--also", f"without torch={python}")
+    session.run("python", "benchmarks/training_loop.py", *session.posargs)
+
+
+@nox.session(default=False, venv_backend="uv")
+def constraints(session: nox.Session) -> None:
+    """Write constraints.txt anew: the newest versions that fit together on every Python, names and versions only."""
+    wanted = [f"{CORE}[train]", VISION, *group("lint"), *group("types"), *group("test"), *group("docs")]
+    requirements = Path(session.create_tmp()) / "requirements.txt"
+    requirements.write_text("\n".join(wanted) + "\n")
+    own = ["--no-emit-package", "framework-core", "--no-emit-package", "framework-plugins-vision"]
+    resolve = ["--universal", "--python-version", PYTHONS[0], "--no-header", "--no-annotate", "--upgrade"]
+    command = ["uv", "pip", "compile", str(requirements), *resolve, *own, "--quiet", "-o", "constraints.txt"]
+    session.run(*command, external=True)
