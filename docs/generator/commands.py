@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import typer
-from generator.markdown import code, table
 
 from framework_core.cli.app import app
+from generator.markdown import code, table
 
 HELD_BACK = ("install_completion", "show_completion", "help")
 """Options that every typer program has."""
@@ -25,7 +25,12 @@ def page() -> str:
         _parameters(program),
     ]
     for name, command in commands(program):
-        parts += [f"## fw {name}", f"```text\nfw {name} {_usage(command)}\n```", command.help or "", _parameters(command)]
+        parts += [
+            f"## fw {name}",
+            f"```text\nfw {name} {_usage(command)}\n```",
+            command.help or "",
+            _parameters(command),
+        ]
     return "\n\n".join(parts) + "\n"
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generator.markdown import code, first_line, prose, table
-
 from framework_core.config.describe import described
 from framework_core.contracts import ComponentConfig
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.discovery import Offer
 from framework_core.plugins.registry import registry
+from generator.markdown import code, first_line, prose, table
 
 PLURALS = {"model": "Models", "dataset": "Datasets", "optimizer": "Optimizers", "scheduler": "Schedulers"}
 FIRST_PARTY = ("framework-core", "framework-plugins-vision")
@@ -55,7 +54,10 @@ def _title(offers: list[Offer]) -> str:
 
 def _about(settings: type[ComponentConfig], offers: list[Offer]) -> list[str]:
     if len(offers) > SHOWN:
-        return [f"{len(offers):,} names; `fw list models --tag {offers[0].spec.tags[0]}` lists them.", first_line(settings)]
+        return [
+            f"{len(offers):,} names; `fw list models --tag {offers[0].spec.tags[0]}` lists them.",
+            first_line(settings),
+        ]
     summaries = [offer.spec.summary for offer in offers]
     papers = dict.fromkeys(offer.spec.paper for offer in offers if offer.spec.paper)
     lines = "\n".join(f"- `{offer.spec.name}`: {offer.spec.summary}" for offer in offers)
@@ -64,6 +66,8 @@ def _about(settings: type[ComponentConfig], offers: list[Offer]) -> list[str]:
 
 
 def _settings(kind: str, settings: type[ComponentConfig]) -> str:
-    rows = [[code(f"{kind}.{each['name']}"), each["type"], code(each["default"]), prose(each["description"])]
-            for each in described(settings)]
+    rows = [
+        [code(f"{kind}.{each['name']}"), each["type"], code(each["default"]), prose(each["description"])]
+        for each in described(settings)
+    ]
     return table(["key", "takes", "default", "what"], rows) if rows else "It has no settings."

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 from typing import get_type_hints
 
-from generator.markdown import code, docstring, prose, table
-from generator.source import attributes
 from pydantic import BaseModel
 
 from framework_core import contracts
+from generator.markdown import code, docstring, prose, table
+from generator.source import attributes
 
 INTRODUCTION = """# Contracts
 What core and plugins promise each other: everything in `framework_core.contracts`. Importing it imports no torch.
@@ -31,8 +31,10 @@ def page() -> str:
 
 
 def _members(cls: type) -> str:
-    rows = [[code(name), code(annotation), code(default), prose(text)]
-            for name, annotation, default, text in attributes(cls)]
+    rows = [
+        [code(name), code(annotation), code(default), prose(text)]
+        for name, annotation, default, text in attributes(cls)
+    ]
     fields = table(["field", "type", "default", "what"], rows) if rows else ""
     return "\n".join([fields, *(_method(each) for each in _methods(cls))])
 

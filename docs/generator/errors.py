@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 
-from generator.markdown import first_line, prose, table
-
 from framework_core import errors
 from framework_core.errors import FrameworkError, RequestError, RunInterrupted
+from generator.markdown import first_line, prose, table
 
 INTRODUCTION = """# Errors and exit codes
 An expected error is a message without a traceback, on stderr: what is wrong, what is possible, what to type next.
@@ -27,7 +26,9 @@ def page() -> str:
         str(RunInterrupted.exit_code): "stopped by Ctrl-C or SIGTERM; training leaves a checkpoint to continue from",
     }
     tree = (inspect.getdoc(errors) or "").split("\n\n")[1]
-    rows = [[f"`{cls.__name__}`", f"`{cls.__base__.__name__}`", str(cls.exit_code), first_line(cls)] for cls in classes()]
+    rows = [
+        [f"`{cls.__name__}`", f"`{cls.__base__.__name__}`", str(cls.exit_code), first_line(cls)] for cls in classes()
+    ]
     parts = [
         INTRODUCTION,
         table(["code", "what"], [[f"`{code}`", what] for code, what in codes.items()]),

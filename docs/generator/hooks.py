@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import inspect
 
-from generator.markdown import docstring, table
-
 from framework_core.cli.plugin_commands import GROUP
 from framework_core.plugins.discovery import COMPONENT_GROUPS, PLUGIN_GROUP
 from framework_core.plugins.hookspecs import HookSpecs
+from generator.markdown import docstring, table
 
 INTRODUCTION = """# Hooks and entry points
 How a package offers something. [How to write a plugin package](../how-to/plugin.md) has a complete example.
@@ -19,8 +18,10 @@ How a package offers something. [How to write a plugin package](../how-to/plugin
 
 def page() -> str:
     """The groups of entry points, and every hook."""
-    component = {group: f"One {spec.kind}, without plugin code: `NAME = \"package.module:Class\"`"
-                 for group, spec in COMPONENT_GROUPS.items()}
+    component = {
+        group: f'One {spec.kind}, without plugin code: `NAME = "package.module:Class"`'
+        for group, spec in COMPONENT_GROUPS.items()
+    }
     groups = {
         PLUGIN_GROUP: 'A module with hooks: `NAME = "package.plugin"`',
         **component,

@@ -14,6 +14,7 @@ TOLD_ELSEWHERE = {
     "DataSpec": "contracts.md#dataspec",
     "RunResult": "contracts.md#runresult",
     "hookimpl": "hooks.md",
+    "DataError": "errors.md",
     "FrameworkError": "errors.md",
 }
 

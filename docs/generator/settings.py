@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
-from generator.markdown import code, first_line, prose, table
 from pydantic import BaseModel
 
 from framework_core.config.describe import described
-from framework_core.contracts import RunConfig, TrainerConfig
+from framework_core.contracts import RunConfig
+from generator.markdown import code, first_line, prose, table
 
 OF_A_COMPONENT = ("model", "dataset", "optimizer", "scheduler")
 
@@ -27,10 +26,17 @@ def page() -> str:
     """Every section of a run's settings."""
     parts = [INTRODUCTION]
     for path, section in sections():
-        rows = [[code(_key(path, each["name"])), each["type"], code(each["default"]), prose(each["description"])]
-                for each in described(section) if not _is_section(section, each["name"])]
+        rows = [
+            [code(_key(path, each["name"])), each["type"], code(each["default"]), prose(each["description"])]
+            for each in described(section)
+            if not _is_section(section, each["name"])
+        ]
         if rows:
-            parts += [f"## {path or 'At the top'}", first_line(section), table(["key", "takes", "default", "what"], rows)]
+            parts += [
+                f"## {path or 'At the top'}",
+                first_line(section),
+                table(["key", "takes", "default", "what"], rows),
+            ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -40,8 +46,6 @@ def sections(section: type[BaseModel] = RunConfig, path: str = "") -> Iterator[t
     for name, info in section.model_fields.items():
         if _is_section(section, name) and name not in OF_A_COMPONENT:
             yield from sections(info.annotation, _key(path, name))  # type: ignore[arg-type]
-
-
 
 
 def _is_section(section: type[BaseModel], name: str) -> bool:

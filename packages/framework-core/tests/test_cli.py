@@ -280,7 +280,7 @@ def test_what_is_known_of_a_model_is_shown_with_its_settings(zoo, fw):
     assert [line.split("  ")[0] for line in settings.splitlines()] == ["key", "model.horns", "model.colour"]
     known = fw("info", "model", "gnu_large", "--json").json
     assert known["weights"] == ["gnu.v1"]
-    assert [(each["name"], each["default"]) for each in known["settings"]] == [("horns", "2"), ("colour", "brown")]
+    assert [(each["name"], each["default"]) for each in known["settings"]] == [("horns", "2"), ("colour", '"brown"')]
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,12 @@ def test_without_a_share_there_is_no_split(digits):
     assert module.data_spec().split_sizes == {"train": 1797}
 
 
+def test_training_needs_no_other_split(train):
+    done = train("--model", "vit", "dataset.val_fraction=0", "dataset.test_fraction=0", "model.depth=1", "--dry-run")
+    assert done.code == 0, done.err
+    assert "Total length" not in done.err
+
+
 def test_a_picture_of_a_digit_is_prepared_as_the_set_was(digits, tmp_path):
     module = digits(augmentation="none")
     real = load_digits()

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from framework_core import BaseDataModule, DataSpec
-from framework_core.errors import DataError
+from framework_core import BaseDataModule, DataError, DataSpec
 from sklearn.datasets import load_wine
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset

@@ -9,11 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framework_core.base.batches import BatchDataset as BatchDataset
     from framework_core.base.datamodule import BaseDataModule as BaseDataModule
     from framework_core.base.model import BaseModel as BaseModel
     from framework_core.config.compose import compose as compose
     from framework_core.contracts.data import DataSpec as DataSpec
     from framework_core.contracts.run import RunResult as RunResult
+    from framework_core.errors import DataError as DataError
     from framework_core.errors import FrameworkError as FrameworkError
     from framework_core.plugins.hookspecs import hookimpl as hookimpl
     from framework_core.plugins.registry import register_dataset as register_dataset
@@ -29,6 +31,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "BaseDataModule": "base.datamodule",
     "BaseModel": "base.model",
+    "BatchDataset": "base.batches",
+    "DataError": "errors",
     "DataSpec": "contracts.data",
     "FrameworkError": "errors",
     "FrameworkTrainer": "run",

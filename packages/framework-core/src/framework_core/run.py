@@ -66,7 +66,7 @@ def dry_run(config: RunConfig) -> None:
     Raises:
         RequestError: Something that was asked for cannot be done.
     """
-    with _quiet():
+    with _quiet(), data_errors_of_workers():
         prepared = _prepared(config)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
         trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), **trial)
@@ -93,7 +93,7 @@ def evaluate(
         RunNotFoundError: There is no such run, or it has no checkpoint.
         ContractError: The data does not fit the model.
     """
-    with _quiet():
+    with _quiet(), data_errors_of_workers():
         trained = _trained(run, overrides, output_dir)
         datamodule = preparation.set_up_data(trained.config.dataset, "fit" if split == "val" else "test")
         _same_classes(preparation.data_spec_of(datamodule), trained.data, trained.record.name)
@@ -232,7 +232,11 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")  # no such split
             warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+            warnings.filterwarnings(
+                "ignore", message=".*resuming from a checkpoint that ended before the epoch ended.*"
+            )
             yield
     finally:
         for name, level in levels.items():

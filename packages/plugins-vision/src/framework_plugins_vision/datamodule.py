@@ -11,8 +11,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from framework_core import BaseDataModule, DataSpec
-from framework_core.errors import DataError
+from framework_core import BaseDataModule, DataError, DataSpec
 from framework_plugins_vision.transforms import SUFFIXES, Transform, read_image
 
 SAMPLED = 64

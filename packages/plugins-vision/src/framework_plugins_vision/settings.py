@@ -40,6 +40,12 @@ class TimmConfig(ComponentConfig):
     args: dict[str, Any] = Field(default_factory=dict)
     """Any other parameter that the architecture takes in timm."""
 
+    @model_validator(mode="after")
+    def _one_start(self) -> TimmConfig:
+        if self.pretrained and self.weights is not None:
+            raise ValueError("model.pretrained and model.weights are two places to start from; set one of them")
+        return self
+
     def settings(self) -> dict[str, Any]:
         """With the architecture, which is the name."""
         return {**super().settings(), "architecture": self.name.rpartition(":")[2]}

@@ -98,7 +98,9 @@ def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
     for group in names:
         if isinstance(OmegaConf.select(given, group), str):
             del given[group]
-    return validate_run(_resolved(OmegaConf.merge(OmegaConf.create({**base_defaults(), **defaults}), given)))
+    return validate_run(
+        _resolved(OmegaConf.merge(OmegaConf.create({**base_defaults(), "trainer": {}, **defaults}), given))
+    )
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from framework_core.contracts.config import ComponentConfig
+
 
 def described(settings_class: type[BaseModel]) -> list[dict[str, str]]:
-    """Each setting of a class but its name: ``name``, ``type``, ``default``, ``description``."""
+    """Each setting of a class, but for a component's name: ``name``, ``type``, ``default``, ``description``."""
     schema = settings_class.model_json_schema()
     required = schema.get("required", [])
     return [
@@ -22,7 +24,7 @@ def described(settings_class: type[BaseModel]) -> list[dict[str, str]]:
             "description": str(field.get("description", "")).replace("\n", " "),
         }
         for name, field in schema.get("properties", {}).items()
-        if name != "name"
+        if name != "name" or not issubclass(settings_class, ComponentConfig)
     ]
 
 

@@ -14,6 +14,9 @@ SQLITE = "sqlite:///"
 DEFAULT_URI = f"{SQLITE}mlflow.db"
 """A SQLite file in the working directory: MLflow's own default, so ``mlflow ui`` here shows it too."""
 
+SQLITE_HEADER = b"SQLite format 3\0"
+"""What every SQLite file begins with."""
+
 TIMEOUT_SECONDS = 5.0
 
 
@@ -62,6 +65,13 @@ def _check_file(path: Path) -> None:
             f"{target} is read-only.",
             next_step="Start it in another folder, or choose a store: mlops.tracking.uri=sqlite:////path/mlflow.db",
         )
+    if path.is_file() and path.stat().st_size and not _is_database(path):
+        raise TrackingError(shown_uri(f"{SQLITE}{path}"), "the file is no SQLite database.")
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
 
 
 def _check_server(uri: str) -> None:

@@ -174,10 +174,11 @@ def _open_run(
 @contextmanager
 def _store_errors(uri: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, OSError) as error:
         raise TrackingError(shown_uri(uri), f"{str(error).strip().partition(chr(10))[0][:300]}.") from error
 
 

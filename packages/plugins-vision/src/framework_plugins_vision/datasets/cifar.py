@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from framework_core import DataError
 from framework_core.cache import cache_folder
 from framework_core.download import RemoteFile, download, mirrored, unpack
-from framework_core.errors import DataError
 from framework_plugins_vision import transforms
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.datasets.images import ImagesInMemory

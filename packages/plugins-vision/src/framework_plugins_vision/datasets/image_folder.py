@@ -200,7 +200,10 @@ def _labelled(folder: Path, names: Sequence[str]) -> list[Sample]:
             paths=unknown,
             possible=f"Classes of training: {', '.join(names)}.",
         )
-    return [(path, names.index(each.name)) for each in folders for path in _images(each)]
+    found = [(path, names.index(each.name)) for each in folders for path in _images(each)]
+    if not found:
+        raise _no_images(folder, folders)
+    return found
 
 
 def _images(folder: Path) -> list[Path]:

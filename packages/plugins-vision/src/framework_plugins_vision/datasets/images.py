@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framework_core.base.batches import BatchDataset
+from framework_core import BatchDataset
 
 
 class ImagesInMemory(BatchDataset):

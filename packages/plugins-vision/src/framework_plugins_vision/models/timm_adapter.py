@@ -150,7 +150,7 @@ class TimmModel(BaseVisionModel):
         try:
             return timm.create_model(name, **arguments)
         except (AssertionError, ValueError, TypeError) as error:
-            unknown = re.search(r"(\w*)(?:\.__init__)?\(\) got an unexpected keyword argument '(\w+)'", str(error))
+            unknown = _UNKNOWN_PARAMETER.search(str(error))
             if unknown is not None and unknown.group(2) in {"img_size", *self.parameters_of_timm}:
                 raise self._no_such_parameter(*unknown.groups()) from error
             found = str(error).partition("\n")[0] or type(error).__name__
@@ -174,6 +174,9 @@ class TimmModel(BaseVisionModel):
         return tuple(config.input_size) if config is not None else (3, 224, 224)
 
 
+_UNKNOWN_PARAMETER = re.compile(
+    r"(\w*)(?:\.__init__)?\(\) got (?:an )?unexpected keyword argument(?:\(s\): \[)? ?'(\w+)'"
+)
 _OWN_PARAMETERS = frozenset(inspect.signature(TimmModel.__init__).parameters)
 
 

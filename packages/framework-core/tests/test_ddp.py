@@ -1,0 +1,103 @@
+"""Training in two processes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow import MlflowClient
+
+pytestmark = pytest.mark.ddp
+
+BROKEN = """
+import os
+from framework_core.errors import DataError
+from mine import Iris
+from torch.utils.data import Dataset
+
+class Torn(Dataset):
+    def __init__(self, whole):
+        self.whole = whole
+
+    def __len__(self):
+        return len(self.whole)
+
+    def __getitem__(self, index):
+        if os.environ.get("LOCAL_RANK", "0") in {ranks!r}:
+            raise DataError("The flower is torn.", next_step="Mend it.")
+        return self.whole[index]
+
+class TornIris(Iris):
+    in_memory = False
+
+    def setup(self, stage=None):
+        super().setup(stage)
+        self.val_dataset = Torn(self.val_dataset)
+"""
+STORED = ("trainer.max_epochs=3", "trainer.accelerator=cpu", "mlops.tracking.system_metrics=false")
+
+
+@pytest.fixture
+def train(fresh, components, project, empty_store):
+    shutil.copy(empty_store, project)
+
+    def run(*words):
+        return fresh("train", "--model", "mine.py:Net", "--dataset", "mine.py:Iris", *STORED, *words)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("strategy=ddp", "trainer.devices=2"),
+        ("distributed.enabled=true", "distributed.devices=2"),
+    ],
+)
+def test_two_processes_are_one_run(words, train):
+    done = train(*words, "--json")
+    assert done.code == 0, done.err
+    (folder,) = Path("runs").iterdir()
+    assert done.json["name"] == folder.name
+    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
+    (experiment,) = [each for each in client.search_experiments() if each.name != "Default"]
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.run_id == done.json["run_id"]
+    assert run.info.status == "FINISHED"
+    # 45 samples for each process, in batches of 16.
+    assert torch.load(done.json["last_checkpoint"], weights_only=True)["global_step"] == 9
+    points = client.get_metric_history(run.info.run_id, "val/loss")
+    assert [point.step for point in points] == [2, 5, 8]
+    assert run.data.metrics["test/loss"] == pytest.approx(done.json["metrics"]["test/loss"])
+    lines = [line.split()[1] for line in done.err.splitlines() if line.startswith("epoch ")]
+    assert lines == ["1/3", "2/3", "3/3"]
+    assert done.err.count("Chosen for you:") == 1
+    assert done.err.count("model     Net: 131 parameters") == 1
+
+
+def test_two_processes_go_on_where_they_ended(train, fresh):
+    first = train("strategy=ddp", "trainer.devices=2", "--json").json
+    done = fresh("train", "--resume", "last", "trainer.max_epochs=4", "--json")
+    assert done.code == 0, done.err
+    assert done.json["run_id"] == first["run_id"]
+    assert torch.load(done.json["last_checkpoint"], weights_only=True)["global_step"] == 12
+    assert len(list(Path("runs").iterdir())) == 1
+
+
+@pytest.mark.parametrize("ranks", [("0",), ("0", "1")])
+def test_an_error_in_the_data_is_told_and_fails_the_run(ranks, train, project):
+    (project / "torn.py").write_text(BROKEN.format(ranks=ranks))
+    done = train("--dataset", "torn.py:TornIris", "dataset.num_workers=0", "strategy=ddp", "trainer.devices=2")
+    assert (done.code, done.out) == (2, "")
+    assert "error: The flower is torn.\n  Mend it.\n" in done.err
+    (folder,) = Path("runs").iterdir()
+    run_id = json.loads((folder / "run.json").read_text())["run_id"]
+    assert MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db").get_run(run_id).info.status == "FAILED"
+
+
+def test_a_bad_setting_is_told_once_and_starts_nothing(train):
+    done = train("strategy=ddp", "trainer.devices=2", "optimizer.lr=-1")
+    assert done.code == 2
+    assert done.err.count("optimizer.lr") == 1
+    assert not Path("runs").exists()
