@@ -20,7 +20,7 @@ def steps_inside_epoch(checkpoint: Path) -> int:
     """How many steps of an unfinished epoch a checkpoint has done; none where it was written at an epoch's end."""
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
     progress = saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-    return 0 if progress["is_last_batch"] else int(progress["current"]["completed"])
+    return 0 if progress["is_last_batch"] else int(progress["current"]["processed"])
 
 
 class Interruption(Callback):
