@@ -26,7 +26,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Two test processes of two threads each would crawl on two cores."""
 
 GPU = shutil.which("nvidia-smi") is not None
-QUICK = "not long and not ddp and not catalogue" + ("" if GPU else " and not gpu")
+QUICK = "not long and not ddp and not docs and not catalogue" + ("" if GPU else " and not gpu")
 
 
 def group(name: str) -> list[str]:

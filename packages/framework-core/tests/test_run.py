@@ -92,6 +92,7 @@ def test_a_run_continues_where_it_ended(train, fw):
     first = train("--json").json
     done = fw("train", "--resume", first["name"], "trainer.max_epochs=4", "--json")
     assert done.code == 0, done.err
+    assert f"goes on   {first['name']}, after epoch 2" in done.err
     assert done.json["run_id"] == first["run_id"]
     assert "epoch 3/4" in done.err
     assert "epoch 2/4" not in done.err

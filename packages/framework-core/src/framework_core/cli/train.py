@@ -10,6 +10,8 @@ import typer
 from framework_core.process import is_main_process
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from framework_core.config.compose import Composition
     from framework_core.contracts.run import RunResult
 
@@ -83,19 +85,14 @@ def _say_choices(composition: Composition) -> None:
     if "dataset" in chosen:
         lines.append(("dataset", config.dataset.name, "another: --dataset NAME (fw list datasets)"))
     if "optimizer" in chosen:
-        lines.append(
-            (
-                "optimizer",
-                f"{config.optimizer.name}, lr {config.optimizer.lr:g}",
-                "optimizer=sgd optimizer.lr=0.1",
-            )
-        )
+        lr = f", lr {config.optimizer.lr:g}" if _is_default(config.optimizer, "lr") else ""
+        lines.append(("optimizer", f"{config.optimizer.name}{lr}", "optimizer=sgd optimizer.lr=0.1"))
     if "scheduler" in chosen:
         lines.append(("scheduler", config.scheduler.name, "scheduler=constant"))
-    if "trainer" in chosen:
-        count = config.trainer.max_epochs
-        epochs = f"{count} epoch{'' if count == 1 else 's'}, seed {config.seed}"
-        lines.append(("trainer", epochs, "trainer.max_epochs=30 seed=1"))
+    if "trainer" in chosen and _is_default(config.trainer, "max_epochs"):
+        lines.append(("epochs", str(config.trainer.max_epochs), "trainer.max_epochs=30"))
+    if _is_default(config, "seed"):
+        lines.append(("seed", str(config.seed), "seed=1"))
     if config.mlops.tracking.backend == "mlflow" and config.mlops.tracking.uri is None:
         uri = shown_uri(tracking_uri(config.mlops.tracking))
         lines.append(("tracking", uri, "mlops.tracking.uri=http://SERVER:5000"))
@@ -104,6 +101,10 @@ def _say_choices(composition: Composition) -> None:
         first, second = (max(len(line[column]) for line in lines) for column in (0, 1))
         for name, value, other in lines:
             note(f"  {name.ljust(first)}  {value.ljust(second)}  else: {other}")
+
+
+def _is_default(section: BaseModel, name: str) -> bool:
+    return bool(getattr(section, name) == type(section).model_fields[name].default)
 
 
 def _print_result(result: RunResult, as_json: bool) -> None:

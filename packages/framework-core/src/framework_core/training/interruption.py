@@ -16,11 +16,14 @@ from framework_core.errors import RunInterrupted
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
-def steps_inside_epoch(checkpoint: Path) -> int:
-    """How many steps of an unfinished epoch a checkpoint has done; none where it was written at an epoch's end."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    progress = saved["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-    return 0 if progress["is_last_batch"] else int(progress["current"]["processed"])
+def where_it_goes_on(checkpoint: Path) -> str:
+    """In words, from where a checkpoint is continued."""
+    loop = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["loops"]["fit_loop"]
+    progress, epochs = loop["epoch_loop.batch_progress"], loop["epoch_progress"]["current"]["processed"]
+    if progress["is_last_batch"]:
+        return f"after epoch {epochs}"
+    steps = progress["current"]["processed"]
+    return f"{steps} steps into epoch {epochs + 1}; the rest of it takes samples in a new order"
 
 
 class Interruption(Callback):

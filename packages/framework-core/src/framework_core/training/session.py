@@ -26,7 +26,7 @@ from framework_core.tracking import plots, tracker
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord
 from framework_core.training.folders import CHILDREN_USE, new_folder
-from framework_core.training.interruption import Interruption, steps_inside_epoch
+from framework_core.training.interruption import Interruption, where_it_goes_on
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
 from framework_core.training.preparation import Prepared, can_measure, load_weights
@@ -115,8 +115,8 @@ class Session:
         recorder = StepRecorder(self._logger, self._config.trainer.log_every_n_steps)
         trainer = self._trainer([interruption, recorder], recorder)
         newest = self._resumed.last_checkpoint if self._resumed else None
-        if newest and self._main and (steps := steps_inside_epoch(newest)):
-            _log.warning("The run stopped %d steps into an epoch; the rest of it takes samples in a new order.", steps)
+        if newest and self._main:
+            _log.info("goes on   %s, %s", self._record.name, where_it_goes_on(newest))
         model, datamodule = self._prepared.model, self._prepared.datamodule
         with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
             trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
