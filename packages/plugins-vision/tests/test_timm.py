@@ -57,7 +57,8 @@ def test_an_architecture_trains(name, data):
     assert model.eval()(torch.randn(1, 3, height, width)).shape == (1, 7)
 
 
-@pytest.mark.long
+@pytest.mark.catalogue
+@pytest.mark.filterwarnings("ignore:CSATv2 is designed for 3-channel")
 @pytest.mark.parametrize("members", list(groups()))
 def test_every_architecture_gives_a_logit_for_each_class_of_grey_images(members, data):
     """On the meta device, where the largest cost neither memory nor arithmetic."""
@@ -74,7 +75,8 @@ def test_every_architecture_gives_a_logit_for_each_class_of_grey_images(members,
     assert failed == {}
 
 
-@pytest.mark.long
+@pytest.mark.catalogue
+@pytest.mark.filterwarnings("ignore:CSATv2 is designed for 3-channel")
 @pytest.mark.parametrize("part", range(8))
 def test_small_images_are_taken_or_refused_in_words(part, data):
     untold = {}
@@ -95,6 +97,15 @@ def test_classes_channels_and_size_are_those_of_the_data(name, channels, size, c
     model = registry.create_model(name, data=data(channels, size, classes=classes)).eval()
     with torch.inference_mode():
         assert model(torch.randn(2, channels, size, size)).shape == (2, classes)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv5_300m_enc", "qwen3_vit_88m_enc"])
+def test_an_encoder_is_given_a_classifier(name, data):
+    """Of maps and of tokens; on the meta device, because there is no small one."""
+    size = made_for(name)
+    with torch.device("meta"):
+        outputs = TimmModel(name, data=data(3, *size))(torch.zeros(2, 3, *size))
+    assert outputs.shape == (2, 7)
 
 
 def test_without_data_it_is_timms_own():

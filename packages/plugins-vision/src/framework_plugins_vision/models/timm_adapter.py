@@ -85,8 +85,10 @@ class TimmModel(BaseVisionModel):
     def _build_model(self) -> nn.Module:
         arguments = {**self.parameters_of_timm, **self._head()}
         if self.weights is not None:
-            return self._from_file(Path(self.weights), arguments)
-        return self._sized({**arguments, "pretrained": bool(self.pretrained), "cache_dir": self.cache_dir})
+            network = self._from_file(Path(self.weights), arguments)
+        else:
+            network = self._sized({**arguments, "pretrained": bool(self.pretrained), "cache_dir": self.cache_dir})
+        return network if self._data_spec is None else _classifying(network, self.data.num_classes)
 
     def _head(self) -> dict[str, Any]:
         if self._data_spec is None:
@@ -105,7 +107,7 @@ class TimmModel(BaseVisionModel):
         except (RuntimeError, KeyError) as error:
             raise _unfitting(path, self.architecture, error) from error
         network.pretrained_cfg.pop("state_dict", None)
-        if arguments.get("num_classes", classes) != classes:
+        if arguments.get("num_classes", classes) != classes and hasattr(network, "reset_classifier"):
             network.reset_classifier(arguments["num_classes"])
         return cast("nn.Module", network)
 
@@ -178,6 +180,19 @@ _UNKNOWN_PARAMETER = re.compile(
     r"(\w*)(?:\.__init__)?\(\) got (?:an )?unexpected keyword argument(?:\(s\): \[)? ?'(\w+)'"
 )
 _OWN_PARAMETERS = frozenset(inspect.signature(TimmModel.__init__).parameters)
+
+
+def _classifying(network: Any, classes: int) -> nn.Module:
+    """The network; a classifier of the mean feature behind it where it is an encoder, which has none."""
+    if network.num_classes:
+        return cast("nn.Module", network)
+    return nn.Sequential(network, _MeanFeature(), nn.Linear(network.head_hidden_size, classes))
+
+
+class _MeanFeature(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        """``(batch, features, height, width)`` or ``(batch, tokens, features)`` to ``(batch, features)``."""
+        return x.mean(dim=(2, 3)) if x.ndim == 4 else x.mean(dim=1)
 
 
 def _state(path: Path) -> dict[str, Tensor]:
