@@ -248,6 +248,13 @@ def test_no_model_at_all_is_one_problem():
     assert problems() == ["model: a model has to be named: --model NAME (fw list models)."]
 
 
+@pytest.mark.parametrize("word", ["+experiment=nowhere", "experiment=nowhere"])
+def test_an_unknown_experiment_is_told_by_its_name(word):
+    assert problems("model=net", "dataset=ring", word)[0].startswith(
+        "experiment: there is no experiment named 'nowhere'"
+    )
+
+
 def test_a_model_whose_domain_has_no_data_asks_for_some():
     assert "a dataset has to be named; there are" not in problems("model=homeless")[0]
     assert "comes with no data of its own" in problems("model=homeless")[0]

@@ -143,6 +143,10 @@ def test_near_names(name, known, found):
     assert near_names(name, known) == found
 
 
+def test_what_only_looks_different_comes_first():
+    assert near_names("resnet2O", ["resnet26", "resnet32", "resnet20"])[0] == "resnet20"
+
+
 def test_near_names_are_few():
     assert len(near_names("resnet", [f"resnet{number}" for number in range(30)])) == 3
 

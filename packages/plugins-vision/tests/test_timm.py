@@ -10,7 +10,7 @@ import torch
 
 from framework_core import registry
 from framework_core.errors import ConfigError, ContractError
-from framework_plugins_vision.models.timm_adapter import TimmModel
+from framework_plugins_vision.models.timm_adapter import COLOURS_ONLY, TimmModel
 from framework_plugins_vision.timm_catalogue import architectures
 
 TOLD = (ContractError, RuntimeError, ValueError, IndexError, TypeError, AssertionError)
@@ -58,7 +58,6 @@ def test_an_architecture_trains(name, data):
 
 
 @pytest.mark.catalogue
-@pytest.mark.filterwarnings("ignore:CSATv2 is designed for 3-channel")
 @pytest.mark.parametrize("members", list(groups()))
 def test_every_architecture_gives_a_logit_for_each_class_of_grey_images(members, data):
     """On the meta device, where the largest cost neither memory nor arithmetic."""
@@ -67,7 +66,8 @@ def test_every_architecture_gives_a_logit_for_each_class_of_grey_images(members,
         height, width = made_for(each.name)
         try:
             with torch.device("meta"):
-                outputs = TimmModel(each.name, data=data(1, height, width))(torch.zeros(2, 1, height, width))
+                shape = (3 if each.name in COLOURS_ONLY else 1, height, width)
+                outputs = TimmModel(each.name, data=data(*shape))(torch.zeros(2, *shape))
             if outputs.shape != (2, 7) or not outputs.requires_grad:
                 failed[each.name] = f"gives {tuple(outputs.shape)}"
         except Exception as error:  # noqa: BLE001  # all failures are wanted, not the first
@@ -165,6 +165,14 @@ def test_a_parameter_that_cannot_be_is_refused(setting, said, train, project):
 def test_a_parameter_that_another_architecture_has_is_refused_by_name():
     with pytest.raises(ConfigError, match=r"model\.drop_path_rate: vgg11 takes no such parameter in timm"):
         registry.create_model("vgg11", drop_path_rate=0.1)
+
+
+@pytest.mark.filterwarnings("ignore:CSATv2 is designed for 3-channel")
+def test_an_architecture_for_colours_refuses_grey_images(train):
+    done = train("--model", "csatv2", "--dataset", "digits")
+    assert done.code == 2
+    assert "the data has 1 channels, the model takes 3" in done.err
+    assert "dataset.channels=3" in done.err
 
 
 def test_an_image_that_is_too_small_is_told_with_a_size_that_fits(train):

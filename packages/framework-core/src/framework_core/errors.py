@@ -272,6 +272,10 @@ class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault
         super().__init__(f"Stopped by {cause}.", next_step=f"Continue it: fw train --resume {run}" if run else "")
 
 
+LOOKALIKES = str.maketrans("oil-", "011_")
+"""Characters that are taken for one another."""
+
+
 def near_names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
     """The known names that are spelt most like ``name``, best first."""
     lowered: dict[str, str] = {}
@@ -281,6 +285,7 @@ def near_names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
     # One slip in a short word changes much of it.
     cutoff = 0.6 if len(wanted) <= 5 else 0.72
     matches = difflib.get_close_matches(wanted, lowered, n=most, cutoff=cutoff)
+    matches.sort(key=lambda match: match.translate(LOOKALIKES) != wanted.translate(LOOKALIKES))
     return [lowered[match] for match in matches]
 
 

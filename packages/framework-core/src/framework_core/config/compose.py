@@ -160,7 +160,7 @@ def _split(overrides: Iterable[Override], named: Mapping[str, str]) -> tuple[dic
     ours: list[str] = []
     problems: list[ConfigProblem] = []
     appended: list[tuple[str, str]] = []
-    groups = {*GlobalHydra.instance().config_loader().list_groups(""), *COMPONENT_GROUPS}
+    groups = {*GlobalHydra.instance().config_loader().list_groups(""), *COMPONENT_GROUPS, "experiment"}
     for override in overrides:
         key, line = override.key_or_group, override.input_line or ""
         if override.is_delete() or key.startswith("hydra."):

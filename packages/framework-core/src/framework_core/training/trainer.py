@@ -111,7 +111,7 @@ def build_trainer(
 def best_checkpoint(config: RunConfig, folder: Path, *, monitor: str, mode: str) -> ModelCheckpoint:
     """What keeps the best by the monitored metric."""
     return ModelCheckpoint(
-        filename="best-epoch={epoch}-step={step}",
+        filename="best-epoch{epoch}-step{step}",
         auto_insert_metric_name=False,
         monitor=monitor,
         mode=mode,

@@ -29,6 +29,9 @@ from framework_plugins_vision.model import BaseVisionModel
 
 _log = logging.getLogger("framework_core")
 
+COLOURS_ONLY = ("csatv2", "csatv2_21m")
+"""Architectures that take three channels whatever they are told."""
+
 WITHOUT_HUB = "Without them: model.weights=FILE (.safetensors or .pth), or model.pretrained=false"
 
 
@@ -80,7 +83,10 @@ class TimmModel(BaseVisionModel):
         """What timm says of the architecture."""
         height, width = self._made_for()[1:]
         advice = f"{self.architecture} was made for {height}x{width}: dataset.image_size={height}"
-        return super().contract.model_copy(update={"advice": advice})
+        if self.architecture not in COLOURS_ONLY:
+            return super().contract.model_copy(update={"advice": advice})
+        colours = f"{self.architecture} takes colours only, of a dataset that has them: dataset.channels=3"
+        return super().contract.model_copy(update={"advice": colours, "channels": (3,)})
 
     def _build_model(self) -> nn.Module:
         arguments = {**self.parameters_of_timm, **self._head()}
