@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -74,8 +75,17 @@ def main(arguments: list[str] | None = None) -> None:
         _tell(stopped, debug)
         sys.exit(stopped.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
         sys.exit(1)
+    finally:
+        _let_go_of_stdout()
+
+
+def _let_go_of_stdout() -> None:
+    """Write what is left; a reader that has gone, as ``head`` does, is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(error: FrameworkError, debug: bool) -> None:
