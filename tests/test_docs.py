@@ -84,6 +84,10 @@ TAKEN = {
 }
 
 
+# A shell that starts the tests in the background makes them deaf to Ctrl-C, and the commands they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Block(NamedTuple):
     """A fenced block."""
 

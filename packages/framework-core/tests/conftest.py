@@ -24,6 +24,10 @@ HERE = Path(__file__).parent
 COMPONENTS = HERE / "components.py"
 
 
+# A shell that starts the tests in the background makes them deaf to Ctrl-C, and the commands they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass
 class Done:
     """A command that has ended."""
