@@ -103,9 +103,10 @@ class Tracker:
         if left:
             self.problems.append(f"{left} points of curves")
         with self._tolerant("the run's status"), _tidy_mlflow():
+            # First of all, so that where the store fails no run stays open in this process.
+            mlflow.end_run(MLFLOW_STATUS[status])
             self.client.set_tag(self.run_id, TAG_STATUS, status)
             self.client.set_terminated(self.run_id, MLFLOW_STATUS[status])
-            mlflow.end_run(MLFLOW_STATUS[status])
 
     @contextmanager
     def _tolerant(self, what: str) -> Iterator[None]:
