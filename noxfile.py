@@ -64,7 +64,7 @@ def tests(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """The main job to its accuracy, several processes, signals, servers, wheels in fresh environments."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    session.run("pytest", "-m", "long or ddp", *session.posargs)
+    session.run("pytest", "-m", "long or ddp", "--durations=12", *session.posargs)
 
 
 @nox.session
