@@ -12,8 +12,8 @@ def evaluate(
     as_json: bool = typer.Option(False, "--json", help="Print the metrics as JSON."),
 ) -> None:
     """Measure a trained model, on its own data or on other data."""
-    from framework_core.cli.library import training_library
     from framework_core.cli.screen import print_facts, print_json
+    from framework_core.cli.training import training_library
     from framework_core.errors import UnknownNameError
 
     if split not in ("test", "val"):

@@ -17,8 +17,8 @@ def predict(
 ) -> None:
     """Let a trained model predict files."""
     from framework_core import prediction
-    from framework_core.cli.library import training_library
     from framework_core.cli.screen import note, print_json, print_table
+    from framework_core.cli.training import training_library
 
     if output is not None:
         prediction.check_output(output)

@@ -40,8 +40,8 @@ def train(
 
     Without --dataset the model's domain chooses data that comes with it.
     """
-    from framework_core.cli.library import training_library
     from framework_core.cli.screen import note
+    from framework_core.cli.training import training_library
     from framework_core.config.compose import compose
 
     words = overrides or []
