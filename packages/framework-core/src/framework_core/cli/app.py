@@ -81,9 +81,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _let_go_of_stdout() -> None:
-    """Write what is left; a reader that has gone, as ``head`` does, is no error."""
+    """Write what is left; a reader that has gone, as ``head`` does, is no error, nor is a program without stdout."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
