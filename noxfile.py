@@ -25,6 +25,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Two test processes of two threads each would crawl on two cores."""
 
+MAIN_JOB = "tests/test_main_job.py"
 GPU = shutil.which("nvidia-smi") is not None
 QUICK = "not long and not ddp and not docs and not catalogue" + ("" if GPU else " and not gpu")
 
@@ -64,7 +65,13 @@ def tests(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """The main job to its accuracy, several processes, signals, servers, wheels in fresh environments."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    session.run("pytest", "-m", "long or ddp", "--durations=12", *session.posargs)
+    if session.posargs:
+        session.run("pytest", "-m", "long or ddp", *session.posargs)
+        return
+    # The main job wants both cores for itself.
+    session.run("pytest", MAIN_JOB)
+    others = ["-m", "long or ddp", "--deselect", MAIN_JOB, "-n", "2", "--dist", "loadfile", "--durations=8"]
+    session.run("pytest", *others, env=ONE_THREAD)
 
 
 @nox.session
