@@ -1,0 +1,1 @@
+"""MLflow's tracking store, model registry and artifact repository on MongoDB."""

@@ -1,0 +1,1 @@
+"""The model registry store, one module for each area."""

@@ -1,0 +1,106 @@
+"""The collections with their indexes, and the version of their layout that a database carries."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_STATE
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.database import Database
+
+VERSION = 1
+
+_UP, _DOWN = ASCENDING, DESCENDING
+
+
+def _index(*keys: tuple[str, int], **options: Any) -> IndexModel:
+    return IndexModel(list(keys), **options)
+
+
+# Wildcard indexes hold the values of all keys of a map in one index. Compound ones would need MongoDB 7.0.
+INDEXES: dict[str, list[IndexModel]] = {
+    "experiments": [
+        _index(("ws", _UP), ("name", _UP), unique=True),
+        _index(("ws", _UP), ("life", _UP), ("updated", _DOWN), ("_id", _UP)),
+        _index(("tags.$**", _UP)),
+    ],
+    "runs": [
+        _index(("exp", _UP), ("life", _UP), ("start", _DOWN), ("_id", _UP)),
+        _index(("exp", _UP), ("life", _UP), ("status", _UP)),
+        _index(("life", _UP), ("deleted", _UP), partialFilterExpression={"life": "deleted"}),
+        _index(("in.name", _UP), ("in.digest", _UP)),
+        _index(("mv.$**", _UP)),
+        _index(("p.$**", _UP)),
+        _index(("t.$**", _UP)),
+    ],
+    "points": [_index(("r", _UP), ("k", _UP), ("lo", _UP))],
+    "datasets": [_index(("exp", _UP), ("name", _UP), ("digest", _UP), unique=True)],
+    "logged_models": [
+        _index(("exp", _UP), ("life", _UP), ("created", _DOWN), ("_id", _UP)),
+        _index(("run", _UP)),
+        _index(("exp", _UP), ("name", _UP)),
+        _index(("metrics.k", _UP), ("metrics.v", _UP)),
+        _index(("p.$**", _UP)),
+        _index(("t.$**", _UP)),
+    ],
+}
+
+
+def prepare(database: Database[dict[str, Any]]) -> None:
+    """Check the version of the schema; make the indexes of a database that has none yet.
+
+    Several starters may do this at the same time: the server builds each index once.
+
+    Raises:
+        MlflowException: The database was written by a newer or an older version of this package.
+    """
+    found = database["meta"].find_one({"_id": "schema"})
+    if found is None:
+        create_indexes(database)
+        database["meta"].update_one(
+            {"_id": "schema"},
+            {"$setOnInsert": {"version": VERSION, "created": int(time.time() * 1000), "indexes": _fingerprint()}},
+            upsert=True,
+        )
+        return
+    check_version(found["version"], database.name)
+    if found.get("indexes") != _fingerprint():
+        create_indexes(database)
+        database["meta"].update_one({"_id": "schema"}, {"$set": {"indexes": _fingerprint()}})
+
+
+def check_version(version: int, database: str) -> None:
+    """Refuse a schema that this package cannot work on."""
+    if version > VERSION:
+        raise MlflowException(
+            f"The database '{database}' has schema version {version}; this framework-mlflow-mongodb knows {VERSION}. "
+            f"Upgrade it: pip install -U framework-mlflow-mongodb",
+            INVALID_STATE,
+        )
+    if version < VERSION:
+        raise MlflowException(
+            f"The database '{database}' has schema version {version}, older than {VERSION}. Back it up, then run: "
+            f"framework-mlflow-mongodb migrate URI",
+            INVALID_STATE,
+        )
+
+
+def create_indexes(database: Database[dict[str, Any]]) -> None:
+    """Make every index that is missing; existing ones cost nothing."""
+    for collection, indexes in INDEXES.items():
+        database[collection].create_indexes(indexes)
+
+
+def missing_indexes(database: Database[dict[str, Any]]) -> list[str]:
+    """Name the indexes that should be there and are not, as `collection.index`."""
+    missing = []
+    for collection, indexes in INDEXES.items():
+        present = set(database[collection].index_information())
+        missing += [f"{collection}.{i.document['name']}" for i in indexes if i.document["name"] not in present]
+    return missing
+
+
+def _fingerprint() -> str:
+    return ";".join(f"{name}:{','.join(i.document['name'] for i in indexes)}" for name, indexes in INDEXES.items())

@@ -1,0 +1,1 @@
+"""MLflow's filters and orders as aggregation pipelines."""

@@ -1,0 +1,79 @@
+"""Pages in a sorted collection: the next one starts after the last row, however far down it is."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.utils.search_utils import SearchUtils
+
+from framework_mlflow_mongodb.search.conditions import Condition
+
+
+@dataclass(frozen=True)
+class SortKey:
+    """A field that a search is sorted by; the last one of a search must be unique."""
+
+    field: str
+    ascending: bool = True
+
+
+@dataclass(frozen=True)
+class Page:
+    """Where a page starts: after the row with these sort values, or `offset` rows from the start."""
+
+    offset: int = 0
+    after: tuple[Any, ...] | None = None
+
+    @classmethod
+    def parse(cls, token: str | bytes | None) -> Page:
+        """Read a page token; a wrong one is MLflow's own error."""
+        offset: int = SearchUtils.parse_start_offset_from_page_token(token)
+        if not token:
+            return cls()
+        after = json.loads(base64.b64decode(token)).get("after")
+        return cls(offset, tuple(after) if isinstance(after, list) else None)
+
+    def token(self, rows: int, after: list[Any]) -> str:
+        """Return the token of the page that follows this one of `rows` rows."""
+        body = {"offset": self.offset + rows, "after": after}
+        return base64.b64encode(json.dumps(body).encode()).decode()
+
+    def stages(self, keys: list[SortKey], limit: int) -> list[dict[str, Any]]:
+        """Return the stages that sort by `keys`, go to this page and take one row more than `limit`."""
+        sort: dict[str, Any] = {"$sort": {key.field: 1 if key.ascending else -1 for key in keys}}
+        start: list[dict[str, Any]] = []
+        if self.after is not None and len(self.after) == len(keys):
+            start = [{"$match": rows_after(keys, self.after)}]
+            return [*start, sort, {"$limit": limit + 1}]
+        if self.offset:
+            return [sort, {"$skip": self.offset}, {"$limit": limit + 1}]
+        return [sort, {"$limit": limit + 1}]
+
+
+def rows_after(keys: list[SortKey], values: tuple[Any, ...]) -> Condition:
+    """Return the condition of the rows that come after one with `values` in the order of `keys`.
+
+    Values of a field must be of one type, or the field must follow one that ranks the missing values: among missing
+    values there is no order.
+    """
+    choices: list[Condition] = []
+    same: Condition = {}
+    for key, value in zip(keys, values, strict=True):
+        if value is not None:
+            choices.append({**same, key.field: {"$gt" if key.ascending else "$lt": value}})
+        same = {**same, key.field: value}
+    return {"$or": choices}
+
+
+def values_of(row: dict[str, Any], keys: list[SortKey]) -> list[Any]:
+    """Return the sort values of `row`."""
+    found = []
+    for key in keys:
+        value: Any = row
+        for part in key.field.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        found.append(value)
+    return found

@@ -1,0 +1,1 @@
+"""The tracking store, one module for each area."""

@@ -1,0 +1,24 @@
+"""The tracking store: its areas joined."""
+
+from __future__ import annotations
+
+from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
+from mlflow.store.tracking.abstract_store import AbstractStore
+from mlflow.utils.uri import resolve_uri_if_local
+
+from framework_mlflow_mongodb.tracking.experiments import ExperimentArea
+
+
+class MongoTrackingStore(ExperimentArea, AbstractStore):
+    """MLflow's tracking store on MongoDB.
+
+    Args:
+        store_uri: The URI of the database, `mongodb://` or `mongodb+srv://`.
+        artifact_uri: Where experiments keep their artifacts unless they say otherwise; `./mlruns` as with SQL.
+    """
+
+    def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
+        super().__init__()
+        self.artifact_root_uri: str = resolve_uri_if_local(artifact_uri or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
+        self._open(store_uri)
+        self._create_default_experiment()

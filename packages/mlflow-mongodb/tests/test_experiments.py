@@ -1,0 +1,46 @@
+"""Experiments and their tags."""
+
+import pytest
+from mlflow.entities import ExperimentTag, ViewType
+from mlflow.exceptions import MlflowException
+
+
+def test_an_empty_database_has_the_default_experiment(tracking):
+    assert tracking.get_experiment("0").name == "Default"
+
+
+def test_an_experiment_keeps_tags_whose_keys_have_dots(tracking):
+    key = tracking.create_experiment("one", tags=[ExperimentTag("a.b", "ü")])
+    tracking.set_experiment_tag(key, ExperimentTag("a.b.c", "x"))
+    assert tracking.get_experiment(key).tags == {"a.b": "ü", "a.b.c": "x"}
+    tracking.delete_experiment_tag(key, "a.b")
+    assert tracking.get_experiment_by_name("one").tags == {"a.b.c": "x"}
+
+
+def test_a_name_is_taken_once(tracking):
+    tracking.create_experiment("one")
+    with pytest.raises(MlflowException, match="already exists") as error:
+        tracking.create_experiment("one")
+    assert error.value.error_code == "RESOURCE_ALREADY_EXISTS"
+
+
+def test_a_search_is_paged_without_gaps_and_doubles(tracking):
+    names = {f"e{i}" for i in range(7)}
+    for name in names:
+        tracking.create_experiment(name)
+    found, token = [], None
+    while True:
+        page = tracking.search_experiments(filter_string="name LIKE 'e%'", max_results=3, page_token=token)
+        found += [experiment.name for experiment in page]
+        if not (token := page.token):
+            break
+    assert len(found) == 7
+    assert set(found) == names
+
+
+def test_deleted_experiments_are_found_when_asked_for(tracking):
+    key = tracking.create_experiment("gone")
+    tracking.delete_experiment(key)
+    assert [e.name for e in tracking.search_experiments(ViewType.DELETED_ONLY)] == ["gone"]
+    tracking.restore_experiment(key)
+    assert tracking.search_experiments(ViewType.DELETED_ONLY) == []
