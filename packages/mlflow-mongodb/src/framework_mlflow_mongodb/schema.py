@@ -41,10 +41,10 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(("exp", _UP), ("life", _UP), ("created", _DOWN), ("_id", _UP)),
         _index(("run", _UP)),
         _index(("exp", _UP), ("name", _UP)),
-        _index(("metrics.k", _UP), ("metrics.v", _UP)),
         _index(("p.$**", _UP)),
         _index(("t.$**", _UP)),
     ],
+    "model_metrics": [_index(("model", _UP), ("k", _UP), ("ts", _DOWN), ("s", _DOWN)), _index(("run", _UP))],
 }
 
 

@@ -14,10 +14,17 @@ from framework_mlflow_mongodb.search.conditions import Condition
 
 @dataclass(frozen=True)
 class SortKey:
-    """A field that a search is sorted by; the last one of a search must be unique."""
+    """A field that a search is sorted by; the last one of a search must be unique.
+
+    Args:
+        field: Its name.
+        ascending: Its direction.
+        never_missing: Whether every row has a value; a page can then start inside an index.
+    """
 
     field: str
     ascending: bool = True
+    never_missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,31 +48,42 @@ class Page:
         body = {"offset": self.offset + rows, "after": after}
         return base64.b64encode(json.dumps(body).encode()).decode()
 
-    def stages(self, keys: list[SortKey], limit: int) -> list[dict[str, Any]]:
+    def stages(self, keys: list[SortKey], limit: int | None) -> list[dict[str, Any]]:
         """Return the stages that sort by `keys`, go to this page and take one row more than `limit`."""
-        sort: dict[str, Any] = {"$sort": {key.field: 1 if key.ascending else -1 for key in keys}}
-        start: list[dict[str, Any]] = []
-        if self.after is not None and len(self.after) == len(keys):
-            start = [{"$match": rows_after(keys, self.after)}]
-            return [*start, sort, {"$limit": limit + 1}]
-        if self.offset:
-            return [sort, {"$skip": self.offset}, {"$limit": limit + 1}]
-        return [sort, {"$limit": limit + 1}]
+        stages: list[dict[str, Any]] = []
+        starts_after = self.after is not None and len(self.after) == len(keys)
+        if self.after is not None and starts_after:
+            stages.append({"$match": rows_after(keys, self.after)})
+        stages.append({"$sort": {key.field: 1 if key.ascending else -1 for key in keys}})
+        if self.offset and not starts_after:
+            stages.append({"$skip": self.offset})
+        if limit is not None:
+            stages.append({"$limit": limit + 1})
+        return stages
 
 
 def rows_after(keys: list[SortKey], values: tuple[Any, ...]) -> Condition:
     """Return the condition of the rows that come after one with `values` in the order of `keys`.
 
-    Values of a field must be of one type, or the field must follow one that ranks the missing values: among missing
-    values there is no order.
+    Missing values come first upwards and last downwards, as MongoDB sorts them.
     """
     choices: list[Condition] = []
     same: Condition = {}
     for key, value in zip(keys, values, strict=True):
-        if value is not None:
-            choices.append({**same, key.field: {"$gt" if key.ascending else "$lt": value}})
+        choices += [{**same, key.field: further} for further in _further(key, value)]
         same = {**same, key.field: value}
-    return {"$or": choices}
+    condition: Condition = {"$or": choices}
+    if keys[0].never_missing:
+        condition[keys[0].field] = {"$gte" if keys[0].ascending else "$lte": values[0]}
+    return condition
+
+
+def _further(key: SortKey, value: Any) -> list[Any]:
+    if value is None:
+        return [{"$ne": None}] if key.ascending else []
+    if key.ascending:
+        return [{"$gt": value}]
+    return [{"$lt": value}] if key.never_missing else [{"$lt": value}, None]
 
 
 def values_of(row: dict[str, Any], keys: list[SortKey]) -> list[Any]:

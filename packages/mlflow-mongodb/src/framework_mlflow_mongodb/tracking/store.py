@@ -6,10 +6,14 @@ from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.uri import resolve_uri_if_local
 
-from framework_mlflow_mongodb.tracking.experiments import ExperimentArea
+from framework_mlflow_mongodb.tracking.batches import BatchArea
+from framework_mlflow_mongodb.tracking.history import HistoryArea
+from framework_mlflow_mongodb.tracking.inputs import InputArea
+from framework_mlflow_mongodb.tracking.model_search import ModelSearchArea
+from framework_mlflow_mongodb.tracking.run_search import RunSearchArea
 
 
-class MongoTrackingStore(ExperimentArea, AbstractStore):
+class MongoTrackingStore(BatchArea, HistoryArea, InputArea, RunSearchArea, ModelSearchArea, AbstractStore):
     """MLflow's tracking store on MongoDB.
 
     Args:
@@ -18,7 +22,7 @@ class MongoTrackingStore(ExperimentArea, AbstractStore):
     """
 
     def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.artifact_root_uri: str = resolve_uri_if_local(artifact_uri or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
         self._open(store_uri)
         self._create_default_experiment()

@@ -1,0 +1,118 @@
+"""The filter and the order of a search for runs, parsed by MLflow and put into MongoDB's words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
+from mlflow.utils.search_utils import SearchUtils
+
+from framework_mlflow_mongodb.errors import invalid
+from framework_mlflow_mongodb.keys import escape
+from framework_mlflow_mongodb.search.conditions import Condition, comparison
+from framework_mlflow_mongodb.search.paging import SortKey
+
+_ATTRIBUTES = {
+    "run_id": "_id",
+    "run_name": "name",
+    "experiment_id": "exp",
+    "user_id": "user",
+    "status": "status",
+    "start_time": "start",
+    "end_time": "end",
+    "lifecycle_stage": "life",
+    "artifact_uri": "artifact_uri",
+}
+_NEVER_MISSING = {"_id", "start", "status", "exp", "life"}
+_DEFAULT_ORDER = [SortKey("start", ascending=False, never_missing=True), SortKey("_id", never_missing=True)]
+
+
+def conditions(filter_string: str | None) -> list[Condition]:
+    """Return the conditions of a filter; a wrong one is MLflow's own error."""
+    return [_condition(parsed) for parsed in SearchUtils.parse_search_filter(filter_string)]
+
+
+def _condition(parsed: dict[str, Any]) -> Condition:
+    kind, comparator, value = parsed["type"], parsed["comparator"].upper(), parsed["value"]
+    key = SearchUtils.translate_key_alias(parsed["key"])
+    if _is_attribute(kind, key, comparator):
+        # The name of a run is its tag, as for MLflow.
+        stored = f"t.{escape(MLFLOW_RUN_NAME)}" if key == "run_name" else _ATTRIBUTES[key]
+        return comparison(stored, comparator, value)
+    if SearchUtils.is_metric(kind, comparator):
+        return comparison(f"mv.{escape(key)}", comparator, float(value))
+    if SearchUtils.is_param(kind, comparator):
+        return comparison(f"p.{escape(key)}", comparator, value)
+    if SearchUtils.is_tag(kind, comparator):
+        return comparison(f"t.{escape(key)}", comparator, value)
+    if SearchUtils.is_dataset(kind, comparator):
+        return {"in": {"$elemMatch": comparison(key, comparator, value)}}
+    raise invalid(f"Invalid search expression type '{kind}'")
+
+
+def _is_attribute(kind: str, key: str, comparator: str) -> bool:
+    return bool(
+        SearchUtils.is_string_attribute(kind, key, comparator)
+        or SearchUtils.is_numeric_attribute(kind, key, comparator)
+    )
+
+
+@dataclass
+class Order:
+    """The order of a search.
+
+    Args:
+        keys: What is sorted by.
+        computed: Those of the keys that are no fields of a run but made from them. MongoDB puts NaN before numbers
+            and missing values before NaN; MLflow wants both at the end in either direction, so a rank goes first.
+    """
+
+    keys: list[SortKey] = field(default_factory=list)
+    computed: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, order_by: list[str] | None) -> Order:
+        """Read `order_by`; a wrong one is MLflow's own error."""
+        order, seen = cls(), set()
+        for clause in order_by or []:
+            kind, key, ascending = SearchUtils.parse_order_by_for_search_runs(clause)
+            key = SearchUtils.translate_key_alias(key)
+            order._add(kind, key, ascending)
+            if (kind, key) in seen:
+                raise MlflowException(f"`order_by` contains duplicate fields: {order_by}")
+            seen.add((kind, key))
+        known = {key.field for key in order.keys}
+        order.keys += [key for key in _DEFAULT_ORDER if key.field not in known]
+        return order
+
+    def _add(self, kind: str, key: str, ascending: bool) -> None:
+        if _is_attribute(kind, key, "="):
+            stored = _ATTRIBUTES[key]
+            if stored in _NEVER_MISSING:
+                self.keys.append(SortKey(stored, ascending, never_missing=True))
+            else:
+                self._add_ranked(f"${stored}", ascending)
+        elif SearchUtils.is_metric(kind, "="):
+            self._add_ranked(f"$mv.{escape(key)}", ascending)
+        elif SearchUtils.is_tag(kind, "="):
+            self._add_ranked(f"$t.{escape(key)}", ascending)
+        elif SearchUtils.is_param(kind, "="):
+            self._add_ranked(f"$p.{escape(key)}", ascending)
+        else:
+            raise invalid(f"Invalid identifier type '{kind}'")
+
+    def _add_ranked(self, value: str, ascending: bool) -> None:
+        number = len(self.keys)
+        rank, name = f"rank{number}", f"value{number}"
+        missing, is_nan = {"$eq": [{"$ifNull": [value, None]}, None]}, {"$eq": [value, math.nan]}
+        self.computed[rank] = {"$cond": [missing, 2, {"$cond": [is_nan, 1, 0]}]}
+        self.computed[name] = {"$cond": [{"$or": [missing, is_nan]}, None, value]}
+        self.keys += [SortKey(rank, never_missing=True), SortKey(name, ascending)]
+
+    @property
+    def projection(self) -> dict[str, Any]:
+        """The fields that sorting needs."""
+        return {**{key.field: 1 for key in self.keys}, **self.computed}

@@ -1,0 +1,101 @@
+"""Documents of runs as MLflow's entities."""
+
+from __future__ import annotations
+
+import json
+import zlib
+
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelInput,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+    RunData,
+    RunInfo,
+    RunInputs,
+    RunOutputs,
+    RunTag,
+)
+
+from framework_mlflow_mongodb.connection import Document
+from framework_mlflow_mongodb.keys import unescape
+
+
+def run_info(document: Document) -> RunInfo:
+    """Return what a run document says about the run."""
+    return RunInfo(
+        run_id=document["_id"],
+        run_name=document["name"],
+        experiment_id=str(document["exp"]),
+        user_id=document["user"],
+        status=document["status"],
+        start_time=document["start"],
+        end_time=document["end"],
+        lifecycle_stage=document["life"],
+        artifact_uri=document["artifact_uri"],
+    )
+
+
+def run_data(document: Document) -> RunData:
+    """Return the latest metrics, the parameters and the tags of a run document."""
+    latest = document["mm"]
+    return RunData(
+        metrics=[
+            Metric(unescape(field), value, latest[field][1], latest[field][0])
+            for field, value in document["mv"].items()
+        ],
+        params=[Param(unescape(field), value) for field, value in document["p"].items()],
+        tags=[RunTag(unescape(field), value) for field, value in document["t"].items()],
+    )
+
+
+def run(document: Document, datasets: dict[str, Dataset]) -> Run:
+    """Return the run of a document; `datasets` holds those it names."""
+    inputs = [
+        DatasetInput(datasets[used["id"]], [InputTag(tag["k"], tag["v"]) for tag in used["tags"]])
+        for used in document["in"]
+        if used["id"] in datasets
+    ]
+    return Run(
+        run_info(document),
+        run_data(document),
+        RunInputs(inputs, [LoggedModelInput(model_id) for model_id in document["model_in"]]),
+        RunOutputs([LoggedModelOutput(made["id"], made["step"]) for made in document["model_out"]]),
+    )
+
+
+def dataset(document: Document) -> Dataset:
+    """Return the dataset of a document."""
+    return Dataset(
+        name=document["name"],
+        digest=document["digest"],
+        source_type=document["source_type"],
+        source=document["source"],
+        schema=unpacked(document["schema"]),
+        profile=unpacked(document["profile"]),
+    )
+
+
+# MLflow allows texts that together are above the 16 MB of a document; JSON shrinks well.
+_PACKED_FROM = 100_000
+
+
+def packed(text: str | None) -> str | bytes | None:
+    """Return `text` as it is stored: compressed when it is long."""
+    if text is None or len(text) < _PACKED_FROM:
+        return text
+    return zlib.compress(text.encode())
+
+
+def unpacked(stored: str | bytes | None) -> str | None:
+    """Return the text that `packed` stored."""
+    return zlib.decompress(stored).decode() if isinstance(stored, bytes) else stored
+
+
+def logged_models_tag(previous: str | None, model: dict[str, object]) -> str:
+    """Return the value of the tag that lists the models of a run, with one more."""
+    return json.dumps([*(json.loads(previous) if previous else []), model])

@@ -1,0 +1,134 @@
+"""The history of a metric: whole, in pages, and sampled for charts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import islice
+from operator import lt
+from typing import Any
+
+from mlflow.entities import Metric
+from mlflow.entities.metric import MetricWithRunId
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.utils.search_utils import SearchUtils
+from pymongo import ASCENDING, DESCENDING
+
+from framework_mlflow_mongodb.connection import Document
+from framework_mlflow_mongodb.errors import invalid
+from framework_mlflow_mongodb.tracking.points import unpack
+from framework_mlflow_mongodb.tracking.runs import RunArea
+
+Row = tuple[int, int, float, bool]
+
+
+class HistoryArea(RunArea):
+    """The history of a metric: whole, in pages, and sampled for charts."""
+
+    def get_metric_history(
+        self, run_id: str, metric_key: str, max_results: int | None = None, page_token: str | None = None
+    ) -> PagedList[Metric]:
+        """Return the points of a metric, by timestamp, step and value."""
+        self._check_run_is_in_workspace(run_id)
+        offset: int = SearchUtils.parse_start_offset_from_page_token(page_token)
+        rows = _by_time(self._chunks(run_id, metric_key))
+        end = len(rows) if max_results is None else offset + max_results
+        token = SearchUtils.create_page_token(end) if len(rows) > end else None
+        return PagedList(_metrics(metric_key, rows[offset:end]), token)
+
+    def get_metric_history_bulk(self, run_ids: list[str], metric_key: str, max_results: int) -> list[MetricWithRunId]:
+        """Return the first `max_results` points of the runs, by run, timestamp, step and value."""
+        found: list[MetricWithRunId] = []
+        for run_id in sorted(self._own_run_ids(run_ids)):
+            rows = _by_time(self._chunks(run_id, metric_key))[: max_results - len(found)]
+            found += [MetricWithRunId(metric, run_id) for metric in _metrics(metric_key, rows)]
+            if len(found) >= max_results:
+                break
+        return found
+
+    def get_max_step_for_metric(self, run_id: str, metric_key: str) -> int:
+        """Return the last step of a metric, 0 when there is none."""
+        self._check_run_is_in_workspace(run_id)
+        last = self._collection("points").find_one({"r": run_id, "k": metric_key}, {"hi": 1}, sort=[("hi", DESCENDING)])
+        return int(last["hi"]) if last else 0
+
+    def get_metric_history_bulk_interval_from_steps(
+        self, run_id: str, metric_key: str, steps: Iterable[int], max_results: int
+    ) -> list[MetricWithRunId]:
+        """Return the points at `steps`, by step, timestamp and value."""
+        self._check_run_is_in_workspace(run_id)
+        wanted = set(steps)
+        rows = [row for row in _by_step(self._chunks(run_id, metric_key)) if row[0] in wanted]
+        return _with_run(run_id, metric_key, rows[:max_results])
+
+    def get_metric_history_bulk_interval(
+        self, run_ids: list[str], metric_key: str, max_results: int, start_step: int | None, end_step: int | None
+    ) -> list[MetricWithRunId]:
+        """Return up to `max_results` points of each run, evenly spread, the first and the last among them."""
+        if (start_step is None) != (end_step is None):
+            raise invalid("Both start_step and end_step must be specified together, or neither may be specified.")
+        for run_id in run_ids:
+            self._check_run_is_in_workspace(run_id)
+        found: list[MetricWithRunId] = []
+        for run_id in run_ids:
+            rows = _by_step(self._chunks(run_id, metric_key, start_step, end_step))
+            if start_step is not None and end_step is not None:
+                rows = [row for row in rows if start_step <= row[0] <= end_step]
+            found += _with_run(run_id, metric_key, _sample(rows, max(1, max_results)))
+        return found
+
+    def _chunks(self, run_id: str, key: str, first: int | None = None, last: int | None = None) -> list[Document]:
+        condition: Document = {"r": run_id, "k": key}
+        if first is not None and last is not None:
+            condition |= {"lo": {"$lte": last}, "hi": {"$gte": first}}
+        found = self._collection("points").find(condition, {"_id": 0, "s": 1, "ts": 1, "v": 1})
+        return list(found.sort("lo", ASCENDING))
+
+    def _check_run_is_in_workspace(self, run_id: str) -> None:
+        if self.supports_workspaces:
+            self._find_run(run_id, {"_id": 1})
+
+    def _own_run_ids(self, run_ids: list[str]) -> list[str]:
+        if not self.supports_workspaces:
+            return list(run_ids)
+        condition = {"_id": {"$in": list(run_ids)}, "ws": self._workspace}
+        return [run["_id"] for run in self._collection("runs").find(condition, {"_id": 1})]
+
+
+def _by_step(documents: list[Document]) -> list[Row]:
+    """Return the points of chunks in the order of charts, each once."""
+    steps, timestamps, values = unpack(documents)
+    return _in_order(steps, timestamps, values)
+
+
+def _by_time(documents: list[Document]) -> list[Row]:
+    """Return the points of chunks in the order of histories, each once."""
+    steps, timestamps, values = unpack(documents)
+    return [(step, time, value, nan) for time, step, value, nan in _in_order(timestamps, steps, values)]
+
+
+def _in_order(first: Iterable[int], second: Iterable[int], values: Any) -> list[Row]:
+    nans = list(map(math.isnan, values))
+    if any(nans):
+        values = [0.0 if nan else value for value, nan in zip(values, nans, strict=True)]
+    rows = list(zip(first, second, values, nans, strict=True))
+    if all(map(lt, rows, islice(rows, 1, None))):  # logged in order and once, as nearly always
+        return rows
+    return sorted(set(rows))
+
+
+def _sample(rows: list[Row], count: int) -> list[Row]:
+    """Return the first row of each of `count` even parts, and the last row, as SQL's NTILE would."""
+    if len(rows) <= count:
+        return rows
+    size, larger = divmod(len(rows), count)
+    starts = [part * size + min(part, larger) for part in range(count)]
+    return [*(rows[start] for start in starts[:-1]), rows[-1]]
+
+
+def _metrics(key: str, rows: list[Row]) -> list[Metric]:
+    return [Metric(key, math.nan if nan else value, time, step) for step, time, value, nan in rows]
+
+
+def _with_run(run_id: str, key: str, rows: list[Row]) -> list[MetricWithRunId]:
+    return [MetricWithRunId(metric, run_id) for metric in _metrics(key, rows)]
