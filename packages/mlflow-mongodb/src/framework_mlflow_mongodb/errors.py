@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -35,6 +36,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 _AUTHENTICATION_FAILED = {18, 8000}
 _UNAUTHORIZED = 13
 _NO_SPACE = {14031, 12501}
+_inside = threading.local()
 
 
 def not_found(what: str) -> MlflowException:
@@ -57,7 +59,7 @@ def translate(error: Exception, uri: StoreUri) -> MlflowException:
     text = uri.hide_secrets(str(error))
     if isinstance(error, OverflowError):
         return invalid(f"A number is outside the 64-bit range of integers: {text}")
-    if isinstance(error, (DocumentTooLarge, BSONError)):
+    if isinstance(error, (DocumentTooLarge, BSONError, UnicodeEncodeError)):
         return invalid(f"MongoDB cannot store this value: {text}")
     if isinstance(error, OperationFailure):
         return _refused(error, uri, text)
@@ -93,14 +95,20 @@ def _refused(error: OperationFailure, uri: StoreUri, text: str) -> MlflowExcepti
 def translating(method: Method) -> Method:
     """Wrap a store's method so that errors of the driver leave it as MLflow's.
 
-    The cause is cut off: tracebacks of the driver may show the URI with its credentials.
+    The cause is cut off: tracebacks of the driver may show the URI with its credentials. Only the outermost method
+    translates: inside, the driver must see its own errors to try a transaction again.
     """
 
     @functools.wraps(method)
     def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if getattr(_inside, "a_method", False):
+            return method(self, *args, **kwargs)
+        _inside.a_method = True
         try:
             return method(self, *args, **kwargs)
-        except (PyMongoError, BSONError, OverflowError) as error:
+        except (PyMongoError, BSONError, OverflowError, UnicodeEncodeError) as error:
             raise translate(error, self.uri) from None
+        finally:
+            _inside.a_method = False
 
     return wrapped  # type: ignore[return-value]

@@ -45,6 +45,21 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(("t.$**", _UP)),
     ],
     "model_metrics": [_index(("model", _UP), ("k", _UP), ("ts", _DOWN), ("s", _DOWN)), _index(("run", _UP))],
+    "registered_models": [
+        _index(("ws", _UP), ("name", _UP), unique=True),
+        _index(("ws", _UP), ("updated", _DOWN), ("name", _UP)),
+        _index(("tags.$**", _UP)),
+    ],
+    "model_versions": [
+        _index(("ws", _UP), ("name", _UP), ("version", _DOWN), unique=True),
+        _index(("ws", _UP), ("stage", _UP), ("name", _UP), ("version", _DOWN)),
+        _index(("ws", _UP), ("updated", _DOWN), ("name", _UP), ("version", _DOWN)),
+        _index(("run_id", _UP)),
+        # Names of prompts, which a search for models leaves out.
+        _index(("ws", _UP), ("tags.mlflow%2Eprompt%2Eis_prompt", _UP), ("name", _UP)),
+        _index(("tags.$**", _UP)),
+    ],
+    "webhooks": [_index(("ws", _UP), ("deleted", _UP), ("created", _DOWN), ("_id", _UP))],
 }
 
 
