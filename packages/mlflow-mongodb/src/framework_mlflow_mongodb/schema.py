@@ -60,6 +60,35 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(("tags.$**", _UP)),
     ],
     "webhooks": [_index(("ws", _UP), ("deleted", _UP), ("created", _DOWN), ("_id", _UP))],
+    "traces": [
+        _index(("exp", _UP), ("ts", _DOWN), ("_id", _UP)),
+        _index(("exp", _UP), ("session", _UP), ("ts", _UP)),
+        _index(("client", _UP), partialFilterExpression={"client": {"$type": "string"}}),
+        _index(("runs", _UP), sparse=True),
+        _index(("prompts", _UP), sparse=True),
+        _index(("md.mlflow%2EsourceRun", _UP), sparse=True),
+        _index(("assessments.name", _UP), sparse=True),
+        _index(("assessments.issue", _UP), sparse=True),
+        _index(("assessments.source_run", _UP), sparse=True),
+        _index(("tags.$**", _UP)),
+    ],
+    "trace_links": [_index(("trace", _UP), ("run", _UP), ("ws", _UP), unique=True)],
+    "spans": [
+        _index(("trace", _UP), ("start", _UP)),
+        _index(("exp", _UP), ("trace_ts", _DOWN)),
+        _index(("exp", _UP), ("name", _UP)),
+        _index(("exp", _UP), ("parts.n", _UP), partialFilterExpression={"parts.n": {"$exists": True}}),
+    ],
+    "span_parts": [_index(("trace", _UP))],
+    "eval_datasets": [_index(("ws", _UP), ("created", _DOWN), ("_id", _DOWN)), _index(("experiments", _UP))],
+    "eval_records": [
+        _index(("dataset", _UP), ("hash", _UP), unique=True),
+        _index(("dataset", _UP), ("created", _UP), ("_id", _UP)),
+    ],
+    "scorers": [_index(("exp", _UP), ("name", _UP), unique=True)],
+    "scorer_versions": [_index(("scorer", _UP), ("version", _DOWN), unique=True)],
+    "issues": [_index(("exp", _UP), ("created", _DOWN)), _index(("run", _UP), sparse=True)],
+    "label_schemas": [_index(("exp", _UP), ("name", _UP), unique=True)],
 }
 
 

@@ -6,14 +6,37 @@ from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.uri import resolve_uri_if_local
 
+from framework_mlflow_mongodb.tracking.assessments import AssessmentArea
 from framework_mlflow_mongodb.tracking.batches import BatchArea
+from framework_mlflow_mongodb.tracking.evaluation_records import EvaluationRecordArea
 from framework_mlflow_mongodb.tracking.history import HistoryArea
 from framework_mlflow_mongodb.tracking.inputs import InputArea
+from framework_mlflow_mongodb.tracking.issues import IssueArea
+from framework_mlflow_mongodb.tracking.label_schemas import LabelSchemaArea
 from framework_mlflow_mongodb.tracking.model_search import ModelSearchArea
 from framework_mlflow_mongodb.tracking.run_search import RunSearchArea
+from framework_mlflow_mongodb.tracking.scorers import ScorerArea
+from framework_mlflow_mongodb.tracking.spans import SpanArea
+from framework_mlflow_mongodb.tracking.trace_metrics import TraceMetricArea
+from framework_mlflow_mongodb.tracking.unsupported import answers_what_is_missing
 
 
-class MongoTrackingStore(BatchArea, HistoryArea, InputArea, RunSearchArea, ModelSearchArea, AbstractStore):
+@answers_what_is_missing
+class MongoTrackingStore(
+    BatchArea,
+    HistoryArea,
+    InputArea,
+    RunSearchArea,
+    ModelSearchArea,
+    SpanArea,
+    AssessmentArea,
+    TraceMetricArea,
+    EvaluationRecordArea,
+    ScorerArea,
+    IssueArea,
+    LabelSchemaArea,
+    AbstractStore,
+):
     """MLflow's tracking store on MongoDB.
 
     Args:

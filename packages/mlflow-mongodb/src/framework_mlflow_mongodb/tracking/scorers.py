@@ -1,0 +1,196 @@
+"""Scorers, their versions, and how they judge new traces by themselves."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from mlflow.entities import ScorerVersion
+from mlflow.genai.scorers.online.entities import OnlineScorer, OnlineScoringConfig
+from mlflow.genai.scorers.scorer_utils import (
+    extract_model_from_serialized_scorer,
+    is_gateway_model,
+    validate_scorer_model,
+    validate_scorer_name,
+)
+from mlflow.utils.search_utils import SearchTraceUtils
+from mlflow.utils.time import get_current_time_millis
+from pymongo import ReturnDocument
+from pymongo.client_session import ClientSession
+from pymongo.errors import DuplicateKeyError
+
+from framework_mlflow_mongodb.connection import Document
+from framework_mlflow_mongodb.errors import invalid, not_found, unsupported
+from framework_mlflow_mongodb.tracking.experiments import ExperimentArea
+
+
+class ScorerArea(ExperimentArea):
+    """Scorers of experiments."""
+
+    def register_scorer(self, experiment_id: str, name: str, serialized_scorer: str) -> ScorerVersion:
+        """Store the next version of a scorer."""
+        validate_scorer_name(name)
+        key = self._find_active_experiment(experiment_id)["_id"]
+        model = extract_model_from_serialized_scorer(json.loads(serialized_scorer))
+        validate_scorer_model(model)
+        if is_gateway_model(model):
+            raise unsupported("scorers on models of the AI gateway")
+        scorer = self._scorer_named(key, name)
+        while True:
+            last = self._latest(scorer["_id"])
+            version = {
+                "scorer": scorer["_id"],
+                "version": last["version"] + 1 if last else 1,
+                "serialized": serialized_scorer,
+                "created": get_current_time_millis(),
+            }
+            try:
+                self._collection("scorer_versions").insert_one(version)
+            except DuplicateKeyError:
+                continue  # another client took this number
+            return _version(scorer, version)
+
+    def _scorer_named(self, experiment: int, name: str) -> Document:
+        place = {"exp": experiment, "name": name}
+        update = {"$setOnInsert": {"_id": str(uuid.uuid4()), "online": None}}
+        scorers = self._collection("scorers")
+        while True:
+            try:
+                found = scorers.find_one_and_update(place, update, upsert=True, return_document=ReturnDocument.AFTER)
+            except DuplicateKeyError:
+                found = scorers.find_one(place)
+            if found is not None:
+                return found
+
+    def _latest(self, scorer_id: str) -> Document | None:
+        return self._collection("scorer_versions").find_one({"scorer": scorer_id}, sort=[("version", -1)])
+
+    def list_scorers(self, experiment_id: str) -> list[ScorerVersion]:
+        """Return the latest version of each scorer of an active experiment."""
+        key = self._find_active_experiment(experiment_id)["_id"]
+        return self.list_scorers_across_experiments([str(key)])
+
+    def list_scorers_across_experiments(self, experiment_ids: list[str]) -> list[ScorerVersion]:
+        """Return the latest version of each scorer of the experiments."""
+        keys = self._own_experiment_ids(experiment_ids)
+        found = self._collection("scorers").find({"exp": {"$in": keys}}).sort([("exp", 1), ("name", 1)])
+        pairs = [(scorer, self._latest(scorer["_id"])) for scorer in found]
+        return [_version(scorer, version) for scorer, version in pairs if version is not None]
+
+    def get_scorer(self, experiment_id: str, name: str, version: int | None = None) -> ScorerVersion:
+        """Return a version of a scorer, the latest if none is named."""
+        scorer = self._find_scorer(experiment_id, name)
+        found = self._latest(scorer["_id"])
+        if version is not None:
+            found = self._collection("scorer_versions").find_one({"scorer": scorer["_id"], "version": version})
+        if found is None:
+            raise _missing(experiment_id, name, version)
+        return _version(scorer, found)
+
+    def _find_scorer(self, experiment_id: str, name: str) -> Document:
+        key = self._find_active_experiment(experiment_id)["_id"]
+        found = self._collection("scorers").find_one({"exp": key, "name": name})
+        if found is None:
+            raise _missing(experiment_id, name)
+        return found
+
+    def list_scorer_versions(self, experiment_id: str, name: str) -> list[ScorerVersion]:
+        """Return all versions of a scorer, the oldest first."""
+        scorer = self._find_scorer(experiment_id, name)
+        found = list(self._collection("scorer_versions").find({"scorer": scorer["_id"]}).sort("version", 1))
+        if not found:
+            raise _missing(experiment_id, name)
+        return [_version(scorer, version) for version in found]
+
+    def delete_scorer(self, experiment_id: str, name: str, version: int | None = None) -> None:
+        """Delete a version of a scorer, or all of it."""
+        scorer = self._find_scorer(experiment_id, name)
+
+        def delete(session: ClientSession | None) -> int:
+            chosen = {"scorer": scorer["_id"]} | ({} if version is None else {"version": version})
+            deleted = self._collection("scorer_versions").delete_many(chosen, session=session).deleted_count
+            if version is None:
+                self._collection("scorers").delete_one({"_id": scorer["_id"]}, session=session)
+            return deleted
+
+        if not self._transaction(delete):
+            raise _missing(experiment_id, name, version)
+
+    def get_online_scoring_configs(self, scorer_ids: list[str]) -> list[OnlineScoringConfig]:
+        """Return how those of the scorers that judge by themselves do so."""
+        found = self._collection("scorers").find({"_id": {"$in": scorer_ids}, "online": {"$ne": None}})
+        return [_online(scorer) for scorer in found if self._own_experiment_ids([scorer["exp"]])]
+
+    def upsert_online_scoring_config(
+        self, experiment_id: str, scorer_name: str, sample_rate: float, filter_string: str | None = None
+    ) -> OnlineScoringConfig:
+        """Say which share of which traces a scorer judges by itself."""
+        _check_online(sample_rate, filter_string)
+        scorer = self._find_scorer(experiment_id, scorer_name)
+        latest = self._latest(scorer["_id"])
+        if latest is not None and sample_rate > 0 and not _is_on_gateway(latest):
+            raise invalid(
+                f"Scorer '{scorer_name}' does not use a gateway model. Automatic evaluation is only supported for "
+                f"scorers that use gateway models."
+            )
+        online = {"id": uuid.uuid4().hex, "rate": sample_rate, "filter": filter_string}
+        self._collection("scorers").update_one({"_id": scorer["_id"]}, {"$set": {"online": online}})
+        return _online({**scorer, "online": online})
+
+    def get_active_online_scorers(self) -> list[OnlineScorer]:
+        """Return the scorers that judge traces by themselves."""
+        scorers = []
+        for scorer in self._collection("scorers").find({"online.rate": {"$gt": 0}}):
+            latest = self._latest(scorer["_id"])
+            if latest is not None and _is_on_gateway(latest) and self._own_experiment_ids([scorer["exp"]]):
+                scorers.append(
+                    OnlineScorer(
+                        name=scorer["name"],
+                        serialized_scorer=latest["serialized"],
+                        online_config=_online(scorer),
+                        scorer_version=latest["version"],
+                    )
+                )
+        return scorers
+
+
+def _check_online(sample_rate: Any, filter_string: Any) -> None:
+    if not isinstance(sample_rate, (int, float)):
+        raise invalid(f"sample_rate must be a number, got {type(sample_rate).__name__}")
+    if not 0.0 <= sample_rate <= 1.0:
+        raise invalid(f"sample_rate must be between 0.0 and 1.0, got {sample_rate}")
+    if filter_string:
+        if not isinstance(filter_string, str):
+            raise invalid(f"filter_string must be a string, got {type(filter_string).__name__}")
+        SearchTraceUtils.parse_search_filter_for_search_traces(filter_string)
+
+
+def _is_on_gateway(version: Document) -> bool:
+    return bool(is_gateway_model(extract_model_from_serialized_scorer(json.loads(version["serialized"]))))
+
+
+def _missing(experiment_id: str, name: str, version: int | None = None) -> Exception:
+    which = f"'{name}'" if version is None else f"'{name}' and version {version}"
+    return not_found(f"Scorer with name {which} not found for experiment {experiment_id}.")
+
+
+def _version(scorer: Document, version: Document) -> ScorerVersion:
+    return ScorerVersion(
+        experiment_id=str(scorer["exp"]),
+        scorer_name=scorer["name"],
+        scorer_version=version["version"],
+        serialized_scorer=version["serialized"],
+        creation_time=version["created"],
+        scorer_id=scorer["_id"],
+    )
+
+
+def _online(scorer: Document) -> OnlineScoringConfig:
+    return OnlineScoringConfig(
+        online_scoring_config_id=scorer["online"]["id"],
+        scorer_id=scorer["_id"],
+        sample_rate=scorer["online"]["rate"],
+        experiment_id=str(scorer["exp"]),
+        filter_string=scorer["online"]["filter"],
+    )
