@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> MongoTrackingStore:
     """Build the tracking store of a ``mongodb://`` URI."""
+    from framework_mlflow_mongodb.server import hide_credentials_in_job_warning
     from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
+    hide_credentials_in_job_warning()
     return MongoTrackingStore(store_uri, artifact_uri)
 
 

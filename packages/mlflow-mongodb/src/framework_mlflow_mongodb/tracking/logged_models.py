@@ -125,9 +125,9 @@ class LoggedModelArea(ModelMetricArea):
                 source_run_id=document["run"],
                 status=LoggedModelStatus.from_int(document["status"]),
                 status_message=document["status_message"],
-                tags=unescaped(document["t"]),
-                params=unescaped(document["p"]),
-                metrics=metrics[document["_id"]],
+                tags=unescaped(document["t"]) or None,
+                params=unescaped(document["p"]) or None,
+                metrics=metrics[document["_id"]] or None,
             )
             for document in documents
         ]
