@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -53,6 +54,10 @@ class Connection:
         """Whether several writes can be made at once."""
         return self.topology != "standalone"
 
+    def close(self) -> None:
+        """Close the client."""
+        self.client.close()
+
     def transaction(self, body: Callable[[ClientSession | None], Result]) -> Result:
         """Run `body` in one transaction and return its answer.
 
@@ -81,16 +86,25 @@ def connect(uri: str) -> Connection:
     return connection
 
 
+def open_uris() -> list[str]:
+    """Return the URIs that this process is connected to, with their credentials."""
+    with _lock:
+        return list(_connections)
+
+
 def open_connection(uri: str) -> Connection:
     """Connect without touching the database: for the commands that look before they write."""
     try:
         checked = StoreUri.parse(uri)
     except BadUriError as error:
         raise invalid(str(error)) from None
+    client = None
     try:
         client = _client(checked)
         return Connection(checked, client, _topology(checked, client))
-    except (PyMongoError, UserWarning) as error:
+    except PyMongoError as error:
+        if client is not None:
+            client.close()
         raise translate(error, checked) from None
 
 
@@ -118,6 +132,12 @@ def _topology(uri: StoreUri, client: pymongo.MongoClient[Document]) -> Topology:
         uri,
     )
     return "standalone"
+
+
+@atexit.register
+def _close_connections() -> None:
+    for connection in _connections.values():
+        connection.close()
 
 
 def _forget_connections() -> None:
