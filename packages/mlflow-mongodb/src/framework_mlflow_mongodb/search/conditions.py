@@ -40,10 +40,16 @@ def comparison(field: str, comparator: str, value: Any) -> Condition:
 
 
 def like(pattern: str) -> str:
-    """Return SQL's LIKE `pattern` as an anchored regular expression."""
+    """Return SQL's LIKE `pattern` as a regular expression, anchored where it does not begin or end with `%`."""
     parts = {"%": ".*", "_": "."}
     body = "".join(parts.get(character) or re.escape(character) for character in pattern)
-    return f"^{body}$" if not body.endswith(".*") else f"^{body[:-2]}"
+    # Alone, `$` would allow a line break after the end.
+    start, end = "^", r"$(?!\n)"
+    if body.startswith(".*"):
+        start, body = "", body[2:]
+    if body.endswith(".*"):
+        end, body = "", body[:-2]
+    return f"{start}{body}{end}"
 
 
 def all_of(conditions: list[Condition]) -> Condition:

@@ -71,9 +71,9 @@ class SpanCondition:
 
     def fits(self, content: str) -> bool:
         """Whether a content that the server cannot search fulfils it."""
+        flags = {"s": re.DOTALL, "i": re.IGNORECASE}
         return all(
-            re.search(pattern, content, re.DOTALL | (re.IGNORECASE if "i" in options else 0))
-            for pattern, options in self.content
+            re.search(pattern, content, sum(flags[option] for option in options)) for pattern, options in self.content
         )
 
 

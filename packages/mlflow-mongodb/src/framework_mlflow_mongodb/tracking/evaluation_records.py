@@ -70,7 +70,7 @@ class EvaluationRecordArea(EvaluationDatasetArea):
         def delete(session: ClientSession | None) -> int:
             self._check_dataset(dataset_id, session)
             records, of_dataset = self._collection("eval_records"), {"dataset": dataset_id}
-            chosen = {**of_dataset, "_id": {"$in": dataset_record_ids}}
+            chosen = {**of_dataset, "_id": {"$in": list(dataset_record_ids)}}
             deleted = records.delete_many(chosen, session=session).deleted_count
             if deleted:
                 count = records.count_documents(of_dataset, session=session)

@@ -119,7 +119,7 @@ class ScorerArea(ExperimentArea):
 
     def get_online_scoring_configs(self, scorer_ids: list[str]) -> list[OnlineScoringConfig]:
         """Return how those of the scorers that judge by themselves do so."""
-        found = self._collection("scorers").find({"_id": {"$in": scorer_ids}, "online": {"$ne": None}})
+        found = self._collection("scorers").find({"_id": {"$in": list(scorer_ids)}, "online": {"$ne": None}})
         return [_online(scorer) for scorer in found if self._own_experiment_ids([scorer["exp"]])]
 
     def upsert_online_scoring_config(

@@ -85,7 +85,7 @@ class TraceArea(ExperimentArea):
     def _find_traces(self, trace_ids: list[str], experiment_ids: list[str] | None) -> list[Document]:
         if not trace_ids:
             return []
-        condition: Condition = {"_id": {"$in": trace_ids}, "ws": self._workspace}
+        condition: Condition = {"_id": {"$in": list(trace_ids)}, "ws": self._workspace}
         if experiment_ids is not None:
             condition["exp"] = {"$in": _parse_experiment_ids(list(experiment_ids))}
         places = {trace_id: place for place, trace_id in enumerate(trace_ids)}
@@ -146,7 +146,7 @@ class TraceArea(ExperimentArea):
         """Link the traces that exist, and return the others."""
         if not trace_ids:
             return []
-        traces, condition = self._collection("traces"), {"_id": {"$in": trace_ids}, "ws": self._workspace}
+        traces, condition = self._collection("traces"), {"_id": {"$in": list(trace_ids)}, "ws": self._workspace}
         done = traces.update_many(condition, {"$addToSet": {"runs": run_id}, "$inc": {"rev": 1}})
         if done.matched_count == len(set(trace_ids)):
             return []
@@ -156,10 +156,11 @@ class TraceArea(ExperimentArea):
     def unlink_traces_from_run(self, trace_ids: list[str], run_id: str) -> None:
         """Remove the links of traces to a run."""
         workspace = self._workspace
-        condition = {"trace": {"$in": trace_ids}, "run": run_id, "ws": workspace}
+        chosen = {"$in": list(trace_ids)}
+        condition = {"trace": chosen, "run": run_id, "ws": workspace}
         self._collection("trace_links").delete_many(condition)
         self._collection("traces").update_many(
-            {"_id": {"$in": trace_ids}, "ws": workspace}, {"$pull": {"runs": run_id}, "$inc": {"rev": 1}}
+            {"_id": chosen, "ws": workspace}, {"$pull": {"runs": run_id}, "$inc": {"rev": 1}}
         )
 
     def link_prompts_to_trace(self, trace_id: str, prompt_versions: list[PromptVersion]) -> None:
@@ -181,7 +182,7 @@ class TraceArea(ExperimentArea):
         if max_timestamp_millis is not None:
             condition["ts"] = {"$lte": max_timestamp_millis}
         if trace_ids:
-            condition["_id"] = {"$in": trace_ids}
+            condition["_id"] = {"$in": list(trace_ids)}
         found = self._collection("traces").find(condition, {"_id": 1}).sort([("ts", 1), ("_id", 1)])
         if max_traces is not None:
             found = found.limit(max_traces)
