@@ -89,6 +89,8 @@ INDEXES: dict[str, list[IndexModel]] = {
     "scorer_versions": [_index(("scorer", _UP), ("version", _DOWN), unique=True)],
     "issues": [_index(("exp", _UP), ("created", _DOWN)), _index(("run", _UP), sparse=True)],
     "label_schemas": [_index(("exp", _UP), ("name", _UP), unique=True)],
+    "artifacts.files": [_index(("filename", _UP), ("uploadDate", _UP))],
+    "artifacts.chunks": [_index(("files_id", _UP), ("n", _UP), unique=True)],
 }
 
 

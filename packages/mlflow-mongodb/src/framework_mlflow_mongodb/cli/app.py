@@ -48,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("target", metavar="TARGET", help="mongodb://HOST[:PORT][/DATABASE]")
     imports.set_defaults(command=_import)
 
+    clean = commands.add_parser("clean", help="remove what unfinished uploads of artifacts have left")
+    clean.add_argument("uri", metavar="URI", help="mongodb://HOST[:PORT][/DATABASE]")
+    clean.add_argument("--days", type=float, default=1, help="leave uploads younger than this (%(default)s)")
+    clean.set_defaults(command=_clean)
+
     local = commands.add_parser("local", help="start a mongod and the MLflow server in front, until Ctrl-C")
     local.add_argument("--directory", default="mlflow-mongodb", help="where all data is kept (%(default)s)")
     local.add_argument("--port", type=int, default=5000, help="where the MLflow server listens (%(default)s)")
@@ -80,6 +85,16 @@ def _import(options: argparse.Namespace) -> int:
     report = transfer(options.source, options.target, progress=print)
     print(report.summary())
     return FAILED if report.differences else DONE
+
+
+def _clean(options: argparse.Namespace) -> int:
+    from datetime import timedelta
+
+    from framework_mlflow_mongodb.artifacts import clean
+
+    removed = clean(options.uri, timedelta(days=options.days))
+    print(f"{removed} unfinished {'upload' if removed == 1 else 'uploads'} removed")
+    return DONE
 
 
 def _local(options: argparse.Namespace) -> int:

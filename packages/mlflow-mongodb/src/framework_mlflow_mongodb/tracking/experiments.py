@@ -28,6 +28,7 @@ from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
+from framework_mlflow_mongodb.artifact_location import check_artifact_uri
 from framework_mlflow_mongodb.base import MongoStore
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid, not_found
@@ -77,6 +78,7 @@ class ExperimentArea(MongoStore):
         """Create an experiment and return its id."""
         _validate_experiment_name(name)
         if artifact_location:
+            check_artifact_uri(artifact_location)
             artifact_location = resolve_uri_if_local(artifact_location)
             _validate_experiment_artifact_location_length(artifact_location)
         for tag in tags or []:

@@ -6,6 +6,7 @@ from mlflow.store.tracking import DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH
 from mlflow.store.tracking.abstract_store import AbstractStore
 from mlflow.utils.uri import resolve_uri_if_local
 
+from framework_mlflow_mongodb.artifact_location import check_artifact_uri
 from framework_mlflow_mongodb.tracking.assessments import AssessmentArea
 from framework_mlflow_mongodb.tracking.batches import BatchArea
 from framework_mlflow_mongodb.tracking.evaluation_records import EvaluationRecordArea
@@ -46,6 +47,7 @@ class MongoTrackingStore(
 
     def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        check_artifact_uri(artifact_uri or "")
         self.artifact_root_uri: str = resolve_uri_if_local(artifact_uri or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
         self._open(store_uri)
         self._create_default_experiment()
