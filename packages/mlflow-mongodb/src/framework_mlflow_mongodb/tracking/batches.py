@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from mlflow.entities import LifecycleStage, Metric, Param, RunTag
-from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS, MLFLOW_RUN_NAME
+from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
 from mlflow.utils.validation import (
     _validate_batch_log_data,
     _validate_batch_log_limits,
@@ -18,51 +17,14 @@ from mlflow.utils.validation import (
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
-from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape
 from framework_mlflow_mongodb.tracking import entities
-from framework_mlflow_mongodb.tracking.metrics import MetricArea, is_repeat, latest, newer
-from framework_mlflow_mongodb.tracking.points import Point, chunks
-from framework_mlflow_mongodb.tracking.runs import RUN_NAME_FIELD
+from framework_mlflow_mongodb.tracking.batch import Batch, tag_changes
+from framework_mlflow_mongodb.tracking.metrics import TAIL_POINTS, MetricArea
+from framework_mlflow_mongodb.tracking.points import chunks
 
-# Above this many keys the whole maps of a run are read; naming each field costs more.
-_NAMED_FIELDS = 50
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A checked batch of one run, with its metrics in chunks."""
-
-    run_id: str
-    metrics: list[Metric]
-    latest: dict[str, Point]
-    chunks: list[Document]
-    params: dict[str, str]
-    tags: dict[str, str]
-
-    @classmethod
-    def of(cls, run_id: str, metrics: list[Metric], params: list[Param], tags: list[RunTag]) -> Batch:
-        """Put the parts of a batch together."""
-        points, newest = latest(metrics)
-        documents = [document for key, found in points.items() for document in chunks(run_id, key, found)]
-        return cls(
-            run_id,
-            [metric for metric in metrics if metric.model_id is not None],
-            newest,
-            documents,
-            {param.key: param.value for param in params},
-            {tag.key: tag.value for tag in tags},
-        )
-
-    @property
-    def fields(self) -> Document:
-        """Which fields of the run decide what the batch changes."""
-        fields = [f"mm.{escape(key)}" for key in self.latest]
-        fields += [f"p.{escape(key)}" for key in self.params]
-        if len(fields) > _NAMED_FIELDS:
-            return {"exp": 1, "mm": 1, "p": 1}
-        return {"exp": 1, **dict.fromkeys(fields, 1)}
+_REPEATED = 11000
 
 
 class BatchArea(MetricArea):
@@ -85,7 +47,7 @@ class BatchArea(MetricArea):
     def set_tag(self, run_id: str, tag: RunTag) -> None:
         """Set a tag of an active run."""
         tag = _validate_tag(tag.key, tag.value)
-        if changes := _tag_changes({tag.key: tag.value}):
+        if changes := tag_changes({tag.key: tag.value}):
             self._update_active_run(run_id, {"$set": changes})
         else:
             self._find_active_run(run_id, {"_id": 1})
@@ -103,27 +65,33 @@ class BatchArea(MetricArea):
         _validate_batch_log_limits(metrics, params, tags)
         _validate_param_keys_unique(params)
         batch = Batch.of(run_id, metrics, params, tags)
+        if len(metrics) <= TAIL_POINTS // 2 and not batch.model_metrics:
+            self._write_at_once(batch)
+            return
         try:
-            self._transaction(lambda session: self._write(batch, session, repeated=False))
+            self._transaction(lambda session: self._write_chunks(batch, session, repeated=False))
         except (DuplicateKeyError, BulkWriteError) as error:
-            if not is_repeat(error):
+            if not _is_repeat(error):
                 raise
-            self._transaction(lambda session: self._write(batch, session, repeated=True))
+            self._transaction(lambda session: self._write_chunks(batch, session, repeated=True))
 
-    def _write(self, batch: Batch, session: ClientSession | None, *, repeated: bool) -> None:
+    def _write_chunks(self, batch: Batch, session: ClientSession | None, *, repeated: bool) -> None:
+        """Write a batch whose points go to chunks; the run last, for a server without transactions."""
         run = self._find_active_run(batch.run_id, batch.fields, session)
-        changes = newer(batch.latest, run.get("mm", {}))
-        new_params = _new_params(batch, run.get("p", {}))
-        changes |= new_params | _tag_changes(batch.tags)
-        self._insert_chunks(batch.chunks, session, repeated=repeated)
-        self._log_model_metrics(batch.run_id, batch.metrics, run["exp"], session)
-        if changes:
-            # The guard matters without a transaction: somebody else may have logged the same parameter since.
-            guard: Document = {field: {"$exists": False} for field in new_params} if session is None else {}
+        batch.changes(run)
+        documents = [chunk for key, points in batch.points.items() for chunk in chunks(batch.run_id, key, points)]
+        self._insert_chunks(documents, session, repeated=repeated)
+        self._log_model_metrics(batch.run_id, batch.model_metrics, run["exp"], session)
+        while True:
+            changes, conditions = batch.changes(run)
+            guard = {"$and": conditions} if conditions else {}
             condition = {"_id": batch.run_id, "life": LifecycleStage.ACTIVE, **guard}
-            updated = self._collection("runs").update_one(condition, {"$set": changes}, session=session)
-            if not updated.matched_count:
-                _new_params(batch, self._find_active_run(batch.run_id, batch.fields, session).get("p", {}))
+            if (
+                not changes
+                or self._collection("runs").update_one(condition, {"$set": changes}, session=session).matched_count
+            ):
+                return
+            run = self._find_active_run(batch.run_id, batch.fields, session)
 
     def record_logged_model(self, run_id: str, mlflow_model: Any) -> None:
         """Add a model to the tag that lists the models of a run."""
@@ -142,22 +110,9 @@ class BatchArea(MetricArea):
         self._transaction(record)
 
 
-def _tag_changes(tags: dict[str, str]) -> Document:
-    changes: Document = {f"t.{escape(key)}": value for key, value in tags.items() if key != MLFLOW_RUN_NAME}
-    if name := tags.get(MLFLOW_RUN_NAME):
-        changes |= {"name": name, RUN_NAME_FIELD: name}
-    return changes
-
-
-def _new_params(batch: Batch, known: dict[str, str]) -> Document:
-    """Return the fields of the parameters that a run has not; refuse those that it has otherwise."""
-    changed = [
-        {"key": key, "old_value": known[escape(key)], "new_value": value}
-        for key, value in batch.params.items()
-        if known.get(escape(key), value) != value
-    ]
-    if changed:
-        raise invalid(
-            f"Changing param values is not allowed. Params were already logged='{changed}' for run ID='{batch.run_id}'."
-        )
-    return {f"p.{escape(key)}": value for key, value in batch.params.items() if escape(key) not in known}
+def _is_repeat(error: DuplicateKeyError | BulkWriteError) -> bool:
+    """Whether a batch failed because parts of it are stored already."""
+    if isinstance(error, DuplicateKeyError):
+        return True
+    details = error.details or {}
+    return any(failed.get("code") == _REPEATED for failed in details.get("writeErrors", []))

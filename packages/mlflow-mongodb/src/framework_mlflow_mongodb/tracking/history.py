@@ -12,11 +12,12 @@ from mlflow.entities import Metric
 from mlflow.entities.metric import MetricWithRunId
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.search_utils import SearchUtils
-from pymongo import ASCENDING, DESCENDING
+from pymongo import ASCENDING
 
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid
-from framework_mlflow_mongodb.tracking.points import unpack
+from framework_mlflow_mongodb.tracking.metrics import point_of
+from framework_mlflow_mongodb.tracking.points import chunks, unpack
 from framework_mlflow_mongodb.tracking.runs import RunArea
 
 Row = tuple[int, int, float, bool]
@@ -49,8 +50,7 @@ class HistoryArea(RunArea):
     def get_max_step_for_metric(self, run_id: str, metric_key: str) -> int:
         """Return the last step of a metric, 0 when there is none."""
         self._check_run_is_in_workspace(run_id)
-        last = self._collection("points").find_one({"r": run_id, "k": metric_key}, {"hi": 1}, sort=[("hi", DESCENDING)])
-        return int(last["hi"]) if last else 0
+        return max((chunk["hi"] for chunk in self._chunks(run_id, metric_key)), default=0)
 
     def get_metric_history_bulk_interval_from_steps(
         self, run_id: str, metric_key: str, steps: Iterable[int], max_results: int
@@ -78,11 +78,17 @@ class HistoryArea(RunArea):
         return found
 
     def _chunks(self, run_id: str, key: str, first: int | None = None, last: int | None = None) -> list[Document]:
+        """Return the chunks of a metric, its points that stand in the run as one more.
+
+        The run first: points that are moved meanwhile are then seen twice, and otherwise would be missed.
+        """
+        run = self._collection("runs").find_one({"_id": run_id}, {"tail": 1})
+        tail = [point_of(*numbers) for name, *numbers in (run or {}).get("tail", []) if name == key]
         condition: Document = {"r": run_id, "k": key}
         if first is not None and last is not None:
             condition |= {"lo": {"$lte": last}, "hi": {"$gte": first}}
-        found = self._collection("points").find(condition, {"_id": 0, "s": 1, "ts": 1, "v": 1})
-        return list(found.sort("lo", ASCENDING))
+        found = self._collection("points").find(condition, {"_id": 0, "hi": 1, "s": 1, "ts": 1, "v": 1})
+        return [*found.sort("lo", ASCENDING), *chunks(run_id, key, tail)]
 
     def _check_run_is_in_workspace(self, run_id: str) -> None:
         if self.supports_workspaces:

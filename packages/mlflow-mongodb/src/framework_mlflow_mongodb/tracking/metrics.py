@@ -1,63 +1,97 @@
-"""Metrics of runs: logged one by one, and gathered into chunks."""
+"""Metrics of runs: the last few points of a run stand in its document, the others in chunks.
+
+A small batch is one update of one document: it happens wholly or not at all on any kind of server, costs one round
+trip and one write to the journal, and repeating it changes nothing.
+"""
 
 from __future__ import annotations
 
+import math
+import random
 import threading
+import time
 from collections import OrderedDict
-from typing import Any
 
-from mlflow.entities import Metric
+from mlflow.entities import LifecycleStage, Metric
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.utils.validation import _validate_metric
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING, ReplaceOne, ReturnDocument
 from pymongo.client_session import ClientSession
-from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from framework_mlflow_mongodb.connection import Document
-from framework_mlflow_mongodb.keys import escape
+from framework_mlflow_mongodb.tracking.batch import Batch
 from framework_mlflow_mongodb.tracking.model_metrics import ModelMetricArea
 from framework_mlflow_mongodb.tracking.points import POINTS_PER_CHUNK, Point, chunks, unpack
 
-_SMALL = POINTS_PER_CHUNK // 10
+TAIL_POINTS = 128
+_SMALL_CHUNK = POINTS_PER_CHUNK // 2
+_SMALL_CHUNKS = 64
 _KEYS_REMEMBERED = 10_000
+_ATTEMPTS = 100
 
 
 class MetricArea(ModelMetricArea):
-    """Metrics of runs: logged one by one, and gathered into chunks."""
+    """Metrics of runs."""
 
     def log_metric(self, run_id: str, metric: Metric) -> None:
-        """Log one point of a metric; logging it again changes nothing.
-
-        The point is written before the run, so a stop in between leaves a point that is not the latest yet.
-        """
+        """Log one point of a metric; logging it again changes nothing."""
         _validate_metric(metric.key, metric.value, metric.timestamp, metric.step, path="")
         if metric.model_id is not None:
             experiment_id = self._find_active_run(run_id, {"exp": 1})["exp"]
             self._log_model_metrics(run_id, [metric], experiment_id)
-        point = Point.of(metric)
-        (chunk,) = chunks(run_id, metric.key, [point])
-        is_new = self._insert_chunk(chunk)
-        try:
-            self._advance(run_id, metric.key, point)
-        except Exception:
-            if is_new:
-                self._collection("points").delete_one({"_id": chunk["_id"]})
-            raise
-        if is_new and self._is_due(run_id, metric.key):
-            self._compact(run_id, metric.key)
+        self._write_at_once(Batch.of(run_id, [metric], [], []))
 
-    def _insert_chunk(self, chunk: Document) -> bool:
-        try:
-            self._collection("points").insert_one(chunk)
-        except DuplicateKeyError:
-            return False
-        return True
+    def _write_at_once(self, batch: Batch) -> None:
+        """Write a small batch with one update of the run."""
+        tail = [
+            [key, point.step, point.timestamp, point.number] for key, points in batch.points.items() for point in points
+        ]
+        run: Document | None = None
+        for attempt in range(_ATTEMPTS):
+            changes, conditions = batch.changes(run)
+            update: Document = {"$set": changes} if changes else {}
+            if tail:
+                update["$addToSet"] = {"tail": {"$each": tail}}
+            if not update:
+                self._find_active_run(batch.run_id, {"_id": 1})
+                return
+            guard = {"$and": conditions} if conditions else {}
+            found = self._collection("runs").find_one_and_update(
+                self._own(batch.run_id, life=LifecycleStage.ACTIVE, **guard),
+                update,
+                projection={"points": {"$size": "$tail"}},
+                return_document=ReturnDocument.AFTER,
+            )
+            if found is not None:
+                if found["points"] >= TAIL_POINTS:
+                    self._empty_tail(batch.run_id)
+                return
+            # Somebody else was faster, or the points are not the latest ones, or the run does not take any.
+            time.sleep(random.uniform(0, 0.001 * attempt))
+            run = self._find_active_run(batch.run_id, batch.fields)
+        raise MlflowException(
+            f"Too many clients write the same metrics of run {batch.run_id}. Try again.", TEMPORARILY_UNAVAILABLE
+        )
 
-    def _advance(self, run_id: str, key: str, point: Point) -> None:
-        """Make `point` the latest of its key, unless a later one is known."""
-        field = escape(key)
-        update = {"$set": {f"mv.{field}": point.number, f"mm.{field}": point.rank}}
-        older = {"$or": [{f"mm.{field}": {"$exists": False}}, {f"mm.{field}": {"$lt": point.rank}}]}
-        self._update_active_run(run_id, update, **older)
+    def _empty_tail(self, run_id: str) -> None:
+        """Move the points that stand in the run to chunks.
+
+        Chunks first: a stop in between leaves points twice, and readers take each once.
+        """
+        tail = self._find_run(run_id, {"tail": 1})["tail"]
+        if not tail:
+            return
+        points: dict[str, list[Point]] = {}
+        for key, *numbers in tail:
+            points.setdefault(key, []).append(point_of(*numbers))
+        self._insert_chunks(
+            [chunk for key, found in points.items() for chunk in chunks(run_id, key, found)], None, repeated=True
+        )
+        self._collection("runs").update_one({"_id": run_id}, {"$pullAll": {"tail": tail}})
+        for key in points:
+            if _counts.add((self.uri.raw, run_id, key)) % _SMALL_CHUNKS == 0:
+                self._compact(run_id, key)
 
     def _insert_chunks(self, documents: list[Document], session: ClientSession | None, *, repeated: bool) -> None:
         """Insert `documents`; with `repeated`, some of them may be there already."""
@@ -73,17 +107,14 @@ class MetricArea(ModelMetricArea):
         else:
             points.insert_many(documents, session=session)
 
-    def _is_due(self, run_id: str, key: str) -> bool:
-        """Count a point that was logged alone; say whether enough have come to make a chunk of them."""
-        return _counts.add((self.uri.raw, run_id, key)) % POINTS_PER_CHUNK == 0
-
     def _compact_run(self, run_id: str) -> None:
-        """Gather the small chunks of every key that has many."""
+        """Empty the tail of a run that has ended, and gather the small chunks of keys that have many."""
+        self._empty_tail(run_id)
         grouped = self._collection("points").aggregate(
             [
-                {"$match": {"r": run_id, "n": {"$lt": _SMALL}}},
+                {"$match": {"r": run_id, "n": {"$lt": _SMALL_CHUNK}}},
                 {"$group": {"_id": "$k", "count": {"$sum": 1}}},
-                {"$match": {"count": {"$gte": _SMALL}}},
+                {"$match": {"count": {"$gt": 2}}},
             ]
         )
         for group in grouped:
@@ -94,16 +125,14 @@ class MetricArea(ModelMetricArea):
 
         def gather(session: ClientSession | None) -> None:
             points = self._collection("points")
-            small = list(
-                points.find({"r": run_id, "k": key, "n": {"$lt": _SMALL}}, session=session).sort("lo", ASCENDING)
-            )
-            steps, timestamps, values = unpack(small)
-            rows = sorted({_row(*row) for row in zip(steps, timestamps, values, strict=True)})
+            condition = {"r": run_id, "k": key, "n": {"$lt": _SMALL_CHUNK}}
+            small = list(points.find(condition, session=session).sort("lo", ASCENDING))
             if len(small) < 2:
                 return
+            rows = sorted({point_of(*row) for row in zip(*unpack(small), strict=True)})
             large = chunks(run_id, key, rows)
             kept = {document["_id"] for document in large}
-            # The new ones first: without a transaction a stop in between leaves repeats, which readers drop.
+            # The new ones first, for a server without transactions.
             self._insert_chunks(large, session, repeated=True)
             gone = [document["_id"] for document in small if document["_id"] not in kept]
             points.delete_many({"_id": {"$in": gone}}, session=session)
@@ -111,44 +140,13 @@ class MetricArea(ModelMetricArea):
         self._transaction(gather)
 
 
-def is_repeat(error: Exception) -> bool:
-    """Whether a batch failed because parts of it are stored already."""
-    if isinstance(error, DuplicateKeyError):
-        return True
-    return isinstance(error, BulkWriteError) and any(
-        failed.get("code") == 11000 for failed in error.details.get("writeErrors", [])
-    )
-
-
-def latest(metrics: list[Metric]) -> tuple[dict[str, list[Point]], dict[str, Point]]:
-    """Return the points of each key, and the latest of each."""
-    points: dict[str, list[Point]] = {}
-    for metric in metrics:
-        points.setdefault(metric.key, []).append(Point.of(metric))
-    return points, {key: max(found, key=_later) for key, found in points.items()}
-
-
-def newer(found: dict[str, Point], known: dict[str, list[float]]) -> dict[str, Any]:
-    """Return the fields of a run that change when `found` are the newest points of a batch."""
-    changes: dict[str, Any] = {}
-    for key, point in found.items():
-        field = escape(key)
-        if field not in known or point.rank > known[field]:
-            changes[f"mv.{field}"] = point.number
-            changes[f"mm.{field}"] = point.rank
-    return changes
-
-
-def _later(point: Point) -> tuple[int, int, float]:
-    return point.step, point.timestamp, point.value
-
-
-def _row(step: int, timestamp: int, value: float) -> Point:
-    return Point(step, timestamp, 0.0, True) if value != value else Point(step, timestamp, value)
+def point_of(step: int, timestamp: int, value: float) -> Point:
+    """Return the point of stored numbers."""
+    return Point(step, timestamp, 0.0, True) if math.isnan(value) else Point(step, timestamp, value)
 
 
 class _Counts:
-    """How many points of a key this process has logged one by one; the oldest keys are forgotten."""
+    """How often this process has moved points of a key to a chunk; the oldest keys are forgotten."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[tuple[str, str, str], int] = OrderedDict()

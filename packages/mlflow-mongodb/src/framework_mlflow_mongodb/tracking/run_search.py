@@ -38,14 +38,15 @@ class RunSearchArea(RunArea):
 
     def _sorted_runs(self, condition: Document, order: Order, page: Page, limit: int | None) -> list[Document]:
         """Return the runs of a page: whole ones when an index gives the order, else only what was sorted by."""
-        project = [{"$project": order.projection}] if order.computed else []
-        return list(
-            self._collection("runs").aggregate([{"$match": condition}, *project, *page.stages(order.keys, limit)])
+        page_stages = page.stages(order.keys, limit)
+        stages = (
+            [{"$project": order.projection}, *page_stages] if order.computed else [*page_stages, {"$unset": "tail"}]
         )
+        return list(self._collection("runs").aggregate([{"$match": condition}, *stages]))
 
     def _whole_runs(self, rows: list[Document], order: Order) -> list[Document]:
         if not order.computed:
             return rows
         ids = [row["_id"] for row in rows]
-        runs = {run["_id"]: run for run in self._collection("runs").find({"_id": {"$in": ids}})}
+        runs = {run["_id"]: run for run in self._collection("runs").find({"_id": {"$in": ids}}, {"tail": 0})}
         return [runs[run_id] for run_id in ids if run_id in runs]

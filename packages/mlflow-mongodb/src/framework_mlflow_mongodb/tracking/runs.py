@@ -55,6 +55,7 @@ class RunArea(ExperimentArea):
             "artifact_uri": append_to_uri_path(experiment["artifact_location"], run_id, ARTIFACTS_FOLDER_NAME),
             "mv": {},
             "mm": {},
+            "tail": [],
             "p": {},
             "t": escaped({tag.key: tag.value for tag in tags}),
             "in": [],
@@ -67,7 +68,7 @@ class RunArea(ExperimentArea):
 
     def get_run(self, run_id: str) -> Run:
         """Return the run with its latest metrics, parameters, tags, inputs and outputs."""
-        return self._run_entities([self._find_run(run_id)])[0]
+        return self._run_entities([self._find_run(run_id, {"tail": 0})])[0]
 
     def _run_entities(self, documents: list[Document]) -> list[Run]:
         datasets = self._datasets({used["id"] for document in documents for used in document["in"]})
@@ -127,7 +128,7 @@ class RunArea(ExperimentArea):
         found = self._collection("runs").find_one_and_update(
             self._own(run_id, life=LifecycleStage.ACTIVE),
             {"$set": changes},
-            projection={"mv": 0, "mm": 0, "p": 0, "t": 0, "in": 0},
+            projection={"mv": 0, "mm": 0, "p": 0, "t": 0, "in": 0, "tail": 0},
             return_document=ReturnDocument.AFTER,
         )
         if found is None:
