@@ -64,6 +64,10 @@ class InputArea(RunArea):
             return self._dataset_id(experiment, used)
         return str(document["_id"])
 
+    def dataset_input(self, experiment: int, used: DatasetInput) -> Document:
+        """Return a dataset as a run keeps it; the dataset itself is stored."""
+        return _input(self._dataset_id(experiment, used), used)
+
     def log_outputs(self, run_id: str, models: list[LoggedModelOutput]) -> None:
         """Add models to what an active run made."""
         made = [{"id": model.model_id, "step": model.step} for model in models]

@@ -36,6 +36,10 @@ class ModelMetricArea(RunArea):
                 session=session,
             )
 
+    def copy_model_metrics(self, run_id: str, metrics: list[Metric], experiment_id: int) -> None:
+        """Store points of logged models that another store has."""
+        self._log_model_metrics(run_id, metrics, experiment_id)
+
     def _model_metrics(self, model_ids: list[str]) -> dict[str, list[Metric]]:
         found: dict[str, list[Metric]] = {model_id: [] for model_id in model_ids}
         for document in self._collection("model_metrics").find({"model": {"$in": model_ids}}).sort("_id"):

@@ -1,0 +1,1 @@
+"""Another MLflow store copied into MongoDB, with every id kept."""
