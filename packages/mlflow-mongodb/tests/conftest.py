@@ -28,6 +28,12 @@ def start_mongod(directory: Path, *options: str, replica_set: str | None = "rs0"
     return server
 
 
+@pytest.fixture(scope="session", name="start_mongod")
+def mongod_starter():
+    """The function that starts a mongod of a test's own."""
+    return start_mongod
+
+
 @pytest.fixture(scope="session")
 def mongod() -> Iterator[LocalMongod]:
     """The server of the session."""

@@ -82,7 +82,10 @@ def connect(uri: str) -> Connection:
         connection = _connections.get(uri)
         if connection is None:
             connection = _connections[uri] = open_connection(uri)
-        prepare(connection.database)
+        try:
+            prepare(connection.database)
+        except PyMongoError as error:
+            raise translate(error, connection.uri) from None
     return connection
 
 
@@ -114,7 +117,7 @@ def _client(uri: StoreUri) -> pymongo.MongoClient[Document]:
         warnings.filterwarnings("error", category=UserWarning, message="(?i).*unknown.*option")
         try:
             return pymongo.MongoClient(uri.raw, appname=None if uri.has_option("appName") else "mlflow")
-        except UserWarning as error:
+        except (UserWarning, ValueError) as error:
             raise pymongo.errors.ConfigurationError(str(error)) from None
 
 
