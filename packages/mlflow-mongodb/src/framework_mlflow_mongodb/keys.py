@@ -1,4 +1,4 @@
-"""Keys of users as field names of MongoDB: `%`, `.` and `$` are escaped."""
+"""Keys of users as field names of MongoDB: `%`, `.` and `$` are escaped, and no key at all is `%`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+_EMPTY = "%"
+
 
 def escape(key: str) -> str:
     """Return `key` as the name of a field: ``mlflow.runName`` is stored as ``mlflow%2ErunName``."""
-    return key.replace("%", "%25").replace(".", "%2E").replace("$", "%24")
+    return key.replace("%", "%25").replace(".", "%2E").replace("$", "%24") or _EMPTY
 
 
 def unescape(field: str) -> str:
     """Return the key that `field` stands for."""
-    return field.replace("%24", "$").replace("%2E", ".").replace("%25", "%")
+    return "" if field == _EMPTY else field.replace("%24", "$").replace("%2E", ".").replace("%25", "%")
 
 
 def escaped(mapping: Mapping[str, Value]) -> dict[str, Value]:
