@@ -59,6 +59,7 @@ NOT_RUN = (
     ("README.md", "fw ui"),  # it does not end; packages/framework-core/tests has tests of it
     ("tutorial.md", "fw ui"),
     ("how-to/pretrained.md", "*pretrained=*"),  # it downloads; the refusal without a network is tested with the plugin
+    ("how-to/mongodb.md", "*"),  # they need a MongoDB; packages/mlflow-mongodb/tests starts one
     ("how-to/several-devices.md", "*devices=4*"),  # four GPUs
     ("how-to/several-devices.md", "*torchrun*"),  # two machines
 )

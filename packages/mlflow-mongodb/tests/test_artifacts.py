@@ -20,6 +20,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from framework_mlflow_mongodb.artifact_location import VARIABLE, check_artifact_uri, locate
 from framework_mlflow_mongodb.artifacts import CHUNK_BYTES, GridFsArtifactRepository, remove_abandoned_files
 from framework_mlflow_mongodb.cli.app import main
+from framework_mlflow_mongodb.mongod import LocalMongod, LocalServerError
 
 
 @pytest.fixture
@@ -245,6 +246,41 @@ def test_no_experiment_keeps_credentials(tracking):
         tracking.create_experiment("e", "mongodb://me:secret@host/db/a")
     with pytest.raises(MlflowException, match="carries credentials"):
         type(tracking)(tracking._raw_uri, "mongodb://me:secret@host/db/a")
+
+
+@pytest.fixture
+def with_password(tmp_path):
+    """A server that asks for a password, and the URI of a user who may write to one database."""
+    server = LocalMongod(tmp_path / "auth", replica_set=None, options=("--auth", "--wiredTigerCacheSizeGB", "0.25"))
+    try:
+        server.start()
+    except LocalServerError as error:
+        pytest.skip(str(error))
+    try:
+        # Only the first user may be made by nobody.
+        with pymongo.MongoClient("127.0.0.1", server.port) as nobody:
+            nobody.admin.command("createUser", "root", pwd="root", roles=["root"])
+        with pymongo.MongoClient("127.0.0.1", server.port, username="root", password="root") as root:
+            root.admin.command("createUser", "ada", pwd="s3cr/et", roles=[{"role": "readWrite", "db": "mlflow"}])
+        yield f"mongodb://ada:s3cr%2Fet@127.0.0.1:{server.port}/mlflow?authSource=admin"
+    finally:
+        server.kill()
+
+
+def test_the_password_goes_into_no_run_and_no_message(with_password, tmp_path, caplog):
+    client = mlflow.MlflowClient(with_password)
+    experiment = client.create_experiment("private", artifact_location="mongodb-gridfs:/artifacts")
+    run = client.create_run(experiment)
+    client.log_text(run.info.run_id, "x", "a.txt")
+    assert Path(client.download_artifacts(run.info.run_id, "a.txt", str(tmp_path))).read_text() == "x"
+    repository = get_artifact_repository(run.info.artifact_uri, with_password)
+    with pytest.raises(MlflowException) as error:
+        repository.download_artifacts("none.txt", str(tmp_path))
+    with pymongo.MongoClient(with_password) as connection:
+        database = connection.get_default_database()
+        content = [row for name in database.list_collection_names() for row in database[name].find()]
+    for shown in (repr(repository), str(error.value), caplog.text, str(content), str(vars(run.info))):
+        assert "s3cr" not in shown
 
 
 class TestLocation:
