@@ -12,7 +12,6 @@ from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 from mlflow.utils.search_utils import SearchEvaluationDatasetsUtils
 from mlflow.utils.time import get_current_time_millis
-from mlflow.utils.validation import _parse_experiment_id
 from pymongo.client_session import ClientSession
 
 from framework_mlflow_mongodb.connection import Document
@@ -20,6 +19,7 @@ from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape, escaped, unescaped
 from framework_mlflow_mongodb.search.conditions import Condition, all_of, comparison
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
+from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id
 from framework_mlflow_mongodb.tracking.experiments import ExperimentArea, check_max_results
 
 _FIELDS = {
@@ -129,7 +129,7 @@ class EvaluationDatasetArea(ExperimentArea):
         self._check_dataset(dataset_id)
         wanted = [str(experiment_id) for experiment_id in experiment_ids]
         present = self._collection("experiments").distinct(
-            "_id", {"_id": {"$in": [_parse_experiment_id(key) for key in wanted]}, "ws": self._workspace}
+            "_id", {"_id": {"$in": [parse_experiment_id(key) for key in wanted]}, "ws": self._workspace}
         )
         for key in wanted:
             if int(key) not in present:

@@ -17,8 +17,6 @@ from mlflow.utils.search_utils import SearchExperimentsUtils
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.uri import append_to_uri_path, resolve_uri_if_local
 from mlflow.utils.validation import (
-    _parse_experiment_id,
-    _parse_experiment_ids,
     _validate_experiment_artifact_location_length,
     _validate_experiment_name,
     _validate_experiment_tag,
@@ -35,6 +33,7 @@ from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape, escaped, unescaped
 from framework_mlflow_mongodb.search.conditions import Condition, all_of, comparison
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
+from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id, parse_experiment_ids
 
 DEFAULT_EXPERIMENT_ID = 0
 
@@ -123,7 +122,7 @@ class ExperimentArea(MongoStore):
     def _find_experiment(
         self, experiment_id: str | None, view_type: int = ViewType.ALL, session: ClientSession | None = None
     ) -> Document:
-        key = _parse_experiment_id(experiment_id or DEFAULT_EXPERIMENT_ID)
+        key = parse_experiment_id(experiment_id or DEFAULT_EXPERIMENT_ID)
         found = self._collection("experiments").find_one({"_id": key, "ws": self._workspace}, session=session)
         if found is None or found["life"] not in LifecycleStage.view_type_to_stages(view_type):
             raise not_found(f"No Experiment with id={key} exists")
@@ -139,7 +138,7 @@ class ExperimentArea(MongoStore):
 
     def _own_experiment_ids(self, experiment_ids: Sequence[str | int]) -> list[int]:
         """Return those of `experiment_ids` that the workspace has; without workspaces, all of them."""
-        keys: list[int] = _parse_experiment_ids(list(experiment_ids))
+        keys: list[int] = parse_experiment_ids(experiment_ids)
         if not self.supports_workspaces:
             return keys
         found = self._collection("experiments").find({"_id": {"$in": keys}, "ws": self._workspace}, {"_id": 1})
@@ -149,7 +148,7 @@ class ExperimentArea(MongoStore):
         """Return those of `experiment_ids` that are active."""
         if not experiment_ids:
             return []
-        keys = _parse_experiment_ids(list(experiment_ids))
+        keys = parse_experiment_ids(experiment_ids)
         condition = {"_id": {"$in": keys}, "ws": self._workspace, "life": LifecycleStage.ACTIVE}
         return [str(row["_id"]) for row in self._collection("experiments").find(condition, {"_id": 1})]
 
@@ -284,7 +283,7 @@ def _attribute_value(key: str, comparator: str, value: Any) -> Any:
     if key == "experiment_id":
         if comparator not in ("=", "!=", "IN", "NOT IN"):
             raise invalid(f"Invalid comparator for experiment_id: {comparator}")
-        return tuple(map(_parse_experiment_id, value)) if isinstance(value, tuple) else _parse_experiment_id(value)
+        return tuple(map(parse_experiment_id, value)) if isinstance(value, tuple) else parse_experiment_id(value)
     if SearchExperimentsUtils.is_string_attribute("attribute", key, comparator):
         if comparator not in _TEXT_COMPARATORS:
             raise invalid(f"Invalid comparator for string attribute: {comparator}")

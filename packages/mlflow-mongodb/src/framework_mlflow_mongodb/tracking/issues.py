@@ -10,13 +10,13 @@ from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking import SEARCH_ISSUES_DEFAULT_MAX_RESULTS
 from mlflow.utils.search_utils import SearchIssuesUtils
 from mlflow.utils.time import get_current_time_millis
-from mlflow.utils.validation import _parse_experiment_id
 from pymongo import ReturnDocument
 
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import not_found
 from framework_mlflow_mongodb.search.conditions import Condition, all_of, comparison
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
+from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id
 from framework_mlflow_mongodb.tracking.experiments import ExperimentArea, check_max_results
 
 _FIELDS = {"status": "status", "source_run_id": "run"}
@@ -105,7 +105,7 @@ class IssueArea(ExperimentArea):
         page, keys = Page.parse(page_token), _order(by_traces=include_trace_count)
         conditions: list[Condition] = [{"ws": self._workspace}]
         if experiment_id is not None:
-            conditions.append({"exp": _parse_experiment_id(experiment_id)})
+            conditions.append({"exp": parse_experiment_id(experiment_id)})
         for one in SearchIssuesUtils.parse_search_filter(filter_string) if filter_string else []:
             conditions.append(comparison(_FIELDS[one["key"]], one["comparator"], one["value"]))
         counted = _count_traces() if include_trace_count else []

@@ -25,7 +25,7 @@ def set_apart(spans: Iterable[Document], parts: Parts) -> None:
         text = span["content"].encode()
         if len(text) > TEXT_BYTES:
             digest = hashlib.blake2b(text, digest_size=16).hexdigest()
-            pieces = list(_pieces(zlib.compress(text)))
+            pieces = list(_pieces(zlib.compress(text, level=1)))
             for number, piece in enumerate(pieces):
                 key = {**span["_id"], "h": digest, "n": number}
                 body = {"_id": key, "trace": span["trace"], "data": Binary(piece)}

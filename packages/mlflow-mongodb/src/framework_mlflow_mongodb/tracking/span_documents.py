@@ -102,8 +102,7 @@ class SpanBatch:
     def changes(self, found: Document, spans: Iterable[Document]) -> Document:
         """Return what these spans change in their trace, of which `spans` are all that are stored."""
         fields = self._preview(found) | self._usage(found, spans)
-        if _FINALIZED not in found["md"]:
-            fields |= self._times(found)
+        fields |= self._times(found)
         if self.root_state and found["state"] in _UNDECIDED:
             fields["state"] = self.root_state
         if self.name is not None:
@@ -117,8 +116,10 @@ class SpanBatch:
         return fields
 
     def _times(self, found: Document) -> Document:
-        start = min(found["ts"], self.start)
-        if self.end is None:
+        """Widen the trace to its spans; what `start_trace` has told stays."""
+        final = _FINALIZED in found["md"]
+        start = found["ts"] if final else min(found["ts"], self.start)
+        if self.end is None or (final and found["duration"] is not None):
             return {"ts": start}
         ended = self.end if found["duration"] is None else max(found["ts"] + found["duration"], self.end)
         return {"ts": start, "duration": ended - start}

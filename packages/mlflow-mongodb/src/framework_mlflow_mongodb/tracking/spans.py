@@ -11,6 +11,7 @@ from mlflow.entities.span import LazySpan
 from mlflow.exceptions import MlflowException, MlflowTracingException
 from mlflow.protos.databricks_pb2 import INVALID_STATE
 from mlflow.tracing.constant import SpansLocation, TraceMetadataKey, TraceSizeStatsKey, TraceTagKey
+from mlflow.tracing.otel.translation import translate_loaded_span
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
@@ -133,8 +134,16 @@ class SpanArea(TraceArea):
         spans = list(self._collection("spans").find({"trace": {"$in": wanted}}, fields))
         for span in sorted(spans, key=lambda span: (span["parent"] is not None, span["start"])):
             content = content_of(span, self._collection("span_parts"))
-            found.setdefault(span["trace"], []).append(LazySpan.from_stored_content(content))
+            found.setdefault(span["trace"], []).append(_span_of(content))
         return found
+
+
+def _span_of(content: str) -> Span:
+    """Return the span of a content, which MLflow reads when somebody looks at it."""
+    if hasattr(LazySpan, "from_stored_content"):
+        span: Span = LazySpan.from_stored_content(content)
+        return span
+    return LazySpan(translate_loaded_span(json.loads(content)))  # MLflow before 3.17
 
 
 def _whole_trace(info: TraceInfo, spans: list[Any], *, allow_partial: bool) -> Trace | None:

@@ -12,7 +12,7 @@ from mlflow.entities.trace_status import TraceStatus
 from mlflow.store.tracking import MAX_TRACE_LINKS_PER_REQUEST
 from mlflow.tracing.constant import TraceTagKey
 from mlflow.tracing.utils import generate_request_id_v2
-from mlflow.utils.validation import _parse_experiment_id, _parse_experiment_ids, _validate_trace_tag
+from mlflow.utils.validation import _validate_trace_tag
 from pymongo import ReturnDocument
 from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
@@ -21,6 +21,7 @@ from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape, escaped
 from framework_mlflow_mongodb.search.conditions import Condition
+from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id, parse_experiment_ids
 from framework_mlflow_mongodb.tracking.experiments import ExperimentArea
 from framework_mlflow_mongodb.tracking.trace_documents import (
     checked_name,
@@ -87,7 +88,7 @@ class TraceArea(ExperimentArea):
             return []
         condition: Condition = {"_id": {"$in": list(trace_ids)}, "ws": self._workspace}
         if experiment_ids is not None:
-            condition["exp"] = {"$in": _parse_experiment_ids(list(experiment_ids))}
+            condition["exp"] = {"$in": parse_experiment_ids(experiment_ids)}
         places = {trace_id: place for place, trace_id in enumerate(trace_ids)}
         return sorted(self._collection("traces").find(condition), key=lambda document: places[document["_id"]])
 
@@ -178,7 +179,7 @@ class TraceArea(ExperimentArea):
         max_traces: int | None = None,
         trace_ids: list[str] | None = None,
     ) -> int:
-        condition: Condition = {"exp": _parse_experiment_id(experiment_id), "ws": self._workspace}
+        condition: Condition = {"exp": parse_experiment_id(experiment_id), "ws": self._workspace}
         if max_timestamp_millis is not None:
             condition["ts"] = {"$lte": max_timestamp_millis}
         if trace_ids:
