@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from framework_mlflow_mongodb.artifacts import GridFsArtifactRepository
     from framework_mlflow_mongodb.registry.store import MongoRegistryStore
     from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
+    from framework_mlflow_mongodb.workspaces import MongoWorkspaceStore
 
 
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> MongoTrackingStore:
@@ -24,6 +25,13 @@ def registry_store(store_uri: str, tracking_uri: str | None = None) -> MongoRegi
     from framework_mlflow_mongodb.registry.store import MongoRegistryStore
 
     return MongoRegistryStore(store_uri, tracking_uri)
+
+
+def workspace_store(workspace_uri: str) -> MongoWorkspaceStore:
+    """Build the workspace store of a ``mongodb://`` URI."""
+    from framework_mlflow_mongodb.workspaces import MongoWorkspaceStore
+
+    return MongoWorkspaceStore(workspace_uri)
 
 
 def artifact_repository(

@@ -67,6 +67,9 @@ class ExperimentArea(MongoStore):
         )
 
     def _default_artifact_location(self, experiment_id: int, workspace: str) -> str:
+        found = self._collection("workspaces").find_one({"_id": workspace}) if self.supports_workspaces else None
+        if found and found["artifact_root"]:
+            return str(append_to_uri_path(found["artifact_root"], str(experiment_id)))
         if workspace == DEFAULT_WORKSPACE_NAME:
             return str(append_to_uri_path(self.artifact_root_uri, str(experiment_id)))
         return str(append_to_uri_path(self.artifact_root_uri, "workspaces", workspace, str(experiment_id)))
