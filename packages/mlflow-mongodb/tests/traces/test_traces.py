@@ -91,10 +91,18 @@ def test_an_experiment_that_is_gone_for_good_takes_its_traces_along(tracking, a_
     key = tracking.create_experiment("gone")
     trace = tracking.start_trace(a_trace(key))
     tracking.log_spans(key, [a_span(trace.trace_id)])
+    tracking.register_scorer(key, "s", "{}")
+    issue = tracking.create_issue(key, "n", "d")
+    tracking.list_label_schemas(key)
+    dataset = tracking.create_dataset("d", experiment_ids=[key, "0"])
     tracking.delete_experiment(key)
     tracking._hard_delete_experiment(key)
     assert tracking.batch_get_trace_infos([trace.trace_id]) == []
-    assert tracking._collection("spans").count_documents({}) == 0
+    left = ("spans", "scorers", "scorer_versions", "label_schemas", "issues")
+    assert [tracking._collection(name).count_documents({}) for name in left] == [0] * 5
+    assert tracking.get_dataset_experiment_ids(dataset.dataset_id) == ["0"]
+    with pytest.raises(MlflowException, match="not found"):
+        tracking.get_issue(issue.issue_id)
     assert key not in [experiment.experiment_id for experiment in tracking.search_experiments(ViewType.ALL)]
 
 
@@ -129,6 +137,14 @@ def test_an_assessment_is_changed_where_it_was_asked_to(tracking, a_trace):
     assert (changed.name, changed.value, changed.metadata) == ("better", {"x": [1, None]}, {"a": "1", "b": "2"})
     with pytest.raises(MlflowException, match="Cannot update feedback value on an Expectation"):
         tracking.update_assessment(trace_id, wanted.assessment_id, feedback=Feedback(name="x", value=1).feedback)
+
+
+def test_an_issue_outlives_the_run_that_found_it(tracking):
+    run_id = tracking.create_run("0", "me", 0, [], "run").info.run_id
+    issue = tracking.create_issue("0", "n", "d", source_run_id=run_id)
+    tracking.delete_run(run_id)
+    tracking._hard_delete_run(run_id)
+    assert tracking.get_issue(issue.issue_id).source_run_id is None
 
 
 def test_an_issue_is_found_by_its_traces(tracking, a_trace):

@@ -7,7 +7,7 @@ import logging
 import uuid
 from typing import Any
 
-from mlflow.entities import EvaluationDataset
+from mlflow.entities import EvaluationDataset, ViewType
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.mlflow_tags import MLFLOW_USER
 from mlflow.utils.search_utils import SearchEvaluationDatasetsUtils
@@ -155,6 +155,11 @@ class EvaluationDatasetArea(ExperimentArea):
         if found is None:
             raise not_found(f"Dataset '{dataset_id}' not found")
         return found
+
+    def _hard_delete_experiment(self, experiment_id: str) -> None:
+        key = str(self._find_experiment(experiment_id, ViewType.DELETED_ONLY)["_id"])
+        self._collection("eval_datasets").update_many({"experiments": key}, {"$pull": {"experiments": key}})
+        super()._hard_delete_experiment(experiment_id)
 
 
 def digest(name: str, updated: int) -> str:

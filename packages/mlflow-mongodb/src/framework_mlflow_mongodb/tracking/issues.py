@@ -114,6 +114,15 @@ class IssueArea(ExperimentArea):
         token = page.token(limit, values_of(rows[limit - 1], keys)) if len(rows) > limit else None
         return PagedList([_issue(row) for row in rows[:limit]], token)
 
+    def _hard_delete_run(self, run_id: str) -> None:
+        super()._hard_delete_run(run_id)
+        self._collection("issues").update_many({"run": run_id}, {"$set": {"run": None}})
+
+    def _hard_delete_experiment(self, experiment_id: str) -> None:
+        key = self._find_experiment(experiment_id, ViewType.DELETED_ONLY)["_id"]
+        self._collection("issues").delete_many({"exp": key})
+        super()._hard_delete_experiment(experiment_id)
+
 
 def _severity(severity: IssueSeverity | None) -> Document:
     if severity is None:

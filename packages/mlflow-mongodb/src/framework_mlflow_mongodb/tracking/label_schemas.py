@@ -142,6 +142,11 @@ class LabelSchemaArea(ExperimentArea):
             raise invalid("The experiment's default question cannot be deleted.")
         self._collection("label_schemas").delete_one(condition)
 
+    def _hard_delete_experiment(self, experiment_id: str) -> None:
+        key = self._find_experiment(experiment_id, ViewType.DELETED_ONLY)["_id"]
+        self._collection("label_schemas").delete_many({"exp": key})
+        super()._hard_delete_experiment(experiment_id)
+
 
 def _document(schema: LabelSchema, experiment: int, workspace: str) -> Document:
     return {

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import Any
 
-from mlflow.entities import ScorerVersion
+from mlflow.entities import ScorerVersion, ViewType
 from mlflow.genai.scorers.online.entities import OnlineScorer, OnlineScoringConfig
 from mlflow.genai.scorers.scorer_utils import (
     extract_model_from_serialized_scorer,
@@ -116,6 +116,13 @@ class ScorerArea(ExperimentArea):
 
         if not self._transaction(delete):
             raise _missing(experiment_id, name, version)
+
+    def _hard_delete_experiment(self, experiment_id: str) -> None:
+        key = self._find_experiment(experiment_id, ViewType.DELETED_ONLY)["_id"]
+        scorers = self._collection("scorers").distinct("_id", {"exp": key})
+        self._collection("scorer_versions").delete_many({"scorer": {"$in": scorers}})
+        self._collection("scorers").delete_many({"exp": key})
+        super()._hard_delete_experiment(experiment_id)
 
     def get_online_scoring_configs(self, scorer_ids: list[str]) -> list[OnlineScoringConfig]:
         """Return how those of the scorers that judge by themselves do so."""

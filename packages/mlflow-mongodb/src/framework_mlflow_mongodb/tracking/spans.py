@@ -16,7 +16,7 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from framework_mlflow_mongodb.connection import Document
-from framework_mlflow_mongodb.errors import not_found
+from framework_mlflow_mongodb.errors import not_found, unsupported
 from framework_mlflow_mongodb.keys import escape
 from framework_mlflow_mongodb.tracking.span_content import content_of, set_apart
 from framework_mlflow_mongodb.tracking.span_documents import SpanBatch
@@ -123,6 +123,12 @@ class SpanArea(TraceArea):
         spans = self._spans_of(found)
         whole = [_whole_trace(trace_of(trace), spans.get(trace["_id"], []), allow_partial=False) for trace in found]
         return [trace for trace in whole if trace is not None]
+
+    def get_online_trace_details(
+        self, trace_id: str, source_inference_table: str, source_databricks_request_id: str
+    ) -> str:
+        """Refuse: such tables are Databricks' own."""
+        raise unsupported("traces in inference tables of Databricks")
 
     def _spans_of(self, traces: list[Document]) -> dict[str, list[Any]]:
         """Return the spans of each trace: the root first, then by time."""

@@ -24,6 +24,7 @@ from framework_mlflow_mongodb.tracking.unsupported import answers_what_is_missin
 
 @answers_what_is_missing
 class MongoTrackingStore(
+    IssueArea,
     BatchArea,
     HistoryArea,
     InputArea,
@@ -34,7 +35,6 @@ class MongoTrackingStore(
     TraceMetricArea,
     EvaluationRecordArea,
     ScorerArea,
-    IssueArea,
     LabelSchemaArea,
     AbstractStore,
 ):

@@ -205,6 +205,9 @@ class TraceArea(ExperimentArea):
         found = self._collection("traces").find({"exp": key}, {"_id": 1})
         for some in _pieces([trace["_id"] for trace in found]):
             self._delete_together(some)
+        # Spans whose writer was stopped before it came to the trace.
+        for some in _pieces(self._collection("spans").distinct("trace", {"exp": key})):
+            self._delete_together(some)
         super()._hard_delete_experiment(experiment_id)
 
     def deprecated_start_trace_v2(
