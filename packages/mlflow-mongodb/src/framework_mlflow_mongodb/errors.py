@@ -19,6 +19,7 @@ from mlflow.protos.databricks_pb2 import (
     UNAUTHENTICATED,
 )
 from pymongo.errors import (
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
     DocumentTooLarge,
@@ -62,7 +63,8 @@ def translate(error: Exception, uri: StoreUri) -> MlflowException:
     if isinstance(error, (DocumentTooLarge, BSONError, UnicodeEncodeError)):
         return invalid(f"MongoDB cannot store this value: {text}")
     if isinstance(error, OperationFailure):
-        return _refused(error, uri, text)
+        code, text = _reason(error, text)
+        return _refused(code, uri, uri.hide_secrets(text))
     if isinstance(error, (InvalidURI, ConfigurationError)):
         return invalid(f"{uri} cannot be used: {text}")
     if isinstance(error, (ConnectionFailure, NetworkTimeout, ExecutionTimeout)):
@@ -74,20 +76,26 @@ def translate(error: Exception, uri: StoreUri) -> MlflowException:
     return MlflowException(f"MongoDB at {uri} failed: {text}")
 
 
-def _refused(error: OperationFailure, uri: StoreUri, text: str) -> MlflowException:
-    if error.code in _AUTHENTICATION_FAILED:
+def _reason(error: OperationFailure, text: str) -> tuple[int | None, str]:
+    """Return the code and the words of a refusal; of a bulk write, those of the first part that was refused."""
+    parts = (error.details or {}).get("writeErrors") if isinstance(error, BulkWriteError) else None
+    return (parts[0].get("code"), str(parts[0].get("errmsg"))) if parts else (error.code, text)
+
+
+def _refused(code: int | None, uri: StoreUri, text: str) -> MlflowException:
+    if code in _AUTHENTICATION_FAILED:
         return MlflowException(
             f"MongoDB at {uri} refused the user or the password. Check them, and authSource: the database the user "
             f"was created in.",
             UNAUTHENTICATED,
         )
-    if error.code == _UNAUTHORIZED:
+    if code == _UNAUTHORIZED:
         return MlflowException(
             f"The user of {uri} has no right to do this: {text.split(', full error')[0]}. It needs the role "
             f"'readWrite' on the database '{uri.database}'.",
             PERMISSION_DENIED,
         )
-    if error.code in _NO_SPACE:
+    if code in _NO_SPACE:
         return MlflowException(f"The disk of MongoDB at {uri} is full: nothing was written.", INVALID_STATE)
     return MlflowException(f"MongoDB at {uri} refused: {text.split(', full error')[0]}")
 

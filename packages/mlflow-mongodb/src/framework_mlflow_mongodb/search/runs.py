@@ -12,6 +12,7 @@ from mlflow.utils.search_utils import SearchUtils
 
 from framework_mlflow_mongodb.errors import invalid
 from framework_mlflow_mongodb.keys import escape
+from framework_mlflow_mongodb.marks import forms
 from framework_mlflow_mongodb.search.conditions import Condition, comparison
 from framework_mlflow_mongodb.search.paging import SortKey
 
@@ -45,12 +46,20 @@ def _condition(parsed: dict[str, Any]) -> Condition:
     if SearchUtils.is_metric(kind, comparator):
         return comparison(f"mv.{escape(key)}", comparator, float(value))
     if SearchUtils.is_param(kind, comparator):
-        return comparison(f"p.{escape(key)}", comparator, value)
+        return _text(f"p.{escape(key)}", comparator, value)
     if SearchUtils.is_tag(kind, comparator):
-        return comparison(f"t.{escape(key)}", comparator, value)
+        return _text(f"t.{escape(key)}", comparator, value)
     if SearchUtils.is_dataset(kind, comparator):
         return {"in": {"$elemMatch": comparison(key, comparator, value)}}
     raise invalid(f"Invalid search expression type '{kind}'")
+
+
+def _text(stored: str, comparator: str, value: Any) -> Condition:
+    """Compare a parameter or a tag, also one that had to move out of its run."""
+    alternatives = {"=": "IN", "!=": "NOT IN"}
+    if comparator in alternatives and len(forms(value)) > 1:
+        return comparison(stored, alternatives[comparator], forms(value))
+    return comparison(stored, comparator, value)
 
 
 def _is_attribute(kind: str, key: str, comparator: str) -> bool:

@@ -10,6 +10,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid
 from framework_mlflow_mongodb.keys import escape
+from framework_mlflow_mongodb.marks import forms
 from framework_mlflow_mongodb.tracking.points import Point
 from framework_mlflow_mongodb.tracking.runs import RUN_NAME_FIELD
 
@@ -83,7 +84,7 @@ class Batch:
         changed = [
             {"key": key, "old_value": known[escape(key)], "new_value": value}
             for key, value in self.params.items()
-            if known.get(escape(key), value) != value
+            if known.get(escape(key), value) not in forms(value)
         ]
         if changed:
             raise invalid(

@@ -9,6 +9,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_LOGGED_MODELS
 from mlflow.utils.validation import (
     _validate_batch_log_data,
     _validate_batch_log_limits,
+    _validate_metric,
     _validate_param,
     _validate_param_keys_unique,
     _validate_run_id,
@@ -19,6 +20,7 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape
+from framework_mlflow_mongodb.marks import forms
 from framework_mlflow_mongodb.tracking import entities
 from framework_mlflow_mongodb.tracking.batch import Batch, tag_changes
 from framework_mlflow_mongodb.tracking.metrics import TAIL_POINTS, MetricArea
@@ -34,10 +36,11 @@ class BatchArea(MetricArea):
         """Log a parameter; its value cannot be changed afterwards."""
         param = _validate_param(param.key, param.value)
         field = f"p.{escape(param.key)}"
-        if self._update_active_run(run_id, {"$set": {field: param.value}}, **{field: {"$exists": False}}):
+        change, is_new = {"$set": {field: param.value}}, {field: {"$exists": False}}
+        if self._with_room(run_id, lambda: self._update_active_run(run_id, change, **is_new)):
             return
         known = self._find_run(run_id, {field: 1})["p"][escape(param.key)]
-        if known != param.value:
+        if known not in forms(param.value):
             raise invalid(
                 f"Changing param values is not allowed. Param with key='{param.key}' was already"
                 f" logged with value='{known}' for run ID='{run_id}'. Attempted logging new value"
@@ -48,7 +51,7 @@ class BatchArea(MetricArea):
         """Set a tag of an active run."""
         tag = _validate_tag(tag.key, tag.value)
         if changes := tag_changes({tag.key: tag.value}):
-            self._update_active_run(run_id, {"$set": changes})
+            self._with_room(run_id, lambda: self._update_active_run(run_id, {"$set": changes}))
         else:
             self._find_active_run(run_id, {"_id": 1})
 
@@ -61,13 +64,18 @@ class BatchArea(MetricArea):
     def log_batch(self, run_id: str, metrics: list[Metric], params: list[Param], tags: list[RunTag]) -> None:
         """Log metrics, parameters and tags of an active run: all of them, or none when something is wrong."""
         _validate_run_id(run_id)
-        metrics, params, tags = _validate_batch_log_data(metrics, params, tags)
+        _validate_metrics(metrics)
+        _, params, tags = _validate_batch_log_data([], params, tags)
         _validate_batch_log_limits(metrics, params, tags)
         _validate_param_keys_unique(params)
         batch = Batch.of(run_id, metrics, params, tags)
         if len(metrics) <= TAIL_POINTS // 2 and not batch.model_metrics:
             self._write_at_once(batch)
             return
+        self._with_room(run_id, lambda: self._write_whole(batch))
+
+    def _write_whole(self, batch: Batch) -> None:
+        """Write a large batch in one transaction."""
         try:
             self._transaction(lambda session: self._write_chunks(batch, session, repeated=False))
         except (DuplicateKeyError, BulkWriteError) as error:
@@ -108,6 +116,17 @@ class BatchArea(MetricArea):
             self._collection("runs").update_one({"_id": run_id}, {"$set": {f"t.{field}": value}}, session=session)
 
         self._transaction(record)
+
+
+def _validate_metrics(metrics: list[Metric]) -> None:
+    """Check metrics as MLflow does; a plain one whose name was checked before needs no second look."""
+    checked: set[str] = set()
+    for index, metric in enumerate(metrics):
+        key, timestamp = metric.key, metric.timestamp
+        is_plain = type(metric.value) in (float, int) and type(timestamp) is int and type(metric.step) is int
+        if not (is_plain and key in checked and timestamp >= 0):
+            _validate_metric(key, metric.value, timestamp, metric.step, path=f"metrics[{index}]")
+            checked.add(key)
 
 
 def _is_repeat(error: DuplicateKeyError | BulkWriteError) -> bool:

@@ -22,6 +22,7 @@ from pymongo.client_session import ClientSession
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.tracking.batch import Batch
 from framework_mlflow_mongodb.tracking.model_metrics import ModelMetricArea
+from framework_mlflow_mongodb.tracking.overflow import OverflowArea
 from framework_mlflow_mongodb.tracking.points import POINTS_PER_CHUNK, Point, chunks, unpack
 
 TAIL_POINTS = 128
@@ -31,7 +32,7 @@ _KEYS_REMEMBERED = 10_000
 _ATTEMPTS = 100
 
 
-class MetricArea(ModelMetricArea):
+class MetricArea(ModelMetricArea, OverflowArea):
     """Metrics of runs."""
 
     def log_metric(self, run_id: str, metric: Metric) -> None:
@@ -44,6 +45,9 @@ class MetricArea(ModelMetricArea):
 
     def _write_at_once(self, batch: Batch) -> None:
         """Write a small batch with one update of the run."""
+        self._with_room(batch.run_id, lambda: self._update_run(batch))
+
+    def _update_run(self, batch: Batch) -> None:
         tail = [
             [key, point.step, point.timestamp, point.number] for key, points in batch.points.items() for point in points
         ]

@@ -170,5 +170,6 @@ class RunArea(ExperimentArea):
         self._find_run(run_id, {"_id": 1})
         # The run last: what was cut off is found and finished by the next `mlflow gc`.
         self._collection("points").delete_many({"r": run_id})
+        self._collection("overflow").delete_many({"r": run_id})
         self._collection("model_metrics").delete_many({"run": run_id})
         self._collection("runs").delete_one({"_id": run_id})
