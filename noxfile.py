@@ -17,7 +17,8 @@ nox.options.reuse_venv = "yes"
 
 HERE = Path(__file__).parent
 CORE, VISION = "./packages/framework-core", "./packages/plugins-vision"
-EDITABLE = ["-e", f"{CORE}[train]", "-e", VISION]
+MONGODB = "./packages/mlflow-mongodb"
+EDITABLE = ["-e", f"{CORE}[train]", "-e", VISION, "-e", f"{MONGODB}[local]"]
 PINNED = ["-c", "constraints.txt"]
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
@@ -119,10 +120,11 @@ def benchmarks(session: nox.Session) -> None:
 @nox.session(default=False, venv_backend="uv")
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that fit together on every Python, names and versions only."""
-    wanted = [f"{CORE}[train]", VISION, *group("lint"), *group("types"), *group("test"), *group("docs")]
+    wanted = [f"{CORE}[train]", VISION, f"{MONGODB}[local]", *group("lint"), *group("types"), *group("test"), *group("docs")]
     requirements = Path(session.create_tmp()) / "requirements.txt"
     requirements.write_text("\n".join(wanted) + "\n")
-    own = ["--no-emit-package", "framework-core", "--no-emit-package", "framework-plugins-vision"]
+    names = ("framework-core", "framework-plugins-vision", "framework-mlflow-mongodb")
+    own = [word for name in names for word in ("--no-emit-package", name)]
     resolve = ["--universal", "--python-version", PYTHONS[0], "--no-header", "--no-annotate", "--upgrade"]
     command = ["uv", "pip", "compile", str(requirements), *resolve, *own, "--quiet", "-o", "constraints.txt"]
     session.run(*command, external=True)
