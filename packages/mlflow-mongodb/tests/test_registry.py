@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 from mlflow.exceptions import MlflowException
+from mlflow.utils.search_utils import SearchModelUtils
 from mlflow.utils.workspace_context import WorkspaceContext
 
 from framework_mlflow_mongodb.mongod import LocalMongod, LocalServerError
@@ -166,12 +167,21 @@ def test_searches_compare_as_sql_does(registry):
         "name LIKE 'Net%'": ["Net_1"],
         "name ILIKE 'net_1'": ["Net_1", "net-1"],
         "name LIKE 'Net\\_1'": [],
-        "name IN ('net-1', 'none')": ["net-1"],
         "tags.`a.b` = '10%'": ["Net_1"],
         "tags.`a.b` != 'x'": ["Net_1"],
         "tags.other LIKE '%' AND name != 'Net_1'": ["net-1"],
     }.items():
         assert names(registry.search_registered_models(text)) == expected, text
+
+
+@pytest.mark.skipif(
+    not hasattr(SearchModelUtils, "LIST_SUPPORTED_KEYS"), reason="MLflow takes lists of names from 3.17"
+)
+def test_models_are_found_by_a_list_of_names(registry):
+    for name in ("a", "b", "c"):
+        registry.create_registered_model(name)
+    assert names(registry.search_registered_models("name IN ('a', 'c', 'none')")) == ["a", "c"]
+    assert names(registry.search_registered_models("name NOT IN ('a', 'c')")) == ["b"]
 
 
 @pytest.mark.parametrize("text", ["nonsense", "name > 'a'", "colour = 'x'", "name = a", "tags.k IN ('a')"])

@@ -33,7 +33,10 @@ Parsed = dict[str, Any]
 PROMPT_TAG = f"tags.{escape(IS_PROMPT_TAG_KEY)}"
 
 _TAG_COMPARATORS = ("=", "!=", "LIKE", "ILIKE")
-_NAME_COMPARATORS = ("=", "!=", "LIKE", "ILIKE", "IN", "NOT IN")
+_LISTS = ("IN", "NOT IN")
+# MLflow took lists of run ids only before 3.17.
+_LISTED_OF_MODELS = getattr(SearchModelUtils, "LIST_SUPPORTED_KEYS", frozenset())
+_LISTED_OF_VERSIONS = getattr(SearchModelVersionUtils, "LIST_SUPPORTED_KEYS", frozenset({"run_id"}))
 _FIELDS = {
     "name": "name",
     "version_number": "version",
@@ -139,7 +142,7 @@ def _conditions(parsed: list[Parsed], attribute: Any) -> list[Condition]:
 def _model_attribute(parsed: Parsed) -> Condition:
     if parsed["key"] != "name":
         raise invalid(f"Invalid attribute name: {parsed['key']}")
-    if parsed["comparator"] not in _NAME_COMPARATORS:
+    if parsed["comparator"] not in (*_TAG_COMPARATORS, *(_LISTS if "name" in _LISTED_OF_MODELS else ())):
         raise invalid(f"Invalid comparator for attribute: {parsed['comparator']}")
     return comparison("name", parsed["comparator"], parsed["value"])
 
@@ -152,9 +155,8 @@ def _version_attribute(parsed: Parsed) -> Condition:
         if comparator not in SearchModelVersionUtils.VALID_NUMERIC_ATTRIBUTE_COMPARATORS:
             raise invalid(f"Invalid comparator for attribute {key}: {comparator}")
         return comparison(_FIELDS[key], comparator, _whole_number(key, value))
-    listed = comparator in ("IN", "NOT IN")
     if comparator not in SearchModelVersionUtils.VALID_STRING_ATTRIBUTE_COMPARATORS or (
-        listed and key not in SearchModelVersionUtils.LIST_SUPPORTED_KEYS
+        comparator in _LISTS and key not in _LISTED_OF_VERSIONS
     ):
         raise invalid(f"Invalid comparator for attribute: {comparator}")
     return comparison(_FIELDS[key], comparator, value)

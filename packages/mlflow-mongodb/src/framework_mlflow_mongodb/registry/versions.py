@@ -133,8 +133,8 @@ class ModelVersionArea(RegisteredModelArea):
         return found
 
     def _one_version(self, name: str, version: int | str) -> dict[str, Any]:
-        number = _validate_model_version(version)
-        return {"ws": self._workspace, "name": name, "version": number, "stage": {"$ne": STAGE_DELETED_INTERNAL}}
+        _validate_model_version(version)
+        return {"ws": self._workspace, "name": name, "version": int(version), "stage": {"$ne": STAGE_DELETED_INTERNAL}}
 
     def get_model_version_download_uri(self, name: str, version: int | str) -> str:
         """Return where the files of the model version are."""
