@@ -35,8 +35,8 @@ PROMPT_TAG = f"tags.{escape(IS_PROMPT_TAG_KEY)}"
 _TAG_COMPARATORS = ("=", "!=", "LIKE", "ILIKE")
 _LISTS = ("IN", "NOT IN")
 # MLflow took lists of run ids only before 3.17.
-_LISTED_OF_MODELS = getattr(SearchModelUtils, "LIST_SUPPORTED_KEYS", frozenset())
-_LISTED_OF_VERSIONS = getattr(SearchModelVersionUtils, "LIST_SUPPORTED_KEYS", frozenset({"run_id"}))
+_LISTED_OF_MODELS: frozenset[str] = getattr(SearchModelUtils, "LIST_SUPPORTED_KEYS", frozenset())
+_LISTED_OF_VERSIONS: frozenset[str] = getattr(SearchModelVersionUtils, "LIST_SUPPORTED_KEYS", frozenset({"run_id"}))
 _FIELDS = {
     "name": "name",
     "version_number": "version",
