@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 
+import mlflow
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,9 @@ tag_names = ["tags.k", "tag.`k.l`", "tags.`mlflow.prompt.is_prompt`", "tags.'m n
 model_fields = mostly(["name", "name", "attribute.name", *tag_names], ["description"])
 version_fields = mostly(["name", "name", "run_id", "source_path", *tag_names], ["current_stage"])
 in_or_not = st.sampled_from(["IN", "NOT IN"])
-numbers = st.sampled_from(["= 1", "> 1", "<= '2'", "!= 2", ">= 1.5", "= 'x'", "LIKE '1'"])
+# MLflow 3.15 finds nothing for a number that is none; later ones refuse it, and so does this store always.
+REFUSED_SINCE_3_16 = [] if mlflow.__version__.startswith("3.15.") else [">= 1.5", "= 'x'"]
+numbers = st.sampled_from(["= 1", "> 1", "<= '2'", "!= 2", "LIKE '1'", *REFUSED_SINCE_3_16])
 
 
 @st.composite
