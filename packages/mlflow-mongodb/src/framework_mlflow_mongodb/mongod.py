@@ -83,6 +83,18 @@ class LocalMongod:
         Raises:
             LocalServerError: It stops, or takes longer than a minute.
         """
+        process = self.start_process()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready():
+            if process.poll() is not None:
+                raise LocalServerError(f"mongod stopped with {process.returncode}; its reason is in {self.log}")
+            if time.monotonic() > deadline:
+                self.kill()
+                raise LocalServerError(f"mongod took no writes within {START_SECONDS} s; its log is {self.log}")
+            time.sleep(0.05)
+
+    def start_process(self) -> subprocess.Popen[bytes]:
+        """Start the process alone: a member of a larger replica set takes no writes by itself."""
         data = self.directory / "data"
         data.mkdir(parents=True, exist_ok=True)
         command = [str(find_mongod()), "--dbpath", str(data), "--port", str(self.port), "--bind_ip", "127.0.0.1"]
@@ -90,14 +102,7 @@ class LocalMongod:
         command += ["--replSet", self.replica_set] if self.replica_set else []
         # A group of its own: Ctrl-C must reach whoever stops it cleanly, not mongod itself.
         self.process = subprocess.Popen([*command, *self.options], stdout=subprocess.DEVNULL, start_new_session=True)
-        deadline = time.monotonic() + START_SECONDS
-        while not self._is_ready():
-            if self.process.poll() is not None:
-                raise LocalServerError(f"mongod stopped with {self.process.returncode}; its reason is in {self.log}")
-            if time.monotonic() > deadline:
-                self.kill()
-                raise LocalServerError(f"mongod took no writes within {START_SECONDS} s; its log is {self.log}")
-            time.sleep(0.05)
+        return self.process
 
     def _is_ready(self) -> bool:
         try:

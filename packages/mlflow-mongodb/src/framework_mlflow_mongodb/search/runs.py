@@ -31,12 +31,8 @@ _NEVER_MISSING = {"_id", "start", "status", "exp", "life"}
 _DEFAULT_ORDER = [SortKey("start", ascending=False, never_missing=True), SortKey("_id", never_missing=True)]
 
 
-def conditions(filter_string: str | None) -> list[Condition]:
-    """Return the conditions of a filter; a wrong one is MLflow's own error."""
-    return [_condition(parsed) for parsed in SearchUtils.parse_search_filter(filter_string)]
-
-
-def _condition(parsed: dict[str, Any]) -> Condition:
+def condition(parsed: dict[str, Any]) -> Condition:
+    """Return the condition of one comparison; a wrong one is MLflow's own error."""
     kind, comparator, value = parsed["type"], parsed["comparator"].upper(), parsed["value"]
     key = SearchUtils.translate_key_alias(parsed["key"])
     if _is_attribute(kind, key, comparator):
@@ -77,10 +73,12 @@ class Order:
         keys: What is sorted by.
         computed: Those of the keys that are no fields of a run but made from them. MongoDB puts NaN before numbers
             and missing values before NaN; MLflow wants both at the end in either direction, so a rank goes first.
+        indexed: The field that is sorted by first, where an index holds it, with the least value it may have.
     """
 
     keys: list[SortKey] = field(default_factory=list)
     computed: dict[str, Any] = field(default_factory=dict)
+    indexed: tuple[str, float | str] | None = None
 
     @classmethod
     def parse(cls, order_by: list[str] | None) -> Order:
@@ -103,18 +101,20 @@ class Order:
             if stored in _NEVER_MISSING:
                 self.keys.append(SortKey(stored, ascending, never_missing=True))
             else:
-                self._add_ranked(f"${stored}", ascending)
+                self._add_ranked(stored, ascending)
         elif SearchUtils.is_metric(kind, "="):
-            self._add_ranked(f"$mv.{escape(key)}", ascending)
+            self._add_ranked(f"mv.{escape(key)}", ascending, -math.inf)
         elif SearchUtils.is_tag(kind, "="):
-            self._add_ranked(f"$t.{escape(key)}", ascending)
+            self._add_ranked(f"t.{escape(key)}", ascending, "")
         elif SearchUtils.is_param(kind, "="):
-            self._add_ranked(f"$p.{escape(key)}", ascending)
+            self._add_ranked(f"p.{escape(key)}", ascending, "")
         else:
             raise invalid(f"Invalid identifier type '{kind}'")
 
-    def _add_ranked(self, value: str, ascending: bool) -> None:
-        number = len(self.keys)
+    def _add_ranked(self, stored: str, ascending: bool, least: float | str | None = None) -> None:
+        number, value = len(self.keys), f"${stored}"
+        if not self.keys and least is not None:
+            self.indexed = stored, least
         rank, name = f"rank{number}", f"value{number}"
         missing, is_nan = {"$eq": [{"$ifNull": [value, None]}, None]}, {"$eq": [value, math.nan]}
         self.computed[rank] = {"$cond": [missing, 2, {"$cond": [is_nan, 1, 0]}]}

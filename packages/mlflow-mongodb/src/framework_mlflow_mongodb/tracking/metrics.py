@@ -68,7 +68,8 @@ class MetricArea(ModelMetricArea, OverflowArea):
                 return_document=ReturnDocument.AFTER,
             )
             if found is not None:
-                if found["points"] >= TAIL_POINTS:
+                # An answer that the server repeats after a change of the primary has no computed fields.
+                if found.get("points", 0) >= TAIL_POINTS:
                     self._empty_tail(batch.run_id)
                 return
             # Somebody else was faster, or the points are not the latest ones, or the run does not take any.
