@@ -6,6 +6,7 @@ catalogue, the benchmarks.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
+
+# The tests start hundreds of processes; without compiled modules each of them would compile Lightning and torch anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 HERE = Path(__file__).parent
 CORE, VISION = "./packages/framework-core", "./packages/plugins-vision"
