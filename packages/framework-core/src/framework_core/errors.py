@@ -2,6 +2,11 @@
 
     FrameworkError                 exit 1    something that was allowed went wrong
     ├── RequestError               exit 2    what was asked for cannot be done
+    │   ├── UsageError                       a command line that cannot be read
+    │   │   ├── UnknownCommandError          a command that is none
+    │   │   ├── UnknownOptionError           an option that the command does not have
+    │   │   ├── MissingWordError             a word that the command cannot do without
+    │   │   └── OptionValueError             a value that an option does not take
     │   ├── UnknownNameError                 a name that nothing installed offers
     │   ├── AmbiguousNameError               a name that two packages offer
     │   ├── ImportTargetError                a file.py:Class or package.module:Class that cannot be used
@@ -57,6 +62,88 @@ class RequestError(FrameworkError):
     """What was asked for cannot be done; nothing was started."""
 
     exit_code = 2
+
+
+class UsageError(RequestError):
+    """A command line that cannot be read.
+
+    Args:
+        what: What is wrong with it.
+        command: The command, as far as it is one: ``"fw train"``.
+        possible: What would have been right.
+    """
+
+    def __init__(self, what: str, *, command: str, possible: str = "") -> None:
+        self.command = command
+        super().__init__(what, possible=possible, next_step=f"See what it takes: {command} --help")
+
+
+class UnknownCommandError(UsageError):
+    """A command that is none.
+
+    Args:
+        command: The command above it: ``"fw"``, ``"fw list"``.
+        name: The name as it was typed.
+        known: Every command there.
+    """
+
+    def __init__(self, command: str, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = sorted(known)
+        self.near = near_names(name, self.known)
+        possible = _near_or_all(self.near, self.known, before=f"{command} ")
+        super().__init__(f"There is no command {f'{command} {name}'!r}.", command=command, possible=possible)
+
+
+class UnknownOptionError(UsageError):
+    """An option that the command does not have.
+
+    Args:
+        command: The command: ``"fw train"``.
+        option: The option as it was typed.
+        known: Every option of the command.
+    """
+
+    def __init__(self, command: str, option: str, known: Iterable[str]) -> None:
+        self.option = option
+        self.known = sorted(known)
+        self.near = near_names(option, [each for each in self.known if each.startswith("--")])
+        what = f"{command} has no option {option!r}."
+        super().__init__(what, command=command, possible=_near_or_all(self.near, self.known))
+
+
+class MissingWordError(UsageError):
+    """A word that the command cannot do without.
+
+    Args:
+        command: The command: ``"fw info model"``.
+        word: What is missing: an argument, or the value of an option.
+        about: What it is for.
+    """
+
+    def __init__(self, command: str, word: str, about: str = "") -> None:
+        self.word = word
+        super().__init__(f"{command} needs {word}.", command=command, possible=f"{word}: {about}" if about else "")
+
+
+class OptionValueError(UsageError):
+    """A value that an option does not take.
+
+    Args:
+        command: The command: ``"fw evaluate"``.
+        option: The option: ``"--split"``.
+        value: The value as it was typed.
+        cause: What is wrong with it, where it is not a word of a few.
+        known: The words that are possible, where there are only a few.
+    """
+
+    def __init__(self, command: str, option: str, value: str, *, cause: str = "", known: Iterable[str] = ()) -> None:
+        self.option = option
+        self.value = value
+        self.known = list(known)
+        self.near = near_names(value, self.known)
+        what = f"{option} cannot be {value!r}{f': {cause}' if cause else '.'}"
+        super().__init__(what, command=command, possible=_near_or_all(self.near, self.known) if self.known else "")
 
 
 class UnknownNameError(RequestError):
@@ -278,6 +365,13 @@ def quoted(text: str) -> str:
     import shlex
 
     return shlex.quote(text)
+
+
+def _near_or_all(near: Sequence[str], known: Sequence[str], before: str = "") -> str:
+    """The likeliest names, or else all of them."""
+    if near:
+        return f"Near it: {', '.join(f'{before}{name}' for name in near)}."
+    return f"There are {', '.join(known)}."
 
 
 def _shortened(names: Sequence[str], most: int = 12) -> str:

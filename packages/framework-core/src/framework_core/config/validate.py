@@ -8,10 +8,10 @@ from typing import Any
 from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.contracts.config import ComponentConfig, OptimizerConfig, RunConfig, SchedulerConfig
 from framework_core.contracts.validation import validated
-from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError
+from framework_core.errors import ConfigProblem, FrameworkError, UnknownNameError
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
-from framework_core.wording import no_strategy
+from framework_core.wording import no_strategy, told_together
 
 MOVED = {
     "trainer.logger": "mlops.tracking",
@@ -46,10 +46,8 @@ def validate_run(values: Mapping[str, Any]) -> RunConfig:
     problems += [_moved(problem) for problem in rest]
     if config is not None:
         problems += _crossed(config)
-    if len(problems) == 1 and isinstance(problems[0], FrameworkError):
-        raise problems[0]
     if problems or config is None:
-        raise ConfigError([_as_problem(problem) for problem in problems])
+        raise told_together(problems)
     return config
 
 
@@ -149,10 +147,3 @@ def _moved(problem: ConfigProblem) -> ConfigProblem:
     if problem.path in MOVED and "no such setting" in problem.message:
         return ConfigProblem(problem.path, "there is no such setting", near=[MOVED[problem.path]])
     return problem
-
-
-def _as_problem(problem: ConfigProblem | FrameworkError) -> ConfigProblem:
-    if isinstance(problem, ConfigProblem):
-        return problem
-    near = problem.near if isinstance(problem, UnknownNameError) else ()
-    return ConfigProblem(getattr(problem, "kind", "setting"), problem.what.rstrip("."), near=near)
