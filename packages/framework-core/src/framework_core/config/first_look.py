@@ -38,10 +38,13 @@ OVERRIDE = re.compile(r"(?P<added>\+{0,2})(?P<key>\w[\w.-]*)=(?P<value>.*)", re.
 PLAIN = re.compile(r"[\w./+%|-]+", re.ASCII)
 """A value that is one word to Hydra, and no more than a word."""
 
-INTEGER = re.compile(r"[+-]?(0|[1-9][0-9_]*)")
-FLOAT = re.compile(r"[+-]?([0-9][0-9_]*\.[0-9_]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][+-]?[0-9]+)?")
+INTEGER = re.compile(r"[+-]?(0|[1-9](_?[0-9])*)")
+FLOAT = re.compile(r"[+-]?([0-9](_?[0-9])*\.([0-9](_?[0-9])*)?|\.[0-9]+|[0-9]+(?=[eE]))([eE][+-]?[0-9]+)?")
 TAKEN_FOR_TRUTHS = {"0", "1", "off", "on", "f", "t", "false", "true", "n", "y", "no", "yes"}
 """What pydantic takes for true or false, in any case."""
+
+MISSING = "???"
+"""Hydra's word for a value that is still to be set; it is left out."""
 
 UNKNOWN: Any = object()
 """A value that is not judged."""
@@ -179,8 +182,12 @@ class Settings:
 
     def _set(self, key: str, text: str) -> Iterator[Problem]:
         node = self._node(key)
+        if text == MISSING:
+            return
         if node is None:
             yield self._unknown_key(key)
+        elif node.get("keys") and value_of(text) is not UNKNOWN:
+            yield not_allowed(key, value_of(text), [PHRASES["dict"]], ())
         elif "is" in node and not self._is_replaced(key):
             yield from self._value(key, node, value_of(text))
 
@@ -339,7 +346,7 @@ def accepts(alternative: Mapping[str, Any], value: Any) -> bool:
         fits = isinstance(number, int | float) and (kind == "float" or number == int(number))
         return number is UNKNOWN or (fits and phrase(alternative, value) == PHRASES[kind])
     if kind == "bool":
-        return isinstance(value, bool) or str(value).lower().removesuffix(".0") in TAKEN_FOR_TRUTHS
+        return value in (0, 1) or str(value).lower() in TAKEN_FOR_TRUTHS
     if kind == "words":
         return value in alternative["of"]
     return (kind == "str" and isinstance(value, str)) or (kind == "none" and value is None)
