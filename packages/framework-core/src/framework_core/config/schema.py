@@ -28,13 +28,22 @@ def json_schema() -> dict[str, Any]:
         names = registry.catalogue.names(kind)
         schema["properties"][section] = {
             "description": described,
-            "anyOf": [{"enum": names}, *_alternatives(kind, definitions)],
+            "anyOf": [{"enum": names}, _component(names, _alternatives(kind, definitions))],
         }
     schema["properties"]["defaults"] = {
         "type": "array",
         "description": "Options of config groups, as in Hydra.",
     }
     return schema
+
+
+def _component(names: list[str], alternatives: list[dict[str, Any]]) -> dict[str, Any]:
+    """A section with a name in it, which decides about everything else: an editor then explains what is wrong."""
+    of_name = [
+        {"if": {"properties": {"name": each["properties"]["name"]}, "required": ["name"]}, "then": each}
+        for each in alternatives
+    ]
+    return {"type": "object", "properties": {"name": {"enum": names}}, "required": ["name"], "allOf": of_name}
 
 
 def _alternatives(kind: str, definitions: dict[str, Any]) -> list[dict[str, Any]]:
