@@ -26,6 +26,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, ClassVar
 
+from framework_core.secrets import conceal
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -43,10 +45,10 @@ class FrameworkError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, possible: str = "", next_step: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.possible = possible
-        self.next_step = next_step
+        self.what = conceal(what)
+        self.possible = conceal(possible)
+        self.next_step = conceal(next_step)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.what, self.possible, self.next_step) if part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from framework_core.config.files import read_settings
+from framework_core.config.references import references
 from framework_core.config.source import COMPONENT_GROUPS, REQUEST, Request, base_defaults, current_request
 from framework_core.config.source import component_defaults as component_defaults_of
 from framework_core.config.validate import validate_run
@@ -78,8 +80,8 @@ def compose(
     with _hydra(request):
         named = {group: name for group, name in (("model", model), ("dataset", dataset)) if name}
         chosen, ours = _split(parsed, named)
-        values, taken = _compose(request, chosen, ours)
-    return Composition(validate_run(values), taken)
+        composed, taken = _compose(request, chosen, ours)
+        return Composition(_checked(composed), taken)
 
 
 def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
@@ -98,9 +100,7 @@ def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
     for group in names:
         if isinstance(OmegaConf.select(given, group), str):
             del given[group]
-    return validate_run(
-        _resolved(OmegaConf.merge(OmegaConf.create({**base_defaults(), "trainer": {}, **defaults}), given))
-    )
+    return _checked(OmegaConf.merge(OmegaConf.create({**base_defaults(), "trainer": {}, **defaults}), given))
 
 
 @contextmanager
@@ -194,7 +194,7 @@ def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
     return problems
 
 
-def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
     """Let Hydra compose; where no dataset was named anywhere, once more with the model's own.
 
     Args:
@@ -203,7 +203,7 @@ def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> 
         overrides: Everything else from the command line.
 
     Returns:
-        The composed values, and the options that nobody had named.
+        What Hydra composed, and the options that nobody had named.
     """
     named = {*request.choices, *chosen, *request.body}
     taken = {group: option for group, option in DEFAULT_CHOICES.items() if group not in named}
@@ -213,7 +213,7 @@ def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> 
     if model and not _name_of(OmegaConf.select(composed, "dataset")) and _is_known("model", model):
         taken["dataset"] = default_dataset(model)
         composed = _composed_by_hydra(request, {**chosen, "dataset": taken["dataset"]}, overrides)
-    return _resolved(composed), taken
+    return composed, taken
 
 
 def _composed_by_hydra(request: Request, chosen: dict[str, str], overrides: list[str]) -> DictConfig:
@@ -261,12 +261,18 @@ def _quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _resolved(config: Any) -> dict[str, Any]:
-    """Plain values, interpolations filled in; what has to be set and is not is left out."""
+def _checked(config: Any) -> RunConfig:
+    """Composed settings, checked."""
     try:
-        found = OmegaConf.to_container(config, resolve=True)
+        values = plain_values(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError([_from_hydra(error)]) from error
+    return validate_run(values, references(plain_values(config, resolve=False), values))
+
+
+def plain_values(config: Any, *, resolve: bool) -> dict[str, Any]:
+    """Plain values, with interpolations filled in or as written; what has to be set and is not is left out."""
+    found = OmegaConf.to_container(config, resolve=resolve)
     values: dict[Any, Any] = found if isinstance(found, dict) else {}
     return _without_missing({str(key): value for key, value in values.items() if key != "hydra"})
 
@@ -296,5 +302,10 @@ def _is_known(kind: str, name: str) -> bool:
 
 def _from_hydra(error: Exception) -> ConfigProblem:
     cause = error.__cause__ or error
-    full_key = getattr(cause, "full_key", None) or "setting"
-    return ConfigProblem(str(full_key), str(cause).partition("\n")[0].rstrip("."))
+    full_key = str(getattr(cause, "full_key", None) or "setting")
+    text = str(cause).partition("\n")[0].rstrip(".")
+    if unset := re.search(r"Environment variable '(\w+)' not found", text):
+        return ConfigProblem(full_key, f"the environment variable {unset[1]} is not set")
+    if unset := re.search(r"KeyError raised while resolving interpolation: '(\w+)'", text):
+        return ConfigProblem(full_key, f"the secret is not saved; give it again, or set the variable {unset[1]}")
+    return ConfigProblem(full_key, text)

@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from framework_core.config.references import restored
 from framework_core.contracts.config import RunConfig
+from framework_core.secrets import concealed
 
 
 def saved_settings(config: RunConfig) -> dict[str, Any]:
-    """The settings as plain values, without credentials."""
-    settings = config.model_dump(mode="json")
+    """The settings as plain values, without secrets: what came from the environment stands as it was written."""
+    settings = restored(config.model_dump(mode="json"), config)
     tracking = settings["mlops"]["tracking"]
     if tracking["uri"]:
         tracking["uri"] = without_credentials(tracking["uri"])
-    return settings
+    found: dict[str, Any] = concealed(settings)
+    return found
 
 
 def settings_text(config: RunConfig) -> str:
