@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, Un
 from framework_core.plugins.registry import registry
 
 if TYPE_CHECKING:
+    from framework_core.config.origins import Trails
     from framework_core.contracts.config import RunConfig
 
 DEFAULT_CHOICES = {"optimizer": "adamw", "scheduler": "cosine", "trainer": "default"}
@@ -48,6 +49,9 @@ class Composition:
     chosen: dict[str, str]
     """Groups that nobody named, with the option that was taken."""
 
+    trails: Trails = field(default_factory=dict)
+    """What was given for each setting and where, where ``compose`` was asked for it."""
+
 
 def compose(
     overrides: Sequence[str] = (),
@@ -56,6 +60,7 @@ def compose(
     dataset: str = "",
     config_file: Path | None = None,
     config_dir: Path | None = None,
+    trace: bool = False,
 ) -> Composition:
     """Compose and check the settings of a run.
 
@@ -65,6 +70,7 @@ def compose(
         dataset: A dataset, likewise.
         config_file: A settings file; overrides go before it.
         config_dir: A folder with config groups of one's own; ``configs`` here where it is there.
+        trace: Whether to tell where each setting comes from.
 
     Raises:
         ConfigError: Settings that are not allowed, all of them at once.
@@ -80,8 +86,10 @@ def compose(
     with _hydra(request):
         named = {group: name for group, name in (("model", model), ("dataset", dataset)) if name}
         chosen, ours = _split(parsed, named)
-        composed, taken = _compose(request, chosen, ours)
-        return Composition(_checked(composed), taken)
+        composed = _compose(request, chosen, ours)
+        config = _checked(composed.values)
+        typed = {group: f"--{group} {name}" if group in named else f"{group}={name}" for group, name in chosen.items()}
+        return Composition(config, composed.taken, _trails(composed, typed, config_file) if trace else {})
 
 
 def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
@@ -194,29 +202,37 @@ def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
     return problems
 
 
-def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> tuple[DictConfig, dict[str, str]]:
+@dataclass(frozen=True)
+class _Composed:
+    """What Hydra composed, and what it was asked."""
+
+    values: DictConfig
+    request: Request
+    overrides: list[str]
+    taken: dict[str, str]
+    """The options that nobody had named."""
+
+
+def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> _Composed:
     """Let Hydra compose; where no dataset was named anywhere, once more with the model's own.
 
     Args:
         request: What a file asked for.
         chosen: Options from the command line; they go before those of a file and of an experiment.
         overrides: Everything else from the command line.
-
-    Returns:
-        What Hydra composed, and the options that nobody had named.
     """
     named = {*request.choices, *chosen, *request.body}
     taken = {group: option for group, option in DEFAULT_CHOICES.items() if group not in named}
     request = replace(request, choices={**DEFAULT_CHOICES, **request.choices})
     composed = _composed_by_hydra(request, chosen, overrides)
-    model = _name_of(OmegaConf.select(composed, "model"))
-    if model and not _name_of(OmegaConf.select(composed, "dataset")) and _is_known("model", model):
+    model = _name_of(OmegaConf.select(composed.values, "model"))
+    if model and not _name_of(OmegaConf.select(composed.values, "dataset")) and _is_known("model", model):
         taken["dataset"] = default_dataset(model)
         composed = _composed_by_hydra(request, {**chosen, "dataset": taken["dataset"]}, overrides)
-    return composed, taken
+    return replace(composed, taken=taken)
 
 
-def _composed_by_hydra(request: Request, chosen: dict[str, str], overrides: list[str]) -> DictConfig:
+def _composed_by_hydra(request: Request, chosen: dict[str, str], overrides: list[str]) -> _Composed:
     aliases: dict[tuple[str, str], str] = {}
     choices: dict[str, str] = {}
     body = dict(request.body)
@@ -229,11 +245,23 @@ def _composed_by_hydra(request: Request, chosen: dict[str, str], overrides: list
     for group, option in chosen.items():
         word = _word_for(group, option, aliases)
         ours.append(f"{group}={word}" if word else f"++{group}.name={_quoted(option)}")
-    token = current_request.set(replace(request, choices=choices, aliases=aliases, body=body))
+    asked = replace(request, choices=choices, aliases=aliases, body=body)
+    token = current_request.set(asked)
     try:
-        return hydra_compose(config_name=REQUEST, overrides=[*ours, *overrides])
+        values = hydra_compose(config_name=REQUEST, overrides=[*ours, *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError([_from_hydra(error)]) from error
+    finally:
+        current_request.reset(token)
+    return _Composed(values, asked, [*ours, *overrides], {})
+
+
+def _trails(composed: _Composed, typed: dict[str, str], config_file: Path | None) -> Trails:
+    from framework_core.config.origins import trails
+
+    token = current_request.set(composed.request)
+    try:
+        return trails(REQUEST, composed.overrides, typed, config_file)
     finally:
         current_request.reset(token)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,6 +27,22 @@ def settings_text(config: RunConfig) -> str:
     import yaml
 
     return str(yaml.safe_dump(saved_settings(config), sort_keys=False, allow_unicode=True, width=120))
+
+
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted path; lists and empty groups are values."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            found |= flattened(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def as_text(value: Any) -> str:
+    """A setting's value as it would be typed."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def without_credentials(uri: str) -> str:

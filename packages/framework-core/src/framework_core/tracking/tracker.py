@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from framework_core.config.saved import saved_settings, settings_text, without_credentials
+from framework_core.config.saved import as_text, flattened, saved_settings, settings_text, without_credentials
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.contracts.run import Status
@@ -233,7 +233,7 @@ def _record(client: MlflowClient, run_id: str, config: RunConfig, data: DataSpec
     from mlflow.entities import Param
 
     settings = saved_settings(config)
-    params = [Param(key, value[:PARAM_LIMIT]) for key, value in flat(settings).items()]
+    params = [Param(key, as_text(value)[:PARAM_LIMIT]) for key, value in flattened(settings).items()]
     for first in range(0, len(params), PARAMS_A_CALL):
         client.log_batch(run_id, params=params[first : first + PARAMS_A_CALL])
     client.log_text(run_id, settings_text(config), "config.yaml")
@@ -261,17 +261,6 @@ def _record_dataset(client: MlflowClient, run_id: str, config: RunConfig, data: 
         profile=json.dumps(profile),
     )
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted names with their values as text."""
-    found: dict[str, str] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
-    return found
 
 
 def _schema(values: Any) -> Any:
