@@ -26,11 +26,11 @@ def show(
     from framework_core.cli.screen import print_json
     from framework_core.config import explain as shown
     from framework_core.config.compose import compose
-    from framework_core.config.saved import saved_settings, settings_text
+    from framework_core.config.saved import settings_file, settings_text
 
     found = compose(overrides or [], config_file=config, config_dir=config_dir, trace=origin)
     if as_json:
-        print_json(shown.with_origins(found) if origin else saved_settings(found.config))
+        print_json(shown.with_origins(found) if origin else settings_file(found.config))
     else:
         print(shown.text_with_origins(found) if origin else settings_text(found.config), end="")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from framework_core.config.files import read_settings
+from framework_core.config.migrations import KEY, NewerSettingsError, migrated
 from framework_core.config.references import references
 from framework_core.config.source import COMPONENT_GROUPS, REQUEST, Request, base_defaults, current_request
 from framework_core.config.source import component_defaults as component_defaults_of
@@ -99,16 +100,26 @@ def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
         ConfigError: Settings that are not allowed, all of them at once.
     """
     given: Any = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    given = _of_this_release(given)
     names = {group: name for group in COMPONENT_GROUPS if group != "callbacks" and (name := _name_of(given.get(group)))}
     names = {"optimizer": "adamw", "scheduler": "cosine", **names}
     if "model" in names and "dataset" not in names:
         names["dataset"] = default_dataset(names["model"])
     defaults: dict[str, Any] = {group: component_defaults_of(group, name) for group, name in names.items()}
-    given = OmegaConf.create(OmegaConf.to_container(given, resolve=False))
     for group in names:
         if isinstance(OmegaConf.select(given, group), str):
             del given[group]
     return _checked(OmegaConf.merge(OmegaConf.create({**base_defaults(), "trainer": {}, **defaults}), given))
+
+
+def _of_this_release(config: DictConfig) -> DictConfig:
+    try:
+        settings, _ = migrated(cast("dict[str, Any]", OmegaConf.to_container(config, resolve=False)))
+    except NewerSettingsError as error:
+        raise ConfigError(
+            [ConfigProblem(KEY, str(error))], next_step="Update: pip install -U framework-core"
+        ) from error
+    return OmegaConf.create(settings)
 
 
 @contextmanager

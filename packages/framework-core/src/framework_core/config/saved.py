@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from framework_core.config.migrations import KEY, VERSION
 from framework_core.config.references import restored
 from framework_core.contracts.config import RunConfig
 from framework_core.secrets import concealed
@@ -22,11 +23,16 @@ def saved_settings(config: RunConfig) -> dict[str, Any]:
     return found
 
 
+def settings_file(config: RunConfig) -> dict[str, Any]:
+    """The settings as they stand in a file, with the version they are written in."""
+    return {KEY: VERSION, **saved_settings(config)}
+
+
 def settings_text(config: RunConfig) -> str:
     """The settings as a YAML file that is valid input."""
     import yaml
 
-    return str(yaml.safe_dump(saved_settings(config), sort_keys=False, allow_unicode=True, width=120))
+    return str(yaml.safe_dump(settings_file(config), sort_keys=False, allow_unicode=True, width=120))
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

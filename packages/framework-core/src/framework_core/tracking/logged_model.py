@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_model, save_model
 
+from framework_core.config.migrations import KEY, VERSION, migrated
 from framework_core.config.references import resolved_where_possible
 from framework_core.contracts.config import ComponentConfig
 from framework_core.contracts.data import DataSpec
@@ -37,13 +38,14 @@ def save(model: torch.nn.Module, settings: Mapping[str, Any], data: DataSpec, fo
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_model(model, str(folder / WEIGHTS))
-    (folder / MODEL).write_text(json.dumps(settings, indent=2), encoding="utf-8")
+    (folder / MODEL).write_text(json.dumps({KEY: VERSION, "model": settings}, indent=2), encoding="utf-8")
     (folder / DATA).write_text(conceal(data.model_dump_json(indent=2)), encoding="utf-8")
 
 
 def load(folder: Path) -> torch.nn.Module:
     """Bring the model back, ready to predict."""
-    settings = resolved_where_possible(json.loads((folder / MODEL).read_text("utf-8")))
+    saved, _ = migrated(json.loads((folder / MODEL).read_text("utf-8")))
+    settings = resolved_where_possible(saved["model"])
     data = DataSpec.model_validate_json((folder / DATA).read_text("utf-8"))
     offer = registry.resolve("model", settings["name"])
     config = config_class(offer).model_validate(settings)
