@@ -23,10 +23,13 @@ values; what is possible; what to type next.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, ClassVar
 
+<<<<<<< HEAD
 from framework_core.secrets import conceal
+=======
+from framework_core.spelling import near_names as near_names
+>>>>>>> words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -272,23 +275,6 @@ class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault
         self.cause = cause
         self.run = run
         super().__init__(f"Stopped by {cause}.", next_step=f"Continue it: fw train --resume {run}" if run else "")
-
-
-LOOKALIKES = str.maketrans("oil-", "011_")
-"""Characters that are taken for one another."""
-
-
-def near_names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
-    """The known names that are spelt most like ``name``, best first."""
-    lowered: dict[str, str] = {}
-    for candidate in known:
-        lowered.setdefault(candidate.lower(), candidate)
-    wanted = name.lower()
-    # One slip in a short word changes much of it.
-    cutoff = 0.6 if len(wanted) <= 5 else 0.72
-    matches = difflib.get_close_matches(wanted, lowered, n=most, cutoff=cutoff)
-    matches.sort(key=lambda match: match.translate(LOOKALIKES) != wanted.translate(LOOKALIKES))
-    return [lowered[match] for match in matches]
 
 
 def quoted(text: str) -> str:

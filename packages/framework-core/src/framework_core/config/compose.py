@@ -25,8 +25,9 @@ from framework_core.config.references import references
 from framework_core.config.source import COMPONENT_GROUPS, REQUEST, Request, base_defaults, current_request
 from framework_core.config.source import component_defaults as component_defaults_of
 from framework_core.config.validate import validate_run
-from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError, near_names
+from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError
 from framework_core.plugins.registry import registry
+from framework_core.wording import no_name, no_option, no_setting
 
 if TYPE_CHECKING:
     from framework_core.config.origins import Trails
@@ -157,7 +158,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         try:
             override = parser.parse_override(text)
         except HydraException as error:
-            problems.append(ConfigProblem(text, _syntax(text, error)))
+            problems.append(_unreadable(text, error))
             continue
         if override.is_sweep_override():
             problems.append(ConfigProblem(text, "several values were given; one run takes one"))
@@ -167,10 +168,10 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def _syntax(text: str, error: Exception) -> str:
+def _unreadable(text: str, error: Exception) -> ConfigProblem:
     if "=" not in text and not text.startswith("~"):
-        return "this is no setting; a setting is KEY=VALUE"
-    return f"this cannot be read: {str(error).splitlines()[0]}"
+        return no_setting(text)
+    return ConfigProblem(text, f"this cannot be read: {str(error).splitlines()[0]}")
 
 
 def _split(overrides: Iterable[Override], named: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -187,7 +188,7 @@ def _split(overrides: Iterable[Override], named: Mapping[str, str]) -> tuple[dic
         elif key not in groups or isinstance(override.value(), dict):
             ours.append("++" + line.lstrip("+"))
         elif not isinstance(override.value(), str):
-            problems.append(ConfigProblem(key, "must be a name", value=override.value()))
+            problems.append(no_name(key, override.value()))
         elif choices.get(key, override.value()) != override.value():
             problems.append(ConfigProblem(key, f"is named twice: {choices[key]} and {override.value()}"))
         elif key in CHOSEN_ONCE:
@@ -207,9 +208,7 @@ def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
     for group, option in chosen:
         options = loader.get_group_options(group)
         if option not in options:
-            near = near_names(option, options)
-            known = f"; there are {', '.join(options)}" if options and not near else ""
-            problems.append(ConfigProblem(group, f"there is no {group} named {option!r}{known}", near=near))
+            problems.append(no_option(group, option, options))
     return problems
 
 

@@ -10,10 +10,14 @@ from framework_core.config.references import secret_fields
 from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.contracts.config import ComponentConfig, OptimizerConfig, RunConfig, SchedulerConfig
 from framework_core.contracts.validation import validated
-from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError, near_names
+from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
+<<<<<<< HEAD
 from framework_core.secrets import conceal, remember
+=======
+from framework_core.wording import no_strategy
+>>>>>>> words
 
 MOVED = {
     "trainer.logger": "mlops.tracking",
@@ -122,9 +126,7 @@ def _crossed(config: RunConfig) -> list[ConfigProblem | FrameworkError]:
     strategies = registry.catalogue.names("strategy")
     if config.strategy_name not in strategies:
         key = "trainer.strategy" if trainer.strategy else "strategy"
-        near = near_names(config.strategy_name, strategies)
-        known = "" if near else "; see fw list strategies"
-        problems.append(ConfigProblem(key, f"there is no strategy {config.strategy_name!r}{known}", near=near))
+        problems.append(no_strategy(key, config.strategy_name, strategies))
     if trainer.strategy and config.strategy not in ("auto", trainer.strategy):
         problems.append(ConfigProblem("trainer.strategy", f"{trainer.strategy!r}, but strategy is {config.strategy!r}"))
     if config.distributed.enabled:
