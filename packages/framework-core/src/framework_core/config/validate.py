@@ -13,11 +13,8 @@ from framework_core.contracts.validation import validated
 from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
-<<<<<<< HEAD
 from framework_core.secrets import conceal, remember
-=======
 from framework_core.wording import no_strategy
->>>>>>> words
 
 MOVED = {
     "trainer.logger": "mlops.tracking",
