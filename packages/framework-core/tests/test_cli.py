@@ -33,6 +33,7 @@ OPTIONS = {
     "config show": {*SETTINGS, "--json"},
     "config validate": SETTINGS,
     "config schema": set(),
+    "doctor": {"--uri", "--output-dir", "--json"},
     "ui": {"--port", "-p", "--host", "--uri"},
 }
 

@@ -59,6 +59,7 @@ def test_nothing_that_trains_is_installed(environment):
         ("info dataset digits", "dataset.batch_size"),
         ("config show model=resnet50", "name: resnet50"),
         ("config schema", "max_epochs"),
+        ("doctor", "warning  packages     nothing can be trained here: lightning, "),
     ],
 )
 def test_looking_around_works(words, shown, light):
