@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -71,8 +72,8 @@ def _all_at_once(checks: Mapping[str, Check], limit: float = LIMIT_SECONDS) -> l
         thread.start()
     for thread in threads.values():
         thread.join(limit)
-    late = f"no answer within {limit:.0f} s; it was given up"
-    return [finding for name in checks for finding in found.get(name) or [Finding(name, "warning", late)]]
+    late = Finding("", "warning", f"no answer within {limit:.0f} s; it was given up")
+    return [each for name in checks for each in found.get(name, [replace(late, check=name)])]
 
 
 def _isolated(name: str, check: Check, found: dict[str, list[Finding]]) -> None:

@@ -83,8 +83,9 @@ def _out_of_range(skip: set[str]) -> Iterator[Finding]:
             detail = f"{name} {version} is installed, and {need.by} needs {wanted}"
             yield Finding("packages", "problem" if need.direct else "warning", detail, pip("install", wanted))
     if missing and not installed_version(TRAINING):
-        names = ", ".join(dict.fromkeys(need.requirement.name for need in missing.values()))
-        detail = f"nothing can be trained here: {names} are not installed. Listing and settings work without them"
+        others = len({need.requirement.name for need in missing.values()} - {TRAINING})
+        lacks = f"{TRAINING} and {others} other packages are not installed"
+        detail = f"nothing can be trained here: {lacks}. Listing and settings work without them"
         yield Finding("packages", "warning", detail, pip("install", f"{CORE}[train]", *roots()[1:]))
         return
     for wanted, need in missing.items():
