@@ -12,6 +12,7 @@
     │   ├── ContractError                    a model and data that do not fit each other
     │   ├── RunNotFoundError                 a run that is not there
     │   ├── OutputError                      a place that cannot be written to
+    │   ├── FilesInTheWayError               files that are there and are not overwritten
     │   └── TrackingError                    a tracking store that cannot be used
     ├── PluginError                          a broken plugin, where ``--strict`` asked for none
     ├── TrainingError                        training that cannot go on
@@ -225,6 +226,18 @@ class OutputError(RequestError):
     def __init__(self, path: Path | str, cause: str, *, next_step: str = "") -> None:
         self.path = str(path)
         super().__init__(f"Cannot write to {self.path}: {cause}", next_step=next_step)
+
+
+class FilesInTheWayError(RequestError):
+    """Files that are there already, and are not overwritten."""
+
+    def __init__(self, paths: Sequence[Path | str]) -> None:
+        self.paths = tuple(str(path) for path in paths)
+        there = "is there already" if len(self.paths) == 1 else "are there already"
+        super().__init__(
+            f"Nothing was written, because {' and '.join(self.paths)} {there}.",
+            next_step="Move it out of the way, or choose another folder: fw init FOLDER",
+        )
 
 
 class TrackingError(RequestError):
