@@ -24,8 +24,10 @@ values; what is possible; what to type next.
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, ClassVar
+
+from framework_core.secrets import conceal
+from framework_core.spelling import near_names as near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,10 +46,10 @@ class FrameworkError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, possible: str = "", next_step: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.possible = possible
-        self.next_step = next_step
+        self.what = conceal(what)
+        self.possible = conceal(possible)
+        self.next_step = conceal(next_step)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.what, self.possible, self.next_step) if part)
@@ -283,23 +285,6 @@ class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault
         self.cause = cause
         self.run = run
         super().__init__(f"Stopped by {cause}.", next_step=f"Continue it: fw train --resume {run}" if run else "")
-
-
-LOOKALIKES = str.maketrans("oil-", "011_")
-"""Characters that are taken for one another."""
-
-
-def near_names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
-    """The known names that are spelt most like ``name``, best first."""
-    lowered: dict[str, str] = {}
-    for candidate in known:
-        lowered.setdefault(candidate.lower(), candidate)
-    wanted = name.lower()
-    # One slip in a short word changes much of it.
-    cutoff = 0.6 if len(wanted) <= 5 else 0.72
-    matches = difflib.get_close_matches(wanted, lowered, n=most, cutoff=cutoff)
-    matches.sort(key=lambda match: match.translate(LOOKALIKES) != wanted.translate(LOOKALIKES))
-    return [lowered[match] for match in matches]
 
 
 def quoted(text: str) -> str:

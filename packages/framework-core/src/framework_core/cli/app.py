@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 
 import typer
 
@@ -12,6 +13,7 @@ from framework_core.cli.plugin_commands import add_plugin_commands
 from framework_core.cli.screen import print_error
 from framework_core.errors import FrameworkError, RunInterrupted
 from framework_core.process import is_main_process
+from framework_core.secrets import concealed_output
 
 app = typer.Typer(
     name="fw",
@@ -60,7 +62,12 @@ def options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run ``fw``. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 stopped by Ctrl-C."""
-    front, rest = hoisted(sys.argv[1:] if arguments is None else arguments)
+    with concealed_output():
+        _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: list[str]) -> None:
+    front, rest = hoisted(arguments)
     debug = "--debug" in front
     try:
         add_plugin_commands(app, rest, _left_out(front))
@@ -78,6 +85,9 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(stopped.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except Exception:  # noqa: BLE001  # what nobody expected is shown in full, but for secrets
+        traceback.print_exc()
+        sys.exit(1)
     finally:
         _let_go_of_stdout()
 
@@ -93,8 +103,6 @@ def _let_go_of_stdout() -> None:
 
 def _tell(error: FrameworkError, debug: bool) -> None:
     if debug:
-        import traceback
-
         traceback.print_exception(error)
     elif is_main_process() or not isinstance(error, RunInterrupted):
         print_error(error)
