@@ -33,6 +33,7 @@ OPTIONS = {
     "config show": {*SETTINGS, "--json"},
     "config validate": SETTINGS,
     "config schema": set(),
+    "init": {"--model", "-m", "--dataset", "-d", "--local"},
     "doctor": {"--uri", "--output-dir", "--json"},
     "ui": {"--port", "-p", "--host", "--uri"},
 }

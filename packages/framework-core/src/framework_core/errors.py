@@ -235,10 +235,10 @@ class FilesInTheWayError(RequestError):
 
     def __init__(self, paths: Sequence[Path | str]) -> None:
         self.paths = tuple(str(path) for path in paths)
-        there = "is there already" if len(self.paths) == 1 else "are there already"
+        there, them = ("is", "it") if len(self.paths) == 1 else ("are", "them")
         super().__init__(
-            f"Nothing was written, because {' and '.join(self.paths)} {there}.",
-            next_step="Move it out of the way, or choose another folder: fw init FOLDER",
+            f"Nothing was written, because {' and '.join(self.paths)} {there} there already.",
+            next_step=f"Move {them} out of the way, or choose another folder: fw init FOLDER",
         )
 
 

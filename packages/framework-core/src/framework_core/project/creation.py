@@ -12,13 +12,15 @@ from framework_core.config.compose import default_dataset
 from framework_core.config.files import SETTINGS_FILE
 from framework_core.config.schema import json_schema
 from framework_core.errors import ConfigError, ConfigProblem, RequestError
-from framework_core.plugins.discovery import Offer
 from framework_core.plugins.registry import registry
 from framework_core.project.settings import settings_text
 from framework_core.project.writing import refuse_if_there, write_all
 
 OWN_MODEL = "model.py:Net"
 OWN_DATASET = "dataset.py:Spirals"
+ALWAYS = ("README.md", "schema.json", ".gitignore")
+"""What a project has beside its settings."""
+
 CLASSIFICATION = "classification"
 """What the model of the template learns, as the end of a task's name."""
 
@@ -41,21 +43,32 @@ def create_project(folder: Path, *, model: str = "", dataset: str = "", local: b
         OutputError: The folder cannot be written.
     """
     sources = _sources(model, dataset, local)
-    texts = {SETTINGS_FILE: "", "schema.json": "", "README.md": "", ".gitignore": _template("gitignore"), **sources}
-    refuse_if_there(folder, texts)
+    refuse_if_there(folder, [SETTINGS_FILE, *ALWAYS, *sources])
     name = folder.resolve().name or "project"
-    offers = {} if local else {"model": registry.resolve("model", model)}
-    chosen = {
-        "model": OWN_MODEL if local else _seen_from(folder, model),
-        "dataset": OWN_DATASET if "dataset.py" in sources else _seen_from(folder, dataset or default_dataset(model)),
+    own = {
+        "model": OWN_MODEL if "model.py" in sources else "",
+        "dataset": OWN_DATASET if "dataset.py" in sources else "",
     }
-    if "dataset.py" not in sources:
-        offers["dataset"] = registry.resolve("dataset", dataset or chosen["dataset"])
-        _refuse_other_tasks(offers["dataset"], local)
-    texts[SETTINGS_FILE] = settings_text(name, chosen, offers)
-    texts["schema.json"] = json.dumps(json_schema(), indent=1) + "\n"
-    texts["README.md"] = Template(_template("README.md")).substitute(name=name, **chosen)
+    chosen = {
+        "model": own["model"] or _seen_from(folder, _offered("model", model)),
+        "dataset": own["dataset"] or _seen_from(folder, _offered("dataset", dataset or default_dataset(model))),
+    }
+    if local and not own["dataset"]:
+        _refuse_other_tasks(dataset)
+    texts = {
+        SETTINGS_FILE: settings_text(name, chosen),
+        **sources,
+        "README.md": Template(_template("README.md")).substitute(name=name, sources=_listed(sources), **chosen),
+        "schema.json": json.dumps(json_schema(), indent=1) + "\n",
+        ".gitignore": _template("gitignore"),
+    }
     return write_all(folder, texts)
+
+
+def _offered(kind: str, name: str) -> str:
+    """The name, once it is known that something is called so."""
+    registry.resolve(kind, name)
+    return name
 
 
 def _sources(model: str, dataset: str, local: bool) -> dict[str, str]:
@@ -82,10 +95,15 @@ def _seen_from(folder: Path, name: str) -> str:
     return f"{os.path.relpath(place, folder)}:{own}" if place.endswith(".py") else name
 
 
-def _refuse_other_tasks(dataset: Offer, local: bool) -> None:
-    tasks = getattr(dataset.spec, "tasks", ())
-    if local and tasks and not any(task.endswith(CLASSIFICATION) for task in tasks):
+def _listed(sources: dict[str, str]) -> str:
+    """Rows of a table: each Python file, with the first line of what it says of itself."""
+    return "".join(f"| `{name}` | {text.partition(chr(10))[0].strip(chr(34))} |\n" for name, text in sources.items())
+
+
+def _refuse_other_tasks(dataset: str) -> None:
+    tasks = getattr(registry.resolve("dataset", dataset).spec, "tasks", ())
+    if tasks and not any(task.endswith(CLASSIFICATION) for task in tasks):
         raise RequestError(
-            f"The model of --local learns classes, and the dataset {dataset.spec.name!r} is for {', '.join(tasks)}.",
+            f"The model of --local learns classes, and the dataset {dataset!r} is for {', '.join(tasks)}.",
             next_step="Name a model that fits it: --model NAME (fw list models)",
         )

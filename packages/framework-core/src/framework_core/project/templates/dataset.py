@@ -1,4 +1,4 @@
-"""The data of this project; config.yaml names it: dataset.py:Spirals."""
+"""The data of this project; config.yaml names it dataset.py:Spirals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model of this project; config.yaml names it: model.py:Net."""
+"""The model of this project; config.yaml names it model.py:Net."""
 
 from __future__ import annotations
 
