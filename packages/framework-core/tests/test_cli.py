@@ -38,6 +38,8 @@ OPTIONS = {
     "config diff": {"--json"},
     "config validate": SETTINGS,
     "config schema": set(),
+    "init": {"--model", "-m", "--dataset", "-d", "--local"},
+    "doctor": {"--uri", "--output-dir", "--json"},
     "ui": {"--port", "-p", "--host", "--uri"},
 }
 

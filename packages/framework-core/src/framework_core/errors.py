@@ -13,6 +13,7 @@
     │   ├── ContractError                    a model and data that do not fit each other
     │   ├── RunNotFoundError                 a run that is not there
     │   ├── OutputError                      a place that cannot be written to
+    │   ├── FilesInTheWayError               files that are there and are not overwritten
     │   ├── TrackingError                    a tracking store that cannot be used
     │   └── PortTakenError                   a port that another program serves
     ├── PluginError                          a broken plugin, where ``--strict`` asked for none
@@ -367,6 +368,30 @@ class OutputError(RequestError):
         self.path = str(path)
         self.cause = cause
         super().__init__(f"Cannot write to {self.path}: {cause}", possible=possible, next_step=next_step)
+
+
+class FilesInTheWayError(RequestError):
+    """Files that are there already, and are not overwritten.
+
+    Args:
+        paths: The files.
+
+    Example::
+
+        $ fw init . --model mine.py:Net --dataset mine.py:Iris
+        error: Nothing was written, because config.yaml is there already.
+          A project is written into a folder that has none of its files.
+          Move it out of the way, or choose another folder: fw init FOLDER
+    """
+
+    def __init__(self, paths: Sequence[Path | str]) -> None:
+        self.paths = tuple(str(path) for path in paths)
+        there, them = ("is", "it") if len(self.paths) == 1 else ("are", "them")
+        super().__init__(
+            f"Nothing was written, because {' and '.join(self.paths)} {there} there already.",
+            possible="A project is written into a folder that has none of its files.",
+            next_step=f"Move {them} out of the way, or choose another folder: fw init FOLDER",
+        )
 
 
 class TrackingError(RequestError):

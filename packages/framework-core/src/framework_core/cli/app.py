@@ -8,7 +8,7 @@ import traceback
 
 import typer
 
-from framework_core.cli import config, evaluate, info, listing, predict, search, train, ui
+from framework_core.cli import config, doctor, evaluate, info, init, listing, predict, search, train, ui
 from framework_core.cli.plugin_commands import add_plugin_commands
 from framework_core.cli.screen import print_error
 from framework_core.errors import FrameworkError, RunInterrupted
@@ -31,6 +31,8 @@ app.command("search")(search.search)
 app.add_typer(info.app, name="info")
 app.add_typer(config.app, name="config")
 app.command("ui")(ui.ui)
+app.command("doctor")(doctor.doctor)
+app.command("init")(init.init)
 
 
 def _version(wanted: bool) -> None:

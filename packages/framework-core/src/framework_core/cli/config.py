@@ -9,7 +9,9 @@ import typer
 app = typer.Typer(help="Look at the settings of a run before it starts.", no_args_is_help=True)
 
 OVERRIDES = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings, as fw train takes them.")
-CONFIG = typer.Option(None, "--config", "-c", help="A settings file.")
+CONFIG = typer.Option(
+    None, "--config", "-c", help="A settings file (default: config.yaml here, where no model is named)."
+)
 JSON = typer.Option(False, "--json", help="Print as JSON.")
 CONFIG_DIR = typer.Option(None, "--config-dir", help="A folder of config groups of your own (default: configs).")
 
@@ -17,7 +19,7 @@ CONFIG_DIR = typer.Option(None, "--config-dir", help="A folder of config groups 
 @app.command("show")
 def show(
     overrides: list[str] = OVERRIDES,
-    config: Path = CONFIG,
+    config: Path | None = CONFIG,
     config_dir: Path = CONFIG_DIR,
     origin: bool = typer.Option(False, "--origin", help="Say beside each setting where it comes from."),
     as_json: bool = JSON,
@@ -26,9 +28,12 @@ def show(
     from framework_core.cli.screen import print_json
     from framework_core.config import explain as shown
     from framework_core.config.compose import compose
+    from framework_core.config.files import settings_file_here
     from framework_core.config.saved import settings_file, settings_text
 
-    found = compose(overrides or [], config_file=config, config_dir=config_dir, trace=origin)
+    found = compose(
+        overrides or [], config_file=config or settings_file_here(overrides or []), config_dir=config_dir, trace=origin
+    )
     if as_json:
         print_json(shown.with_origins(found) if origin else settings_file(found.config))
     else:
@@ -39,7 +44,7 @@ def show(
 def why(
     key: str = typer.Argument(..., metavar="KEY", help="A setting or a group of them: trainer.max_epochs, optimizer."),
     overrides: list[str] = OVERRIDES,
-    config: Path = CONFIG,
+    config: Path | None = CONFIG,
     config_dir: Path = CONFIG_DIR,
     as_json: bool = JSON,
 ) -> None:
@@ -47,8 +52,17 @@ def why(
     from framework_core.cli.screen import print_facts, print_json, print_table
     from framework_core.config import explain as shown
     from framework_core.config.compose import compose
+    from framework_core.config.files import settings_file_here
 
-    found = shown.explain(compose(overrides or [], config_file=config, config_dir=config_dir, trace=True), key)
+    found = shown.explain(
+        compose(
+            overrides or [],
+            config_file=config or settings_file_here(overrides or []),
+            config_dir=config_dir,
+            trace=True,
+        ),
+        key,
+    )
     if as_json:
         print_json([each.as_dict() for each in found])
     elif len(found) == 1:
@@ -88,12 +102,15 @@ def _settings_file(word: str) -> Path:
 
 
 @app.command("validate")
-def validate(overrides: list[str] = OVERRIDES, config: Path = CONFIG, config_dir: Path = CONFIG_DIR) -> None:
+def validate(overrides: list[str] = OVERRIDES, config: Path | None = CONFIG, config_dir: Path = CONFIG_DIR) -> None:
     """Check the settings of a run; say everything that is not allowed."""
     from framework_core.cli.screen import note
     from framework_core.config.compose import compose
+    from framework_core.config.files import settings_file_here
 
-    found = compose(overrides or [], config_file=config, config_dir=config_dir).config
+    found = compose(
+        overrides or [], config_file=config or settings_file_here(overrides or []), config_dir=config_dir
+    ).config
     note(f"These settings are allowed: {found.model.name} on {found.dataset.name}.")
 
 

@@ -88,7 +88,7 @@ def compose(
     with _hydra(request):
         named = {group: name for group, name in (("model", model), ("dataset", dataset)) if name}
         chosen, ours = _split(parsed, named)
-        composed = _compose(request, chosen, ours)
+        composed = _compose(replace(request, body=_not_replaced(request, chosen)), chosen, ours)
         config = _checked(composed.values)
         typed = {group: f"--{group} {name}" if group in named else f"{group}={name}" for group, name in chosen.items()}
         return Composition(config, composed.taken, _trails(composed, typed, config_file) if trace else {})
@@ -210,6 +210,29 @@ def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
         if option not in options:
             problems.append(no_option(group, option, options))
     return problems
+
+
+def _not_replaced(request: Request, chosen: Mapping[str, str]) -> dict[str, Any]:
+    """A file's settings without those that a choice on the command line replaces.
+
+    Another component has settings of its own; a preset of the trainer replaces what it sets.
+    """
+    other = {group for group, name in chosen.items() if name != request.choices.get(group, name)} - {"trainer"}
+    body = {group: section for group, section in request.body.items() if group not in other}
+    preset = chosen.get("trainer", "default")
+    if preset != "default" and isinstance(body.get("trainer"), Mapping):
+        replaced = _set_by_preset(preset)
+        body["trainer"] = {key: value for key, value in body["trainer"].items() if key not in replaced}
+    return body
+
+
+def _set_by_preset(name: str) -> set[str]:
+    """The settings of the trainer that a preset gives another value than their default."""
+    options = GlobalHydra.instance().config_loader().get_group_options("trainer")
+    if name not in options:
+        return set()
+    preset, default = (hydra_compose(overrides=[f"+trainer={each}"]).trainer for each in (name, "default"))
+    return {str(key) for key in preset if preset[key] != default.get(key, ...)}
 
 
 @dataclass(frozen=True)
