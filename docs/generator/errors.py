@@ -48,8 +48,8 @@ def _section(cls: type[FrameworkError]) -> str:
     if example:
         parts.append(f"```text\n{inspect.cleandoc(example)}\n```")
         facts = [line.strip().split(": ", 1) for line in arguments.strip().splitlines() if ": " in line]
-        constructor = inspect.getsource(cls.__init__)
-        kept = [[f"`{name}`", prose(what)] for name, what in facts if f"self.{name} = " in constructor]
+        made = "".join(inspect.getsource(each.__init__) for each in cls.__mro__ if issubclass(each, FrameworkError))
+        kept = [[f"`{name}`", prose(what)] for name, what in facts if f"self.{name} = " in made]
         parts.append(table(["attribute", "what"], kept))
     return "\n\n".join(parts)
 

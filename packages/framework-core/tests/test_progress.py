@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from framework_core.cli.app import main
+from framework_core.cli.program import main
 from framework_core.training.progress import LineDisplay
 
 SLOW = """

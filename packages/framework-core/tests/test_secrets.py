@@ -1,6 +1,7 @@
 """What is secret is used and never shown: twenty are planted, and everything that a run wrote is searched for them."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -86,8 +87,7 @@ def written(folder):
 def found_in(content):
     """The planted secrets that stand in some text, however they are written there."""
     forms = {
-        token: {token.encode(), json.dumps(token)[1:-1].encode(), secrets.quote(token, safe="").encode()}
-        for token in TOKENS
+        token: {token.encode(), json.dumps(token)[1:-1].encode(), quote(token, safe="").encode()} for token in TOKENS
     }
     return [token for token, spelt in forms.items() if any(form in content for form in spelt)]
 
@@ -167,7 +167,7 @@ def test_the_password_in_an_address_is_a_secret(vault, fw):
 
 def test_a_file_of_the_container_is_a_secret_too(tmp_path, monkeypatch):
     (tmp_path / "HUB_TOKEN").write_text("from-a-file\n")
-    monkeypatch.setattr(secrets, "FILES", tmp_path)
+    monkeypatch.setattr(secrets, "FILES", str(tmp_path))
     assert secrets.secret("HUB_TOKEN") == "from-a-file"
     with pytest.raises(KeyError, match="HUB_TOKENS"):
         secrets.secret("hub.tokens")

@@ -2,7 +2,12 @@
 
     FrameworkError                 exit 1    something that was allowed went wrong
     ├── RequestError               exit 2    what was asked for cannot be done
-    │   ├── ConflictingOptionsError          options that cannot stand together
+    │   ├── UsageError                       a command line that cannot be read
+    │   │   ├── UnknownCommandError          a command that is none
+    │   │   ├── UnknownOptionError           an option that the command does not have
+    │   │   ├── MissingWordError             a word that the command cannot do without
+    │   │   ├── OptionValueError             a value that an option does not take
+    │   │   └── ConflictingOptionsError      options that cannot stand together
     │   ├── UnknownNameError                 a name that nothing installed offers
     │   ├── AmbiguousNameError               a name that two packages offer
     │   ├── ImportTargetError                a file.py:Class or package.module:Class that cannot be used
@@ -63,10 +68,131 @@ class RequestError(FrameworkError):
     exit_code = 2
 
 
-class ConflictingOptionsError(RequestError):
+class UsageError(RequestError):
+    """A command line that cannot be read.
+
+    Args:
+        what: What is wrong with it.
+        command: The command, as far as it is one: ``"fw train"``.
+        possible: What would have been right.
+        next_step: What to type next; without it, where the command is explained.
+
+    Example::
+
+        $ fw ui now
+        error: fw ui takes nothing more, so what is 'now'?
+          Its options may follow, and nothing else.
+          See what it takes: fw ui --help
+    """
+
+    def __init__(self, what: str, *, command: str, possible: str = "", next_step: str = "") -> None:
+        self.command = command
+        super().__init__(what, possible=possible, next_step=next_step or f"See what it takes: {command} --help")
+
+
+class UnknownCommandError(UsageError):
+    """A command that is none.
+
+    Args:
+        command: The command above it: ``"fw"``, ``"fw list"``.
+        name: The name as it was typed.
+        known: Every command there.
+
+    Example::
+
+        $ fw trian
+        error: There is no command 'fw trian'.
+          Near it: fw train.
+          See what it takes: fw --help
+    """
+
+    def __init__(self, command: str, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = sorted(known)
+        self.near = near_names(name, self.known)
+        possible = _near_or_all(self.near, self.known, before=f"{command} ")
+        super().__init__(f"There is no command {f'{command} {name}'!r}.", command=command, possible=possible)
+
+
+class UnknownOptionError(UsageError):
+    """An option that the command does not have.
+
+    Args:
+        command: The command: ``"fw train"``.
+        option: The option as it was typed.
+        known: Every option of the command.
+
+    Example::
+
+        $ fw train --modle mine.py:Net
+        error: fw train has no option '--modle'.
+          Near it: --model.
+          See what it takes: fw train --help
+    """
+
+    def __init__(self, command: str, option: str, known: Iterable[str]) -> None:
+        self.option = option
+        self.known = sorted(known)
+        self.near = near_names(option, [each for each in self.known if each.startswith("--")])
+        what = f"{command} has no option {option!r}."
+        super().__init__(what, command=command, possible=_near_or_all(self.near, self.known))
+
+
+class MissingWordError(UsageError):
+    """A word that the command cannot do without.
+
+    Args:
+        command: The command: ``"fw info model"``.
+        word: What is missing: an argument, or the value of an option.
+        about: What it is for.
+
+    Example::
+
+        $ fw info optimizer
+        error: fw info optimizer needs NAME.
+          NAME: Its name.
+          See what it takes: fw info optimizer --help
+    """
+
+    def __init__(self, command: str, word: str, about: str = "") -> None:
+        self.word = word
+        self.about = about
+        super().__init__(f"{command} needs {word}.", command=command, possible=f"{word}: {about}" if about else "")
+
+
+class OptionValueError(UsageError):
+    """A value that an option does not take.
+
+    Args:
+        command: The command: ``"fw evaluate"``.
+        option: The option: ``"--split"``.
+        value: The value as it was typed.
+        cause: What is wrong with it, where it is not a word of a few.
+        known: The words that are possible, where there are only a few.
+
+    Example::
+
+        $ fw evaluate first --split tst
+        error: --split cannot be 'tst'.
+          Near it: test.
+          See what it takes: fw evaluate --help
+    """
+
+    def __init__(self, command: str, option: str, value: str, *, cause: str = "", known: Iterable[str] = ()) -> None:
+        self.option = option
+        self.value = value
+        self.cause = cause
+        self.known = list(known)
+        self.near = near_names(value, self.known)
+        what = f"{option} cannot be {value!r}{f': {cause}' if cause else '.'}"
+        super().__init__(what, command=command, possible=_near_or_all(self.near, self.known) if self.known else "")
+
+
+class ConflictingOptionsError(UsageError):
     """Options that cannot stand together.
 
     Args:
+        command: The command: ``"fw train"``.
         options: The options.
         cause: Why they cannot.
         next_step: What to type instead.
@@ -79,11 +205,14 @@ class ConflictingOptionsError(RequestError):
           Change single settings: fw train --resume RUN KEY=VALUE
     """
 
-    def __init__(self, options: Sequence[str], cause: str, *, possible: str = "", next_step: str = "") -> None:
+    def __init__(
+        self, command: str, options: Sequence[str], cause: str, *, possible: str = "", next_step: str = ""
+    ) -> None:
         self.options = tuple(options)
         self.cause = cause
         what = f"{' and '.join(options)} cannot stand together: {cause}"
-        super().__init__(what, possible=possible or "One of them is possible.", next_step=next_step)
+        possible = possible or "One of them is possible."
+        super().__init__(what, command=command, possible=possible, next_step=next_step)
 
 
 class UnknownNameError(RequestError):
@@ -230,8 +359,8 @@ class ConfigError(RequestError):
 
         $ fw config validate model=mine.py:Net dataset=mine.py:Iris trainer.max_epoch=30 optimizer.lr=-1
         error: 2 settings are not allowed:
-            optimizer.lr: must be more than 0 (given: -1).
             trainer.max_epoch: there is no such setting. Did you mean trainer.max_epochs or trainer.min_epochs?
+            optimizer.lr: must be more than 0 (given: -1).
           See every setting with its value: fw config show
     """
 
@@ -534,6 +663,13 @@ def quoted(text: str) -> str:
     import shlex
 
     return shlex.quote(text)
+
+
+def _near_or_all(near: Sequence[str], known: Sequence[str], before: str = "") -> str:
+    """The likeliest names, or else all of them."""
+    if near:
+        return f"Near it: {', '.join(f'{before}{name}' for name in near)}."
+    return f"There are {', '.join(known)}."
 
 
 def _shortened(names: Sequence[str], most: int = 12) -> str:

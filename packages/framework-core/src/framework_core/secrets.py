@@ -7,14 +7,11 @@ user wrote.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from pathlib import Path
 from typing import Any, TextIO
-from urllib.parse import quote
 
 SHORTEST = 5
 """Shorter values are words and numbers that stand everywhere; hiding them would spoil every text."""
@@ -22,7 +19,7 @@ SHORTEST = 5
 HIDDEN = "**********"
 """What stands for a secret that has no name."""
 
-FILES = Path("/run/secrets")
+FILES = "/run/secrets"
 """Where container runtimes put secrets, a file each."""
 
 _known: dict[str, str] = {}
@@ -37,6 +34,9 @@ def remember(value: str, shown: str = HIDDEN) -> None:
     """
     if len(value) < SHORTEST:
         return
+    import json
+    from urllib.parse import quote
+
     for written in (value, json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(value)[1:-1]):
         _known.setdefault(written, shown)
     _known.setdefault(quote(value, safe=""), shown)
@@ -78,8 +78,10 @@ def secret(name: str) -> str:
     for each in (name, variable):
         if each in os.environ:
             return os.environ[each]
-        if (FILES / each).is_file():
-            return (FILES / each).read_text("utf-8").rstrip("\n")
+        file = os.path.join(FILES, each)  # noqa: PTH118  # pathlib would be imported for every completion
+        if os.path.isfile(file):  # noqa: PTH113
+            with open(file, encoding="utf-8") as content:  # noqa: PTH123
+                return content.read().rstrip("\n")
     raise KeyError(variable)
 
 

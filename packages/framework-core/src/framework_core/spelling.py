@@ -7,7 +7,7 @@ from math import inf
 
 MISSED = 0.8
 SWAPPED = 0.8
-ADDED = 0.95
+ADDED = 0.9
 NEIGHBOUR = 0.9
 REPLACED = 1.0
 LOOKALIKE = 0.25

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from framework_core.errors import ConfigProblem, near_names
+from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError, near_names
 
 PHRASES = {
     "int": "a whole number",
@@ -17,6 +17,7 @@ PHRASES = {
     "path": "a path",
     "finite": "a finite number",
 }
+TRUTHS = ("true", "false")
 LIMITS = {
     "gt": "more than",
     "ge": "at least",
@@ -84,3 +85,17 @@ def no_strategy(path: str, strategy: str, strategies: Sequence[str]) -> ConfigPr
 def no_name(group: str, value: Any) -> ConfigProblem:
     """A choice that is no word."""
     return ConfigProblem(group, "must be a name", value=value)
+
+
+def told_together(problems: Sequence[ConfigProblem | FrameworkError]) -> FrameworkError:
+    """Everything that is wrong as one error: a component that nobody offers has its own, where it is alone."""
+    if len(problems) == 1 and isinstance(problems[0], FrameworkError):
+        return problems[0]
+    return ConfigError([_as_problem(problem) for problem in problems])
+
+
+def _as_problem(problem: ConfigProblem | FrameworkError) -> ConfigProblem:
+    if isinstance(problem, ConfigProblem):
+        return problem
+    near = problem.near if isinstance(problem, UnknownNameError) else ()
+    return ConfigProblem(getattr(problem, "kind", "setting"), problem.what.rstrip("."), near=near)

@@ -77,6 +77,7 @@ def _config_of(resume: str, config: Path | None, words: list[str]) -> Path:
 
     if config is not None:
         raise ConflictingOptionsError(
+            "fw train",
             ["--resume", "--config"],
             "a run is continued with its own settings.",
             possible="One of them is possible, or single settings beside --resume.",

@@ -10,11 +10,11 @@ from framework_core.config.references import secret_fields
 from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.contracts.config import ComponentConfig, OptimizerConfig, RunConfig, SchedulerConfig
 from framework_core.contracts.validation import validated
-from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError
+from framework_core.errors import ConfigProblem, FrameworkError, UnknownNameError
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
 from framework_core.secrets import conceal, remember
-from framework_core.wording import no_strategy
+from framework_core.wording import no_strategy, told_together
 
 MOVED = {
     "trainer.logger": "mlops.tracking",
@@ -53,10 +53,8 @@ def validate_run(values: Mapping[str, Any], references: Mapping[str, str] | None
     problems += [_moved(problem) for problem in rest]
     if config is not None:
         problems += _crossed(config)
-    if len(problems) == 1 and isinstance(problems[0], FrameworkError):
-        raise problems[0]
     if problems or config is None:
-        raise ConfigError([_as_written(_as_problem(problem), references or {}) for problem in problems])
+        raise told_together([_as_written(problem, references or {}) for problem in problems])
     for path, value in secret_fields(config):
         remember(value, f"${{secret:{path}}}")
     if password := urlsplit(config.mlops.tracking.uri or "").password:
@@ -64,9 +62,11 @@ def validate_run(values: Mapping[str, Any], references: Mapping[str, str] | None
     return config.written_as(references or {})
 
 
-def _as_written(problem: ConfigProblem, references: Mapping[str, str]) -> ConfigProblem:
+def _as_written(
+    problem: ConfigProblem | FrameworkError, references: Mapping[str, str]
+) -> ConfigProblem | FrameworkError:
     """A problem that shows what the user wrote and not what it stood for."""
-    if problem.path not in references:
+    if isinstance(problem, FrameworkError) or problem.path not in references:
         return problem
     return ConfigProblem(problem.path, conceal(problem.message), value=references[problem.path], near=problem.near)
 
@@ -167,10 +167,3 @@ def _moved(problem: ConfigProblem) -> ConfigProblem:
     if problem.path in MOVED and "no such setting" in problem.message:
         return ConfigProblem(problem.path, "there is no such setting", near=[MOVED[problem.path]])
     return problem
-
-
-def _as_problem(problem: ConfigProblem | FrameworkError) -> ConfigProblem:
-    if isinstance(problem, ConfigProblem):
-        return problem
-    near = problem.near if isinstance(problem, UnknownNameError) else ()
-    return ConfigProblem(getattr(problem, "kind", "setting"), problem.what.rstrip("."), near=near)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from framework_core.errors import ConfigProblem, near_names
-from framework_core.wording import PHRASES, limit, no_such_setting, not_allowed
+from framework_core.wording import PHRASES, TRUTHS, limit, no_such_setting, not_allowed
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -105,6 +105,8 @@ def _words(details: list[ErrorDetails]) -> list[str]:
     for detail in details:
         if detail["type"] in ("literal_error", "enum"):
             words += [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        if detail["type"] == "bool_parsing":
+            words += TRUTHS
     return words
 
 
