@@ -35,6 +35,10 @@ def schema_keys(node, definitions, prefix="") -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def known_words() -> dict[str, set[str]]:
+    return vocabulary_of_this_installation()
+
+
+def vocabulary_of_this_installation() -> dict[str, set[str]]:
     """The words there are, by the letter of ``typos``: read from the catalogue, the schema and typer."""
     import typer
 
@@ -69,8 +73,11 @@ def known_words() -> dict[str, set[str]]:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory) -> Path:
+    return write_place(tmp_path_factory.mktemp("place"))
+
+
+def write_place(folder: Path) -> Path:
     """A folder with a settings file and a run, and a cache in which this installation is known."""
-    folder = tmp_path_factory.mktemp("place")
     (folder / "my.yaml").write_text(FILE)
     (folder / "photos").mkdir()
     run = folder / "runs" / "resnet20-digits-20260101-101010"

@@ -23,8 +23,6 @@ _fw() {
     done < <(FRAMEWORK_COMPLETE=bash "${words[0]}" "${words[@]:1}" 2>/dev/null)
     if [[ ${#COMPREPLY[@]} -eq 1 && "${COMPREPLY[0]}" == *[=./] ]]; then
         compopt -o nospace
-    elif [[ ${#COMPREPLY[@]} -gt 1 ]]; then
-        compopt -o nospace
     fi
 }
 complete -F _fw fw

@@ -102,8 +102,9 @@ class Settings:
                 self.given.pop(match["key"], None)
                 self.given[match["key"]] = match["value"]
         self.choices = {group: self._choice(group) for group in vocabulary["once"]}
-        if self.choices["dataset"] == "" and self.choices["model"]:
-            self.choices["dataset"] = self.known.default_dataset(self.choices["model"])
+        model = self.choices["model"]
+        if self.choices["dataset"] == "" and model and (":" in model or self.known.has("model", model)):
+            self.choices["dataset"] = self.known.default_dataset(model)
         self.settings = self.known.settings(self.choices)
 
     def problems(self) -> Iterator[Problem]:
@@ -231,7 +232,8 @@ class Settings:
             if "keys" in node:
                 found = node["keys"].get(part)
                 if found is None and node["open"]:
-                    self.unjudged.add(key)
+                    if not node.get("void"):
+                        self.unjudged.add(key)
                     return {}
                 if found is None:
                     return None
@@ -316,6 +318,9 @@ class Known:
         return {"keys": keys, "open": False}
 
     def _component(self, group: str, kind: str, name: str | None) -> Node:
+        if name == "" or (name and ":" not in name and not self.has(group, name)):
+            # Of a component that is not there no settings can be wrong.
+            return {"keys": {}, "open": True, "void": True}
         if name and name not in self.own.get(group, ()) and name not in self.data["groups"].get(group, ()):
             for offer in self.data["offers"][kind]:
                 if name in offer["names"] and offer["class"] is not None:
