@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from framework_core import secrets
 from framework_core.plugins import switches
 from framework_core.plugins.registry import registry
 
@@ -58,6 +59,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registry._registered.update(registered)
     registry.refresh()
     switches.configure()
+    secrets.forget()
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         file = getattr(sys.modules[name], "__file__", None) or ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from framework_core.cli import completion, config, evaluate, info, listing, predict, search, train, ui
+from framework_core.cli import completion, config, doctor, evaluate, info, init, listing, predict, search, train, ui
 
 app = typer.Typer(
     name="fw",
@@ -23,6 +23,8 @@ app.command("search")(search.search)
 app.add_typer(info.app, name="info")
 app.add_typer(config.app, name="config")
 app.command("ui")(ui.ui)
+app.command("doctor")(doctor.doctor)
+app.command("init")(init.init)
 app.command("completion")(completion.completion)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from framework_core.errors import FrameworkError, RunInterrupted
 from framework_core.process import is_main_process
+from framework_core.secrets import concealed_output
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,6 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         answer(words)
         return
+    with concealed_output():
+        _answer(words)
+
+
+def _answer(words: list[str]) -> None:
     front, rest = hoisted(words)
     debug = "--debug" in front
     try:
@@ -36,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _tell(stopped, debug)
         sys.exit(stopped.exit_code)
     except BrokenPipeError:
+        sys.exit(1)
+    except Exception:  # noqa: BLE001  # what nobody expected is shown in full, but for secrets
+        import traceback
+
+        traceback.print_exc()
         sys.exit(1)
     finally:
         _let_go_of_stdout()

@@ -65,7 +65,8 @@ def _in_our_words(app: typer.Typer, error: Any, words: Sequence[str]) -> Framewo
     if kind == "BadOptionUsage":
         return MissingWordError(command, f"a value after {error.option_name}")
     if extra := re.search(r"unexpected extra arguments? ?(?:\(s\) )?\((.*?)\)", error.message):
-        return UsageError(f"{command} takes nothing more, so what is {extra[1]!r}?", command=command)
+        what = f"{command} takes nothing more, so what is {extra[1]!r}?"
+        return UsageError(what, command=command, possible="Its options may follow, and nothing else.")
     if kind == "BadParameter" and error.param is not None:
         return _bad_value(command, error, words)
     return UsageError(error.format_message(), command=command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from framework_core.config.migrations import KEY
 from framework_core.contracts.config import ComponentConfig, RunConfig
 from framework_core.errors import FrameworkError
 from framework_core.plugins.catalogue import config_class
@@ -30,6 +31,10 @@ def json_schema() -> dict[str, Any]:
             "description": described,
             "anyOf": [{"enum": names}, _component(names, _alternatives(kind, definitions))],
         }
+    schema["properties"][KEY] = {
+        "type": "integer",
+        "description": "The version of saved settings; a later release brings them to its own.",
+    }
     schema["properties"]["defaults"] = {
         "type": "array",
         "description": "Options of config groups, as in Hydra.",

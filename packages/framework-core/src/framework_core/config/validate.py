@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from framework_core.config.references import secret_fields
 from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.contracts.config import ComponentConfig, OptimizerConfig, RunConfig, SchedulerConfig
 from framework_core.contracts.validation import validated
 from framework_core.errors import ConfigProblem, FrameworkError, UnknownNameError
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
+from framework_core.secrets import conceal, remember
 from framework_core.wording import no_strategy, told_together
 
 MOVED = {
@@ -25,8 +28,12 @@ MOVED = {
 """Keys that people try, and where the setting is."""
 
 
-def validate_run(values: Mapping[str, Any]) -> RunConfig:
+def validate_run(values: Mapping[str, Any], references: Mapping[str, str] | None = None) -> RunConfig:
     """Check composed values.
+
+    Args:
+        values: The values, interpolations filled in.
+        references: What was written for those that came from the environment or from secrets, by their path.
 
     Raises:
         ConfigError: Settings that are not allowed, all of them at once.
@@ -47,8 +54,21 @@ def validate_run(values: Mapping[str, Any]) -> RunConfig:
     if config is not None:
         problems += _crossed(config)
     if problems or config is None:
-        raise told_together(problems)
-    return config
+        raise told_together([_as_written(problem, references or {}) for problem in problems])
+    for path, value in secret_fields(config):
+        remember(value, f"${{secret:{path}}}")
+    if password := urlsplit(config.mlops.tracking.uri or "").password:
+        remember(password)
+    return config.written_as(references or {})
+
+
+def _as_written(
+    problem: ConfigProblem | FrameworkError, references: Mapping[str, str]
+) -> ConfigProblem | FrameworkError:
+    """A problem that shows what the user wrote and not what it stood for."""
+    if isinstance(problem, FrameworkError) or problem.path not in references:
+        return problem
+    return ConfigProblem(problem.path, conceal(problem.message), value=references[problem.path], near=problem.near)
 
 
 STAND_INS: dict[str, ComponentConfig] = {

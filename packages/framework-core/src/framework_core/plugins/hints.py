@@ -9,7 +9,15 @@ from pathlib import Path
 
 from framework_core.errors import UnknownNameError
 
-LISTINGS = {"model": "fw list models", "dataset": "fw list datasets", "strategy": "fw list strategies"}
+LISTINGS = {
+    "model": "fw list models",
+    "dataset": "fw list datasets",
+    "optimizer": "fw list optimizers",
+    "scheduler": "fw list schedulers",
+    "callback": "fw list callbacks",
+    "strategy": "fw list strategies",
+}
+"""The command that lists each kind of component."""
 
 
 def unknown_name(kind: str, name: str, names: Iterable[str]) -> UnknownNameError:
