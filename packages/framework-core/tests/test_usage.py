@@ -86,3 +86,33 @@ def test_a_long_catalogue_is_searched_quickly():
     start = time.process_time()
     assert near_names("vit_bse_patch16_224", names)[0] == "vit_base_patch16_224"
     assert time.process_time() - start < 1
+
+
+@pytest.fixture
+def settings_here(project):
+    """A project with a settings file of its own."""
+    (project / "config.yaml").write_text("model: mine.py:Net\ndataset: mine.py:Iris\noptimizer: sgd\n")
+
+
+def test_a_slip_beside_the_settings_file_of_the_folder_is_told_with_where_they_are_from(settings_here, components, fw):
+    done = fw("train", "trainer.max_epoch=3", "optimizer.momentun=0.9")
+    assert (done.code, done.out) == (2, "")
+    assert "The settings are those of config.yaml here" in done.err
+    assert "Did you mean trainer.max_epochs" in done.err
+    assert "Did you mean optimizer.momentum" in done.err
+
+
+def test_the_first_look_knows_what_a_settings_file_chose(settings_here, components, fw):
+    assert fw("config", "validate", "optimizer.momentum=0.5").code == 0
+    assert "momentum" in fw("config", "why", "optimizer.momentum", "optimizer.momentum=0.5").out
+    assert (
+        "optimizer.momentum: there is no such"
+        in fw("config", "validate", "optimizer=adamw", "optimizer.momentum=1").err
+    )
+
+
+def test_settings_of_another_version_are_left_to_those_that_bring_them_on(project, fw):
+    (project / "old.yaml").write_text("config_version: 99\nmodel: vit\nnobody_knows: 3\n")
+    done = fw("config", "validate", "--config", "old.yaml")
+    assert done.code == 2
+    assert "nobody_knows" not in done.err

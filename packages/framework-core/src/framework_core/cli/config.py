@@ -28,7 +28,7 @@ def show(
     from framework_core.cli.screen import print_json
     from framework_core.config import explain as shown
     from framework_core.config.compose import compose
-    from framework_core.config.files import settings_file_here
+    from framework_core.config.project import settings_file_here
     from framework_core.config.saved import settings_file, settings_text
 
     found = compose(
@@ -52,7 +52,7 @@ def why(
     from framework_core.cli.screen import print_facts, print_json, print_table
     from framework_core.config import explain as shown
     from framework_core.config.compose import compose
-    from framework_core.config.files import settings_file_here
+    from framework_core.config.project import settings_file_here
 
     found = shown.explain(
         compose(
@@ -106,7 +106,7 @@ def validate(overrides: list[str] = OVERRIDES, config: Path | None = CONFIG, con
     """Check the settings of a run; say everything that is not allowed."""
     from framework_core.cli.screen import note
     from framework_core.config.compose import compose
-    from framework_core.config.files import settings_file_here
+    from framework_core.config.project import settings_file_here
 
     found = compose(
         overrides or [], config_file=config or settings_file_here(overrides or []), config_dir=config_dir

@@ -64,10 +64,18 @@ def _refuse_unknown_component(kind: str, name: str, vocabulary: Mapping[str, Any
 
 def _refuse_settings(found: Words, vocabulary: Mapping[str, Any]) -> None:
     from framework_core.config.first_look import problems
+
+    wrong = problems(line_of(found), vocabulary)
+    if not wrong:
+        return
+    if found.path == ("train",) and (here := _file_here(found)):
+        from framework_core.cli.screen import note
+        from framework_core.config.project import taken_from
+
+        note(taken_from(here))
     from framework_core.wording import told_together
 
-    if wrong := problems(line_of(found), vocabulary):
-        raise told_together(wrong)
+    raise told_together(wrong)
 
 
 def line_of(found: Words) -> Line:
@@ -75,25 +83,38 @@ def line_of(found: Words) -> Line:
     from framework_core.config.first_look import Line
 
     named = {group: found.options[group] for group in COMPONENTS if found.options.get(group)}
-    run = found.options.get("resume", "")
-    overrides = list(found.arguments)
-    if run and any(word.startswith("output_dir=") for word in overrides):
-        return Line(overrides, named, {}, False)
-    if found.node["arguments"][0]["name"] == "run":
-        run, overrides = (overrides or [""])[0], overrides[1:]
-    body, complete = _body(found.options.get("config", ""), run)
+    body, complete = _body(found)
     folder = found.options.get("config_dir")
-    return Line(overrides, named, body, complete, Path(folder) if folder else None)
+    return Line(_overrides(found), named, body, complete, Path(folder) if folder else None)
 
 
-def _body(config: str, run: str) -> tuple[dict[str, Any], bool]:
-    """The settings of a file, or of a run; and whether that is all there is."""
-    if config:
-        return _read(Path(config))
-    if not run:
-        return {}, True
-    folder = _folder_of(run)
-    return _read(folder / "config.yaml") if folder else ({}, False)
+def _overrides(found: Words) -> list[str]:
+    """The settings among the words of a line."""
+    names = [each["name"] for each in found.node["arguments"]]
+    return found.arguments[names.index(TAKES_SETTINGS) :]
+
+
+def _body(found: Words) -> tuple[dict[str, Any], bool]:
+    """The settings of the file or the run that a line begins with; and whether that is all there is."""
+    run = found.options.get("resume", "")
+    if found.node["arguments"][0]["name"] == "run":
+        run = (found.arguments or [""])[0]
+    elif run and any(word.startswith("output_dir=") for word in found.arguments):
+        return {}, False
+    if run:
+        folder = _folder_of(run)
+        return _read(folder / "config.yaml") if folder else ({}, False)
+    file = Path(found.options["config"]) if "config" in found.options else _file_here(found)
+    return _read(file) if file else ({}, True)
+
+
+def _file_here(found: Words) -> Path | None:
+    """The settings file that is taken because the line names none, and nothing to train."""
+    from framework_core.config.project import settings_file_here
+
+    if {"config", "resume"} & found.options.keys() or found.node["arguments"][0]["name"] == "run":
+        return None
+    return settings_file_here(_overrides(found), model=found.options.get("model", ""))
 
 
 def _folder_of(run: str) -> Path | None:
@@ -114,10 +135,14 @@ def _folder_of(run: str) -> Path | None:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bool]:
+    """The settings in a file, as this release writes them."""
     import yaml
+
+    from framework_core.config.migrations import NewerSettingsError, migrated
 
     try:
         loaded = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  # both are safe
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        settings, _ = migrated({str(key): value for key, value in loaded.items()})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, NewerSettingsError):
         return {}, False
-    return ({str(key): value for key, value in loaded.items()}, True) if isinstance(loaded, dict) else ({}, False)
+    return settings, True

@@ -44,7 +44,7 @@ def train(
     from framework_core.cli.screen import note
     from framework_core.cli.training import training_library
     from framework_core.config.compose import compose
-    from framework_core.config.files import settings_file_here
+    from framework_core.config.project import settings_file_here, taken_from
     from framework_core.errors import FrameworkError
 
     words = overrides or []
@@ -55,7 +55,7 @@ def train(
         composition = compose(words, model=model, dataset=dataset, config_file=config or here, config_dir=config_dir)
     except FrameworkError:
         if here:
-            note(f"The settings are those of {here} here; others: --model NAME, or --config FILE")
+            note(taken_from(here))
         raise
     if not resume:
         _say_choices(composition, here)

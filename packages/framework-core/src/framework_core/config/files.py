@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,6 @@ from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.errors import ConfigFileError, near_names
 
 _log = logging.getLogger("framework_core")
-
-SETTINGS_FILE = "config.yaml"
-"""The settings file of a project."""
-
-SAYS_WHAT_TO_TRAIN = {"model", "model.name", "experiment"}
 
 
 def read_settings(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
@@ -44,18 +38,6 @@ def read_settings(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
         elif isinstance(section, dict) and group != "callbacks" and isinstance(section.get("name"), str):
             choices[group] = section["name"]
     return choices, body
-
-
-def settings_file_here(overrides: Sequence[str], *, model: str = "") -> Path | None:
-    """The settings file of the working directory, where nothing that was typed says what to train.
-
-    Args:
-        overrides: The settings that were typed.
-        model: The model that was named otherwise.
-    """
-    named = {text.partition("=")[0].lstrip("+") for text in overrides} & SAYS_WHAT_TO_TRAIN
-    path = Path(SETTINGS_FILE)
-    return path if not model and not named and path.is_file() else None
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from framework_core.config.compose import default_dataset
-from framework_core.config.files import SETTINGS_FILE
+from framework_core.config.project import SETTINGS_FILE
 from framework_core.config.schema import json_schema
 from framework_core.errors import ConfigError, ConfigProblem, ConflictingOptionsError, ContractError
 from framework_core.plugins.registry import registry
