@@ -139,8 +139,8 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(project):
         ((), "a model has to be named: --model NAME (fw list models)"),
         (("--model", "nett"), "There is no model named 'nett'."),
         (("--model", "net", "--dataset", "row"), "There is no dataset named 'row'."),
-        (("--model", "net", "--local"), "so --model net has no place beside it"),
-        (("--local", "--dataset", "waves"), "the dataset 'waves' is for forecasting"),
+        (("--model", "net", "--local"), "--local and --model cannot stand together"),
+        (("--local", "--dataset", "waves"), "the model learns classes, the dataset is for forecasting"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_and_nothing_is_written(words, said, zoo, fw, project):

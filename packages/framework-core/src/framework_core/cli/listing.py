@@ -50,6 +50,24 @@ def strategies(as_json: bool = JSON) -> None:
     _print("strategy", "strategies", {}, as_json)
 
 
+@app.command("optimizers")
+def optimizers(as_json: bool = JSON) -> None:
+    """The optimizers that can be named."""
+    _print("optimizer", "optimizers", {}, as_json)
+
+
+@app.command("schedulers")
+def schedulers(as_json: bool = JSON) -> None:
+    """The learning-rate schedulers that can be named."""
+    _print("scheduler", "schedulers", {}, as_json)
+
+
+@app.command("callbacks")
+def callbacks(as_json: bool = JSON) -> None:
+    """The callbacks that plugins offer."""
+    _print("callback", "callbacks", {}, as_json)
+
+
 @app.command("plugins")
 def plugins(as_json: bool = JSON) -> None:
     """The plugins that are installed, with what each offers and what is wrong with it."""

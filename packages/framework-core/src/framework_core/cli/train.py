@@ -72,12 +72,14 @@ def train(
 
 def _config_of(resume: str, config: Path | None, words: list[str]) -> Path:
     """The settings that a run was started with."""
-    from framework_core.errors import RequestError
+    from framework_core.errors import ConflictingOptionsError
     from framework_core.tracking.lookup import CONFIG, find_run
 
     if config is not None:
-        raise RequestError(
-            "--resume takes the run's own settings, so --config has no place beside it.",
+        raise ConflictingOptionsError(
+            ["--resume", "--config"],
+            "a run is continued with its own settings.",
+            possible="One of them is possible, or single settings beside --resume.",
             next_step="Change single settings: fw train --resume RUN KEY=VALUE",
         )
     output_dir = next((word.partition("=")[2] for word in words if word.startswith("output_dir=")), "runs")

@@ -63,7 +63,7 @@ def _mapping(path: Path) -> dict[str, Any]:
         here = sorted(each.name for each in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         near = near_names(path.name, here)
         cause = "it is a folder." if path.is_dir() else "there is no such file."
-        raise ConfigFileError(path, cause, next_step=f"Near it: {path.parent / near[0]}" if near else "")
+        raise ConfigFileError(path, cause, possible=f"Near it: {path.parent / near[0]}" if near else "")
     try:
         loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except yaml.MarkedYAMLError as error:

@@ -16,7 +16,15 @@ from framework_core.plugins.targets import import_target
 if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
 
-LISTINGS = {"model": "fw list models", "dataset": "fw list datasets", "strategy": "fw list strategies"}
+LISTINGS = {
+    "model": "fw list models",
+    "dataset": "fw list datasets",
+    "optimizer": "fw list optimizers",
+    "scheduler": "fw list schedulers",
+    "callback": "fw list callbacks",
+    "strategy": "fw list strategies",
+}
+"""The command that lists each kind of component."""
 
 
 class Catalogue:

@@ -11,7 +11,7 @@ from string import Template
 from framework_core.config.compose import default_dataset
 from framework_core.config.files import SETTINGS_FILE
 from framework_core.config.schema import json_schema
-from framework_core.errors import ConfigError, ConfigProblem, RequestError
+from framework_core.errors import ConfigError, ConfigProblem, ConflictingOptionsError, ContractError
 from framework_core.plugins.registry import registry
 from framework_core.project.settings import settings_text
 from framework_core.project.writing import refuse_if_there, write_all
@@ -74,9 +74,11 @@ def _offered(kind: str, name: str) -> str:
 def _sources(model: str, dataset: str, local: bool) -> dict[str, str]:
     """The Python files of the project."""
     if local and model:
-        raise RequestError(
-            f"--local writes a model of the project's own, so --model {model} has no place beside it.",
-            next_step="Leave one of them out; a dataset may be named beside either: --dataset NAME",
+        raise ConflictingOptionsError(
+            ["--local", "--model"],
+            "the one writes a model of the project's own, the other names one.",
+            possible="One of them is possible; --dataset NAME may stand beside either.",
+            next_step=f"Take the one that is installed: fw init --model {model}",
         )
     if not local and not model:
         problem = ConfigProblem("model", "a model has to be named: --model NAME (fw list models)")
@@ -103,7 +105,8 @@ def _listed(sources: dict[str, str]) -> str:
 def _refuse_other_tasks(dataset: str) -> None:
     tasks = getattr(registry.resolve("dataset", dataset).spec, "tasks", ())
     if tasks and not any(task.endswith(CLASSIFICATION) for task in tasks):
-        raise RequestError(
-            f"The model of --local learns classes, and the dataset {dataset!r} is for {', '.join(tasks)}.",
+        raise ContractError(
+            f"The model of --local and the dataset {dataset!r} do not fit",
+            [f"the model learns classes, the dataset is for {', '.join(tasks)}"],
             next_step="Name a model that fits it: --model NAME (fw list models)",
         )
