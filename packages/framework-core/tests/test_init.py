@@ -1,7 +1,9 @@
 """The command ``fw init``: a project in which ``fw train`` works at once."""
 
+import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -189,6 +191,9 @@ def test_the_settings_of_the_templates_are_those_of_their_classes(fw, project):
 def test_a_project_of_its_own_trains_and_learns(fw, project, empty_store):
     assert fw("init", "--local").code == 0
     assert names_in(project) == {*ALWAYS, "model.py", "dataset.py"}
+    allowed = json.loads(Path("schema.json").read_text())["properties"]["model"]["anyOf"]
+    patterns = [each["properties"]["name"].get("pattern") for each in allowed if "properties" in each]
+    assert any(pattern and re.search(pattern, "model.py:Net") for pattern in patterns)
     (project / "mlflow.db").write_bytes(empty_store.read_bytes())
     done = fw("train", "--json", "trainer.accelerator=cpu", "mlops.tracking.system_metrics=false")
     assert done.code == 0, done.err

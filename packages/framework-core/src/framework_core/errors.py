@@ -380,17 +380,17 @@ class FilesInTheWayError(RequestError):
 
         $ fw init night.yaml --local
         error: Nothing was written, because night.yaml is there already.
-          A folder is possible that is new, or has nothing of these names.
-          Choose another: fw init FOLDER
+          A project is written into a folder that has none of its files.
+          Move it out of the way, or choose another folder: fw init FOLDER
     """
 
     def __init__(self, paths: Sequence[Path | str]) -> None:
         self.paths = tuple(str(path) for path in paths)
-        verb = "is" if len(self.paths) == 1 else "are"
+        there, them = ("is", "it") if len(self.paths) == 1 else ("are", "them")
         super().__init__(
-            f"Nothing was written, because {' and '.join(self.paths)} {verb} there already.",
-            possible="A folder is possible that is new, or has nothing of these names.",
-            next_step="Choose another: fw init FOLDER",
+            f"Nothing was written, because {' and '.join(self.paths)} {there} there already.",
+            possible="A project is written into a folder that has none of its files.",
+            next_step=f"Move {them} out of the way, or choose another folder: fw init FOLDER",
         )
 
 
