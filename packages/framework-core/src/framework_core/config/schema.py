@@ -13,6 +13,12 @@ from framework_core.plugins.registry import registry
 KINDS = {"model": "model", "dataset": "dataset", "optimizer": "optimizer", "scheduler": "scheduler"}
 
 
+BY_PATH = {"type": "string", "pattern": r"^.+:[A-Za-z_][A-Za-z0-9_.]*$"}
+"""A class of one's own: ``file.py:Class`` or ``package.module:Class``; and ``dist:name``."""
+
+SECTION_BY_PATH = {"type": "object", "properties": {"name": BY_PATH}, "required": ["name"]}
+
+
 def json_schema() -> dict[str, Any]:
     """The schema of a settings file. A component's section is the settings of one component of its kind.
 
@@ -29,7 +35,7 @@ def json_schema() -> dict[str, Any]:
         names = registry.catalogue.names(kind)
         schema["properties"][section] = {
             "description": described,
-            "anyOf": [{"enum": names}, *_alternatives(kind, definitions)],
+            "anyOf": [{"enum": names}, *_alternatives(kind, definitions), SECTION_BY_PATH, BY_PATH],
         }
     schema["properties"][KEY] = {
         "type": "integer",
