@@ -114,7 +114,6 @@ def test_the_help_names_every_check(fw, monkeypatch):
 )
 def test_a_version_known_to_be_bad_is_a_problem(version, said, found, pretend):
     site = pretend("lightning", version)
-    pretend("pytorch-lightning", version)
     state, detail, mend = only(found("packages", path=[site]))
     assert state == "problem"
     assert detail.startswith(f"lightning {version} ")

@@ -67,8 +67,6 @@ def world(project, components, install, train, request, monkeypatch):
         install("wreck-dist", {"wreck": "raise ImportError('no luck')"}, {"framework.plugins": {"wreck": "wreck"}})
     if error in NEEDS_A_RUN:
         assert train("experiment.run_name=first", "trainer.max_epochs=1").code == 0
-    if error == "FilesInTheWayError":
-        (project / "config.yaml").write_text("model: mine.py:Net\n")
     if error == "PortTakenError":
         shutil.copy(request.getfixturevalue("empty_store"), project)
     monkeypatch.setenv("COLUMNS", "200")

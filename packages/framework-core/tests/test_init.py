@@ -1,7 +1,9 @@
 """The command ``fw init``: a project in which ``fw train`` works at once."""
 
+import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -139,8 +141,8 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(project):
         ((), "a model has to be named: --model NAME (fw list models)"),
         (("--model", "nett"), "There is no model named 'nett'."),
         (("--model", "net", "--dataset", "row"), "There is no dataset named 'row'."),
-        (("--model", "net", "--local"), "so --model net has no place beside it"),
-        (("--local", "--dataset", "waves"), "the dataset 'waves' is for forecasting"),
+        (("--model", "net", "--local"), "--local and --model cannot stand together"),
+        (("--local", "--dataset", "waves"), "the model learns classes, the dataset is for forecasting"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_and_nothing_is_written(words, said, zoo, fw, project):
@@ -189,6 +191,9 @@ def test_the_settings_of_the_templates_are_those_of_their_classes(fw, project):
 def test_a_project_of_its_own_trains_and_learns(fw, project, empty_store):
     assert fw("init", "--local").code == 0
     assert names_in(project) == {*ALWAYS, "model.py", "dataset.py"}
+    allowed = json.loads(Path("schema.json").read_text())["properties"]["model"]["anyOf"]
+    patterns = [each.get("pattern") for each in allowed]
+    assert any(pattern and re.search(pattern, "model.py:Net") for pattern in patterns)
     (project / "mlflow.db").write_bytes(empty_store.read_bytes())
     done = fw("train", "--json", "trainer.accelerator=cpu", "mlops.tracking.system_metrics=false")
     assert done.code == 0, done.err

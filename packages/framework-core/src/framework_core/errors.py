@@ -507,8 +507,8 @@ class FilesInTheWayError(RequestError):
 
     Example::
 
-        $ fw init . --model mine.py:Net --dataset mine.py:Iris
-        error: Nothing was written, because config.yaml is there already.
+        $ fw init night.yaml --local
+        error: Nothing was written, because night.yaml is there already.
           A project is written into a folder that has none of its files.
           Move it out of the way, or choose another folder: fw init FOLDER
     """

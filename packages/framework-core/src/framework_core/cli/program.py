@@ -10,14 +10,14 @@ import sys
 from collections.abc import Sequence
 
 from framework_core.errors import FrameworkError, RunInterrupted
-from framework_core.process import is_main_process
+from framework_core.process import COMPLETE, is_main_process
 from framework_core.secrets import concealed_output
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run ``fw``. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 stopped by Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if "FRAMEWORK_COMPLETE" in os.environ:
+    if COMPLETE in os.environ:
         from framework_core.cli.complete import answer
 
         answer(words)

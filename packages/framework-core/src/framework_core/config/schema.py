@@ -13,6 +13,10 @@ from framework_core.plugins.registry import registry
 KINDS = {"model": "model", "dataset": "dataset", "optimizer": "optimizer", "scheduler": "scheduler"}
 
 
+BY_PATH = {"type": "string", "pattern": r"^.+:[A-Za-z_][A-Za-z0-9_.]*$"}
+"""A class of one's own: ``file.py:Class`` or ``package.module:Class``; and ``dist:name``."""
+
+
 def json_schema() -> dict[str, Any]:
     """The schema of a settings file. A component's section is the settings of one component of its kind.
 
@@ -29,7 +33,7 @@ def json_schema() -> dict[str, Any]:
         names = registry.catalogue.names(kind)
         schema["properties"][section] = {
             "description": described,
-            "anyOf": [{"enum": names}, _component(names, _alternatives(kind, definitions))],
+            "anyOf": [{"enum": names}, BY_PATH, _component(names, _alternatives(kind, definitions))],
         }
     schema["properties"][KEY] = {
         "type": "integer",
@@ -48,7 +52,8 @@ def _component(names: list[str], alternatives: list[dict[str, Any]]) -> dict[str
         {"if": {"properties": {"name": each["properties"]["name"]}, "required": ["name"]}, "then": each}
         for each in alternatives
     ]
-    return {"type": "object", "properties": {"name": {"enum": names}}, "required": ["name"], "allOf": of_name}
+    name = {"anyOf": [{"enum": names}, BY_PATH]}
+    return {"type": "object", "properties": {"name": name}, "required": ["name"], "allOf": of_name}
 
 
 def _alternatives(kind: str, definitions: dict[str, Any]) -> list[dict[str, Any]]:

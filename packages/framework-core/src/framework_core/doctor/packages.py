@@ -41,7 +41,8 @@ def packages() -> Iterator[Finding]:
     yield _python()
     bad = list(known_bad_versions())
     yield from bad
-    wrong = [*_out_of_range(skip=_named_in(bad)), *_twice(), *_other_lightning()]
+    named = _named_in(bad)
+    wrong = [*_out_of_range(skip=named), *_twice(), *(() if "lightning" in named else _other_lightning())]
     yield from wrong
     if not bad and not wrong:
         owners = ", ".join(f"{name} {installed_version(name)}" for name in roots())

@@ -77,8 +77,9 @@ def _sources(model: str, dataset: str, local: bool) -> dict[str, str]:
         raise ConflictingOptionsError(
             "fw init",
             ["--local", "--model"],
-            f"a project has one model, {model} or its own.",
-            next_step="Leave one of them out; a dataset may be named beside either: --dataset NAME",
+            "the one writes a model of the project's own, the other names one.",
+            possible="One of them is possible; --dataset NAME may stand beside either.",
+            next_step=f"Take the one that is installed: fw init --model {model}",
         )
     if not local and not model:
         problem = ConfigProblem("model", "a model has to be named: --model NAME (fw list models)")
@@ -107,6 +108,6 @@ def _refuse_other_tasks(dataset: str) -> None:
     if tasks and not any(task.endswith(CLASSIFICATION) for task in tasks):
         raise ContractError(
             f"The model of --local and the dataset {dataset!r} do not fit",
-            [f"the model learns classes, the data is for {', '.join(tasks)}"],
+            [f"the model learns classes, the dataset is for {', '.join(tasks)}"],
             next_step="Name a model that fits it: --model NAME (fw list models)",
         )
