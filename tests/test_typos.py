@@ -91,7 +91,7 @@ def write_place(folder: Path) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "FRAMEWORK_CACHE": str(folder / "cache"), "COLUMNS": "200"}
+    return {**os.environ, "FRAMEWORK_CACHE": str(folder.with_name(f"{folder.name}-cache")), "COLUMNS": "200"}
 
 
 def run_fw(folder: Path, words: list[str]) -> subprocess.CompletedProcess[str]:

@@ -253,10 +253,15 @@ class Settings:
             return ConfigProblem(f"{group}.{name}", error.what.rstrip("."), near=error.near)
         paths = [*_paths(self.settings), *self.known.groups]
         near = near_names(key, paths)
-        if not near or slips(key, near[0]) > 1:
-            leaf = key.rpartition(".")[2]
-            near = [*(path for path in paths if path.endswith(f".{leaf}")), *near][:3]
-        return no_such_setting(key, near, self.settings["keys"] if "." not in key else ())
+        if near and slips(key, near[0]) <= 1:
+            return no_such_setting(key, near, ())
+        parent, _, leaf = key.rpartition(".")
+        section = self.settings if not parent else self._node(parent) or {}
+        beside = section.get("keys", {})
+        if parent and beside:
+            near = [f"{parent}.{name}" for name in near_names(leaf, beside)]
+        elsewhere = [path for path in paths if path.endswith(f".{leaf}")]
+        return no_such_setting(key, [*elsewhere, *near][:3], beside)
 
     def _near_setting(self, word: str) -> list[str]:
         """What a word without ``=`` may have been: a component without its option, a setting that lacks the sign."""
