@@ -456,6 +456,7 @@ def test_few_open_files_are_told(found):
     ],
 )
 def test_a_variable_in_the_way_is_told(name, value, said, mend, found, monkeypatch):
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     monkeypatch.setenv(name, value)
     state, detail, shown = only(found("environment"))
     assert (state, shown) == ("warning", mend)

@@ -10,9 +10,6 @@ from typing import Any
 from framework_core.cli.slips import TAKES_SETTINGS, line_of
 from framework_core.cli.words import Words, all_known, read
 
-ASKED = "FRAMEWORK_COMPLETE"
-"""Environment variable: set by a completion script, to the shell that asks."""
-
 FILES = ("config", "config_dir", "output", "paths")
 RUNS = ("run", "resume")
 Answer = Iterator[tuple[str, str]]
