@@ -54,7 +54,9 @@ def main() -> None:
     found: dict[str, list[tuple[bool, bool]]] = defaultdict(list)
     ratios: dict[str, list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as name:
-        folder = write_place(Path(name))
+        folder = Path(name) / "place"
+        folder.mkdir()
+        write_place(folder)
         for typo, done in zip(mistyped, run_all(folder, [typo.words for typo in mistyped]), strict=True):
             refused = (done["code"], done["out"]) == (2, "")
             found[typo.kind].append((refused, suggestion(done["err"]) == typo.meant))
