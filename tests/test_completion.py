@@ -47,7 +47,7 @@ def answered(*words: str, shell: str = "bash") -> list[str]:
     ("words", "expected"),
     [
         (["tr"], ["train"]),
-        (["list", "s"], ["strategies"]),
+        (["list", "s"], ["schedulers", "strategies"]),
         (["train", "--mo"], ["--model"]),
         (["train", "--model", "wide_"], ["wide_resnet28_10", "wide_resnet50_2", "wide_resnet101_2"]),
         (["train", "--model=wide_resnet2"], ["--model=wide_resnet28_10"]),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from framework_core.config import files, migrations
+from framework_core.config import migrations
 from framework_core.config.migrations import KEY, VERSION, Migration, NewerSettingsError, migrated, moved, removed
 from framework_core.config.saved import flattened
 
@@ -79,8 +79,7 @@ def test_what_is_not_there_is_not_changed_and_not_told():
 
 def test_the_user_is_told_what_was_changed(fw, components, project, monkeypatch):
     step = Migration(2, "trainer.epochs is called trainer.max_epochs", moved("trainer.epochs", "trainer.max_epochs"))
-    monkeypatch.setattr(files, "migrated", lambda settings: migrated(settings, (step,)))
-    monkeypatch.setattr(migrations, "VERSION", 2)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (step,))
     (project / "old.yaml").write_text(f"{KEY}: 1\nmodel: mine.py:Net\ndataset: mine.py:Iris\ntrainer:\n  epochs: 4\n")
     done = fw("config", "show", "--config", "old.yaml")
     assert yaml.safe_load(done.out)["trainer"]["max_epochs"] == 4

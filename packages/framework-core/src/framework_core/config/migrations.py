@@ -50,12 +50,12 @@ class NewerSettingsError(ValueError):
         super().__init__(f"its settings are of version {version!r}; this release reads versions up to {VERSION}")
 
 
-def migrated(settings: Settings, migrations: Sequence[Migration] = MIGRATIONS) -> tuple[Settings, list[str]]:
+def migrated(settings: Settings, migrations: Sequence[Migration] | None = None) -> tuple[Settings, list[str]]:
     """Bring settings to the newest version that there is.
 
     Args:
         settings: As they were read; they are left as they are.
-        migrations: The steps, one for each version after the first.
+        migrations: The steps, one for each version after the first; without them, those of this release.
 
     Returns:
         The settings without their version, and what was changed.
@@ -63,13 +63,14 @@ def migrated(settings: Settings, migrations: Sequence[Migration] = MIGRATIONS) -
     Raises:
         NewerSettingsError: A later release wrote them.
     """
-    newest = 1 + len(migrations)
+    steps = MIGRATIONS if migrations is None else migrations
+    newest = 1 + len(steps)
     found = copy.deepcopy(settings)
     version = found.pop(KEY, newest)
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= newest:
         raise NewerSettingsError(version)
     said = []
-    for migration in migrations[version - 1 :]:
+    for migration in steps[version - 1 :]:
         before = copy.deepcopy(found)
         migration.apply(found)
         if found != before:

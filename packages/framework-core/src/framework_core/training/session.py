@@ -266,4 +266,5 @@ def data_errors_of_workers() -> Iterator[None]:
         lines = error.what.strip().splitlines()
         start = max(index for index, line in enumerate(lines) if line.startswith("framework_core.errors.DataError: "))
         first = lines[start].removeprefix("framework_core.errors.DataError: ")
-        raise DataError("\n".join([first, *lines[start + 1 :]])) from None
+        *said, next_step = [first, *lines[start + 1 :]]
+        raise DataError("\n".join(said), next_step=next_step) from None
