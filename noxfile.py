@@ -6,6 +6,7 @@ catalogue, the benchmarks.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
+
+# The tests start hundreds of processes; without compiled modules each of them would compile Lightning and torch anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 HERE = Path(__file__).parent
 CORE, VISION = "./packages/framework-core", "./packages/plugins-vision"
@@ -28,7 +32,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 MAIN_JOB = "tests/test_main_job.py"
 GPU = shutil.which("nvidia-smi") is not None
-QUICK = "not long and not ddp and not docs and not catalogue" + ("" if GPU else " and not gpu")
+QUICK = "not long and not ddp and not docs and not catalogue and not editor" + ("" if GPU else " and not gpu")
 
 
 def group(name: str) -> list[str]:
@@ -83,6 +87,13 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "-m", "docs", "-n", "2", *session.posargs, env=ONE_THREAD)
 
 
+@nox.session
+def editor(session: nox.Session) -> None:
+    """The schema of settings in an editor's language server; npm fetches it."""
+    session.install(*EDITABLE, *group("test"), *group("editor"), *PINNED)
+    session.run("pytest", "-m", "editor", *session.posargs, env=ONE_THREAD)
+
+
 @nox.session(default=False)
 def catalogue(session: nox.Session) -> None:
     """Every architecture of the catalogue, where the quick tests take a sample."""
@@ -114,13 +125,23 @@ def benchmarks(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--python", str(python), CORE, external=True)
     session.run("uv", "pip", "install", "--python", str(python), "--no-deps", VISION, external=True)
     session.run("python", "benchmarks/startup.py", "--also", f"without torch={python}")
+    session.run("python", "benchmarks/typos.py")
     session.run("python", "benchmarks/training_loop.py", *session.posargs)
 
 
 @nox.session(default=False, venv_backend="uv")
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that fit together on every Python, names and versions only."""
-    wanted = [f"{CORE}[train]", VISION, f"{MONGODB}[local]", *group("lint"), *group("types"), *group("test"), *group("docs")]
+    wanted = [
+        f"{CORE}[train]",
+        VISION,
+        f"{MONGODB}[local]",
+        *group("lint"),
+        *group("types"),
+        *group("test"),
+        *group("docs"),
+        *group("editor"),
+    ]
     requirements = Path(session.create_tmp()) / "requirements.txt"
     requirements.write_text("\n".join(wanted) + "\n")
     names = ("framework-core", "framework-plugins-vision", "framework-mlflow-mongodb")

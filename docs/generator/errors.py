@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from framework_core import errors
 from framework_core.errors import FrameworkError, RequestError, RunInterrupted
-from generator.markdown import first_line, prose, table
+from generator.markdown import prose, table
 
 INTRODUCTION = """# Errors and exit codes
 An expected error is a message without a traceback, on stderr: what is wrong, what is possible, what to type next.
@@ -26,18 +26,32 @@ def page() -> str:
         str(RunInterrupted.exit_code): "stopped by Ctrl-C or SIGTERM; training leaves a checkpoint to continue from",
     }
     tree = (inspect.getdoc(errors) or "").split("\n\n")[1]
-    rows = [
-        [f"`{cls.__name__}`", f"`{cls.__base__.__name__}`", str(cls.exit_code), first_line(cls)] for cls in classes()
-    ]
     parts = [
         INTRODUCTION,
         table(["code", "what"], [[f"`{code}`", what] for code, what in codes.items()]),
-        "## Classes",
+        "## The tree",
         f"All are in `framework_core.errors`.\n\n```text\n{inspect.cleandoc(tree)}\n```",
-        prose("Each keeps its facts as attributes, and every one has ``what``, ``possible`` and ``next_step``."),
-        table(["class", "is a", "exit code", "what"], rows),
+        prose(
+            "Each keeps its facts as attributes, and every one has ``what``, ``possible`` and ``next_step``. The examples are "
+            "run by a test: ``mine.py`` holds a model ``Net`` and a dataset ``Iris``, and ``first`` is a run."
+        ),
+        *(_section(cls) for cls in classes()),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _section(cls: type[FrameworkError]) -> str:
+    """One class: what it is for, its facts, and an example."""
+    written, _, example = inspect.cleandoc(cls.__doc__ or "").partition("Example::")
+    summary, _, arguments = written.partition("Args:")
+    parts = [f"## {cls.__name__}", f"{prose(summary.strip())} Exit code {cls.exit_code}."]
+    if example:
+        parts.append(f"```text\n{inspect.cleandoc(example)}\n```")
+        facts = [line.strip().split(": ", 1) for line in arguments.strip().splitlines() if ": " in line]
+        made = "".join(inspect.getsource(each.__init__) for each in cls.__mro__ if issubclass(each, FrameworkError))
+        kept = [[f"`{name}`", prose(what)] for name, what in facts if f"self.{name} = " in made]
+        parts.append(table(["attribute", "what"], kept))
+    return "\n\n".join(parts)
 
 
 def classes(cls: type[FrameworkError] = FrameworkError) -> Iterator[type[FrameworkError]]:

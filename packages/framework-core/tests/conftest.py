@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from framework_core import secrets
 from framework_core.plugins import switches
 from framework_core.plugins.registry import registry
 
@@ -58,6 +59,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registry._registered.update(registered)
     registry.refresh()
     switches.configure()
+    secrets.forget()
     sys.path[:] = path
     for name in set(sys.modules) - modules:
         file = getattr(sys.modules[name], "__file__", None) or ""
@@ -68,7 +70,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def fw() -> Callable[..., Done]:
     """The command ``fw``, run in this process."""
-    from framework_core.cli.app import main
+    from framework_core.cli.program import main
 
     def run(*words: str) -> Done:
         out, err = io.StringIO(), io.StringIO()

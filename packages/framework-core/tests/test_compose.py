@@ -190,6 +190,31 @@ def test_a_file_names_a_model_in_any_of_three_ways(body, project):
     assert (config.model.name, config.model.width, config.seed) == ("net", 8, 6)
 
 
+WHOLE = """
+model: {name: net, width: 3}
+optimizer: {name: adamw, lr: 0.5, betas: [0.8, 0.9]}
+trainer: {max_epochs: 40, gradient_clip_val: 2.0}
+"""
+
+
+def test_a_component_named_on_the_command_line_replaces_that_of_a_file_with_its_settings(project):
+    (project / "my.yaml").write_text(WHOLE)
+    config = compose(["optimizer=sgd"], config_file=Path("my.yaml")).config
+    assert config.optimizer == compose(["model=net", "optimizer=sgd"]).config.optimizer
+    assert config.model.width == 3
+    again = compose(["optimizer=adamw", "optimizer.lr=0.1"], config_file=Path("my.yaml")).config
+    assert (again.optimizer.lr, again.optimizer.betas) == (0.1, (0.8, 0.9))
+
+
+def test_a_preset_named_on_the_command_line_goes_before_a_file(project):
+    (project / "my.yaml").write_text(WHOLE)
+    trainer = compose(["trainer=debug"], config_file=Path("my.yaml")).config.trainer
+    assert (trainer.max_epochs, trainer.limit_train_batches, trainer.gradient_clip_val) == (1, 5, 2.0)
+    saved = settings_text(compose(["model=net"]).config)
+    (project / "saved.yaml").write_text(saved)
+    assert compose(["trainer=debug"], config_file=Path("saved.yaml")).config.trainer.limit_train_batches == 5
+
+
 def test_saved_settings_are_valid_input(project):
     first = compose(["model=net", "model.width=3", "optimizer=sgd", "+callbacks=notes", "seed=9"]).config
     (project / "saved.yaml").write_text(settings_text(first))
@@ -229,7 +254,7 @@ def test_everything_wrong_comes_at_once_with_path_value_and_suggestion():
         "model=nett", "trainer.max_epoch=1", "trainer.precision=bf17", "optimizer.lr=-1", "optimzer.lr=1", "seed=x"
     )
     assert sorted(said) == [
-        next(line for line in said if line.startswith("model: There is no model named 'nett'. Did you mean net or")),
+        next(line for line in said if line.startswith("model: There is no model named 'nett'. Did you mean net")),
         "optimizer.lr: must be more than 0 (given: -1).",
         "optimzer: there is no such setting. Did you mean optimizer?",
         "seed: must be a whole number (given: 'x').",

@@ -130,7 +130,7 @@ def test_while_a_plugin_is_broken_nothing_is_kept(offering, install, fresh, kept
 
 @pytest.mark.parametrize(
     "content",
-    ["", "not JSON", "{}", "[]", "null", '{"sources": 3, "rows": {}}', "\0\1\2"],
+    ["", "not JSON", "{}", "[]", "null", '{"sources": 3, "content": {}}', "\0\1\2"],
 )
 def test_a_damaged_answer_is_made_anew(content, offering, fw, kept):
     offering("gnu")
@@ -139,7 +139,7 @@ def test_a_damaged_answer_is_made_anew(content, offering, fw, kept):
     path.write_text(content)
     done = fw("list", "models")
     assert (done.code, "gnu" in done.out) == (0, True)
-    assert "gnu" in {row["name"] for row in json.loads(path.read_text())["rows"]["model"]}
+    assert "gnu" in {row["name"] for row in json.loads(path.read_text())["content"]["model"]}
 
 
 def test_an_answer_cut_short_is_made_anew(offering, fw, kept):
@@ -149,7 +149,7 @@ def test_an_answer_cut_short_is_made_anew(offering, fw, kept):
     whole = path.read_text()
     path.write_text(whole[: len(whole) // 2])
     assert "gnu" in fw("list", "models").out
-    assert json.loads(path.read_text())["rows"] == json.loads(whole)["rows"]
+    assert json.loads(path.read_text())["content"] == json.loads(whole)["content"]
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(offering, fw, monkeypatch, tmp_path):

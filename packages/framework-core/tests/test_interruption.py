@@ -81,7 +81,8 @@ def stopped(train, project):
 def test_a_signal_ends_the_run_after_the_step_with_a_checkpoint(name, called, stopped):
     done = stopped("StopsInEpoch", name=name)
     assert (done.code, done.out) == (130, "")
-    assert done.err.endswith(f"error: Stopped by {called}.\n  Continue it: fw train --resume {folder().name}\n")
+    assert f"error: Stopped by {called}.\n" in done.err
+    assert done.err.endswith(f"\n  Continue it: fw train --resume {folder().name}\n")
     assert "Traceback" not in done.err
     assert checkpoint()["global_step"] == 2 * STEPS + 4
     assert (tracked().info.status, tracked().data.tags["framework.status"]) == ("KILLED", "interrupted")
@@ -169,7 +170,7 @@ def test_a_process_that_gets_a_signal_ends_with_a_checkpoint_and_can_go_on(numbe
     os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
-    assert re.search(rf"error: Stopped by .*\n  Continue it: fw train --resume {folder().name}\n$", err)
+    assert re.search(rf"error: Stopped by .*\n.*\n  Continue it: fw train --resume {folder().name}\n$", err)
     assert "Traceback" not in err
     assert tracked().info.status == "KILLED"
     end = goes_on(fw)

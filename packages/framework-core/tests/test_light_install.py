@@ -59,6 +59,7 @@ def test_nothing_that_trains_is_installed(environment):
         ("info dataset digits", "dataset.batch_size"),
         ("config show model=resnet50", "name: resnet50"),
         ("config schema", "max_epochs"),
+        ("doctor", "warning  packages     nothing can be trained here: torch and "),
     ],
 )
 def test_looking_around_works(words, shown, light):
@@ -108,3 +109,9 @@ def test_bad_settings_are_told_before_what_is_missing(light):
     assert done.returncode == 2
     assert "trainer.max_epochs" in done.stderr
     assert "pip install" not in done.stderr
+
+
+def test_the_doctor_says_what_training_needs_and_finds_nothing_else(light):
+    findings = json.loads(light("doctor", "--json").stdout)
+    (wrong,) = [each for each in findings if each["state"] != "ok" and each["check"] != "environment"]
+    assert "'framework-core[train]' framework-plugins-vision" in wrong["mend"]

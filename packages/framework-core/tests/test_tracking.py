@@ -172,15 +172,16 @@ class Fails(BaseModel):
 
 def test_a_run_that_fails_is_marked_so_and_the_bug_is_shown(fw, components, project):
     (project / "fails.py").write_text(FAILS)
-    with pytest.raises(RuntimeError, match="a bug of the user's"):
-        fw(
-            "train",
-            "--model",
-            "fails.py:Fails",
-            "--dataset",
-            f"{components}:Iris",
-            "mlops.tracking.system_metrics=false",
-        )
+    done = fw(
+        "train",
+        "--model",
+        "fails.py:Fails",
+        "--dataset",
+        f"{components}:Iris",
+        "mlops.tracking.system_metrics=false",
+    )
+    assert done.code == 1
+    assert done.err.rstrip().endswith("RuntimeError: a bug of the user's")
     (run,) = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db").search_runs(["1"])
     assert (run.info.status, run.data.tags["framework.status"]) == ("FAILED", "failed")
 

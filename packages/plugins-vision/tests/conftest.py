@@ -61,7 +61,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def fw() -> Callable[..., Done]:
     """The command ``fw``, run in this process."""
-    from framework_core.cli.app import main
+    from framework_core.cli.program import main
 
     def run(*words: str) -> Done:
         out, err = io.StringIO(), io.StringIO()

@@ -144,7 +144,7 @@ def test_they_are_set_on_the_command_line(fw):
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("model.drop_rat=0.1", "Did you mean model.drop_rate "),
+        ("model.drop_rat=0.1", "Did you mean model.drop_rate"),
         ("model.drop_rate=1.5", "model.drop_rate: must be less than 1 (given: 1.5)"),
         ("model.pretrained=r160_in1", "Near it: r160_in1k."),
         ("model.args.drop_rat=0.1", "Did you mean model.args.drop_rate"),

@@ -2,6 +2,12 @@
 
     FrameworkError                 exit 1    something that was allowed went wrong
     ├── RequestError               exit 2    what was asked for cannot be done
+    │   ├── UsageError                       a command line that cannot be read
+    │   │   ├── UnknownCommandError          a command that is none
+    │   │   ├── UnknownOptionError           an option that the command does not have
+    │   │   ├── MissingWordError             a word that the command cannot do without
+    │   │   ├── OptionValueError             a value that an option does not take
+    │   │   └── ConflictingOptionsError      options that cannot stand together
     │   ├── UnknownNameError                 a name that nothing installed offers
     │   ├── AmbiguousNameError               a name that two packages offer
     │   ├── ImportTargetError                a file.py:Class or package.module:Class that cannot be used
@@ -12,19 +18,23 @@
     │   ├── ContractError                    a model and data that do not fit each other
     │   ├── RunNotFoundError                 a run that is not there
     │   ├── OutputError                      a place that cannot be written to
-    │   └── TrackingError                    a tracking store that cannot be used
+    │   ├── FilesInTheWayError               files that are there and are not overwritten
+    │   ├── TrackingError                    a tracking store that cannot be used
+    │   └── PortTakenError                   a port that another program serves
     ├── PluginError                          a broken plugin, where ``--strict`` asked for none
-    ├── TrainingError                        training that cannot go on
+    ├── OutOfMemoryError                     a model or a batch that the memory does not hold
     └── RunInterrupted             exit 130  stopped from outside, with a checkpoint
 
 An error keeps its facts as attributes and says three things: what is wrong, in the user's own words and
-values; what is possible; what to type next.
+values; what is possible; what to type next. The example of each is run by a test, which holds that it says just that.
 """
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, ClassVar
+
+from framework_core.secrets import conceal
+from framework_core.spelling import near_names as near_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,10 +53,10 @@ class FrameworkError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, possible: str = "", next_step: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.possible = possible
-        self.next_step = next_step
+        self.what = conceal(what)
+        self.possible = conceal(possible)
+        self.next_step = conceal(next_step)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.what, self.possible, self.next_step) if part)
@@ -58,6 +68,153 @@ class RequestError(FrameworkError):
     exit_code = 2
 
 
+class UsageError(RequestError):
+    """A command line that cannot be read.
+
+    Args:
+        what: What is wrong with it.
+        command: The command, as far as it is one: ``"fw train"``.
+        possible: What would have been right.
+        next_step: What to type next; without it, where the command is explained.
+
+    Example::
+
+        $ fw ui now
+        error: fw ui takes nothing more, so what is 'now'?
+          Its options may follow, and nothing else.
+          See what it takes: fw ui --help
+    """
+
+    def __init__(self, what: str, *, command: str, possible: str = "", next_step: str = "") -> None:
+        self.command = command
+        super().__init__(what, possible=possible, next_step=next_step or f"See what it takes: {command} --help")
+
+
+class UnknownCommandError(UsageError):
+    """A command that is none.
+
+    Args:
+        command: The command above it: ``"fw"``, ``"fw list"``.
+        name: The name as it was typed.
+        known: Every command there.
+
+    Example::
+
+        $ fw trian
+        error: There is no command 'fw trian'.
+          Near it: fw train.
+          See what it takes: fw --help
+    """
+
+    def __init__(self, command: str, name: str, known: Iterable[str]) -> None:
+        self.name = name
+        self.known = sorted(known)
+        self.near = near_names(name, self.known)
+        possible = _near_or_all(self.near, self.known, before=f"{command} ")
+        super().__init__(f"There is no command {f'{command} {name}'!r}.", command=command, possible=possible)
+
+
+class UnknownOptionError(UsageError):
+    """An option that the command does not have.
+
+    Args:
+        command: The command: ``"fw train"``.
+        option: The option as it was typed.
+        known: Every option of the command.
+
+    Example::
+
+        $ fw train --modle mine.py:Net
+        error: fw train has no option '--modle'.
+          Near it: --model.
+          See what it takes: fw train --help
+    """
+
+    def __init__(self, command: str, option: str, known: Iterable[str]) -> None:
+        self.option = option
+        self.known = sorted(known)
+        self.near = near_names(option, [each for each in self.known if each.startswith("--")])
+        what = f"{command} has no option {option!r}."
+        super().__init__(what, command=command, possible=_near_or_all(self.near, self.known))
+
+
+class MissingWordError(UsageError):
+    """A word that the command cannot do without.
+
+    Args:
+        command: The command: ``"fw info model"``.
+        word: What is missing: an argument, or the value of an option.
+        about: What it is for.
+
+    Example::
+
+        $ fw info optimizer
+        error: fw info optimizer needs NAME.
+          NAME: Its name.
+          See what it takes: fw info optimizer --help
+    """
+
+    def __init__(self, command: str, word: str, about: str = "") -> None:
+        self.word = word
+        self.about = about
+        super().__init__(f"{command} needs {word}.", command=command, possible=f"{word}: {about}" if about else "")
+
+
+class OptionValueError(UsageError):
+    """A value that an option does not take.
+
+    Args:
+        command: The command: ``"fw evaluate"``.
+        option: The option: ``"--split"``.
+        value: The value as it was typed.
+        cause: What is wrong with it, where it is not a word of a few.
+        known: The words that are possible, where there are only a few.
+
+    Example::
+
+        $ fw evaluate first --split tst
+        error: --split cannot be 'tst'.
+          Near it: test.
+          See what it takes: fw evaluate --help
+    """
+
+    def __init__(self, command: str, option: str, value: str, *, cause: str = "", known: Iterable[str] = ()) -> None:
+        self.option = option
+        self.value = value
+        self.cause = cause
+        self.known = list(known)
+        self.near = near_names(value, self.known)
+        what = f"{option} cannot be {value!r}{f': {cause}' if cause else '.'}"
+        super().__init__(what, command=command, possible=_near_or_all(self.near, self.known) if self.known else "")
+
+
+class ConflictingOptionsError(UsageError):
+    """Options that cannot stand together.
+
+    Args:
+        command: The command: ``"fw train"``.
+        options: The options.
+        cause: Why they cannot.
+        next_step: What to type instead.
+
+    Example::
+
+        $ fw train --resume first --config night.yaml
+        error: --resume and --config cannot stand together: a run is continued with its own settings.
+          One of them is possible, or single settings beside --resume.
+          Change single settings: fw train --resume RUN KEY=VALUE
+    """
+
+    def __init__(
+        self, command: str, options: Sequence[str], cause: str, *, possible: str = "", next_step: str = ""
+    ) -> None:
+        self.options = tuple(options)
+        self.cause = cause
+        what = f"{' and '.join(options)} cannot stand together: {cause}"
+        possible = possible or "One of them is possible."
+        super().__init__(what, command=command, possible=possible, next_step=next_step)
+
+
 class UnknownNameError(RequestError):
     """A model, dataset, optimizer ... that nothing installed offers.
 
@@ -67,6 +224,13 @@ class UnknownNameError(RequestError):
         known: Every name that is offered.
         listing: The command that lists what is offered.
         hint: What would provide the name, where that is known.
+
+    Example::
+
+        $ fw info optimizer adamm
+        error: There is no optimizer named 'adamm'.
+          Near it: adam, adamw, nadam.
+          List them all: fw list optimizers
     """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], *, listing: str = "", hint: str = "") -> None:
@@ -91,6 +255,13 @@ class AmbiguousNameError(RequestError):
         kind: What is named: ``"model"``, ``"dataset"`` ...
         name: The name both use.
         owners: The distributions that offer it.
+
+    Example::
+
+        $ fw info model gnu
+        error: The model 'gnu' is offered by 2 packages: herd-a and herd-b.
+          Choose one: herd-a:gnu or herd-b:gnu.
+          Or switch a plugin off for this command: --without PLUGIN (fw list plugins)
     """
 
     def __init__(self, kind: str, name: str, owners: Sequence[str]) -> None:
@@ -105,11 +276,26 @@ class AmbiguousNameError(RequestError):
 
 
 class ImportTargetError(RequestError):
-    """A ``file.py:Class`` or ``package.module:Class`` that cannot be used."""
+    """A ``file.py:Class`` or ``package.module:Class`` that cannot be used.
+
+    Args:
+        target: What was to be imported, as it was typed.
+        cause: Why it cannot be used.
+        possible: What would have been right.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw train --model mine.py:Nett --dataset mine.py:Iris
+        error: 'mine.py:Nett' cannot be used: mine.py has no 'Nett'.
+          It has Net.
+          Name a class that is there: path/to/file.py:Class or package.module:Class
+    """
 
     def __init__(self, target: str, cause: str, *, possible: str = "", next_step: str = "") -> None:
         self.target = target
         self.cause = cause
+        next_step = next_step or "Name a class that is there: path/to/file.py:Class or package.module:Class"
         super().__init__(f"{target!r} cannot be used: {cause}", possible=possible, next_step=next_step)
 
 
@@ -120,6 +306,13 @@ class MissingPackageError(RequestError):
         package: The import name that is missing.
         needed_for: What needs it, in the user's words.
         requirement: What to give to ``pip install``.
+
+    Example::
+
+        $ fw train --model needy --dataset mine.py:Iris
+        error: The model 'needy' needs the package 'quite-rare', which is not installed.
+          Everything else works without it.
+          Install it: pip install 'quite-rare>=2'
     """
 
     def __init__(self, package: str, *, needed_for: str, requirement: str) -> None:
@@ -128,6 +321,7 @@ class MissingPackageError(RequestError):
         self.requirement = requirement
         super().__init__(
             f"{needed_for} needs the package {package!r}, which is not installed.",
+            possible="Everything else works without it.",
             next_step=f"Install it: pip install {quoted(requirement)}",
         )
 
@@ -155,7 +349,20 @@ class ConfigProblem:
 
 
 class ConfigError(RequestError):
-    """Settings that are not allowed, all of them at once."""
+    """Settings that are not allowed, all of them at once.
+
+    Args:
+        problems: What is wrong with each, and what is possible.
+        next_step: What to type next.
+
+    Example::
+
+        $ fw config validate model=mine.py:Net dataset=mine.py:Iris trainer.max_epoch=30 optimizer.lr=-1
+        error: 2 settings are not allowed:
+            trainer.max_epoch: there is no such setting. Did you mean trainer.max_epochs or trainer.min_epochs?
+            optimizer.lr: must be more than 0 (given: -1).
+          See every setting with its value: fw config show
+    """
 
     def __init__(self, problems: Sequence[ConfigProblem], *, next_step: str = "") -> None:
         self.problems = tuple(problems)
@@ -168,12 +375,30 @@ class ConfigError(RequestError):
 
 
 class ConfigFileError(RequestError):
-    """A settings file that cannot be read."""
+    """A settings file that cannot be read.
 
-    def __init__(self, path: Path | str, cause: str, *, next_step: str = "") -> None:
+    Args:
+        path: The file.
+        cause: What is wrong with it.
+        possible: What would have been right.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw train --config nigth.yaml
+        error: The settings file nigth.yaml cannot be used: there is no such file.
+          Near it: night.yaml
+          Make one with every setting in it: fw config show model=NAME > my.yaml
+    """
+
+    def __init__(self, path: Path | str, cause: str, *, possible: str = "", next_step: str = "") -> None:
         self.path = str(path)
         self.cause = cause
-        super().__init__(f"The settings file {self.path} cannot be used: {cause}", next_step=next_step)
+        super().__init__(
+            f"The settings file {self.path} cannot be used: {cause}",
+            possible=possible,
+            next_step=next_step or "Make one with every setting in it: fw config show model=NAME > my.yaml",
+        )
 
 
 class DataError(RequestError):
@@ -184,10 +409,18 @@ class DataError(RequestError):
         paths: The files or folders it is about.
         possible: What the data should look like.
         next_step: What to do about it.
+
+    Example::
+
+        $ fw predict last nowhere.txt
+        error: There is no file nowhere.txt.
+          Files are named one by one, or by the folder that they are in.
+          See what is here: ls .
     """
 
     def __init__(self, what: str, *, paths: Sequence[Path | str] = (), possible: str = "", next_step: str = "") -> None:
         self.paths = tuple(str(path) for path in paths)
+        next_step = next_step or "See what each dataset takes: fw info dataset NAME"
         super().__init__(what, possible=possible, next_step=next_step)
 
 
@@ -198,48 +431,165 @@ class ContractError(RequestError):
         subject: What was checked, for example ``"model 'resnet50' on dataset 'digits'"``.
         violations: One sentence for each thing that does not fit.
         next_step: What to change.
+
+    Example::
+
+        $ fw train --model mine.py:Net --dataset misfit.py:Pictures
+        error: The model 'Net' and the dataset 'Pictures' do not fit:
+            the data is for image-classification, the model learns tabular-classification
+          Find a model for this data: fw list models --task image-classification
     """
 
     def __init__(self, subject: str, violations: Sequence[str], *, next_step: str = "") -> None:
         self.subject = subject
         self.violations = tuple(violations)
-        super().__init__("\n".join([f"{subject}:", *(f"  {line}" for line in violations)]), next_step=next_step)
+        super().__init__(
+            "\n".join([f"{subject}:", *(f"  {line}" for line in violations)]),
+            next_step=next_step or "See what each takes: fw info model NAME, fw info dataset NAME",
+        )
 
 
 class RunNotFoundError(RequestError):
-    """A run that is not there, or is not complete enough for what was asked."""
+    """A run that is not there, or is not complete enough for what was asked.
+
+    Args:
+        run: The run as it was named.
+        cause: Where it was looked for, or what it lacks.
+        known: The newest runs that are there.
+
+    Example::
+
+        $ fw evaluate lost
+        error: There is no run 'lost': none in runs/ and none in the tracking store.
+          The newest runs here: first.
+          A run is named by its id, the beginning of its id, its name, its folder, or 'last'.
+    """
 
     def __init__(self, run: str, cause: str, *, known: Sequence[str] = ()) -> None:
         self.run = run
+        self.cause = cause
         self.known = tuple(known)
         super().__init__(
             f"There is no run {run!r}: {cause}" if cause else f"There is no run {run!r}.",
-            possible=f"The newest runs here: {', '.join(self.known)}." if self.known else "",
+            possible=f"The newest runs here: {', '.join(self.known)}." if self.known else "There are no runs here yet.",
             next_step="A run is named by its id, the beginning of its id, its name, its folder, or 'last'.",
         )
 
 
 class OutputError(RequestError):
-    """A place that cannot be written to."""
+    """A place that cannot be written to.
 
-    def __init__(self, path: Path | str, cause: str, *, next_step: str = "") -> None:
+    Args:
+        path: The file or folder.
+        cause: Why it cannot be written.
+        possible: What can be.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw predict last flower.txt -o table.xls
+        error: Cannot write to table.xls: its ending names no format.
+          Endings: .csv, .json, .parquet
+          For example: -o table.csv
+    """
+
+    def __init__(self, path: Path | str, cause: str, *, possible: str = "", next_step: str = "") -> None:
         self.path = str(path)
-        super().__init__(f"Cannot write to {self.path}: {cause}", next_step=next_step)
+        self.cause = cause
+        super().__init__(f"Cannot write to {self.path}: {cause}", possible=possible, next_step=next_step)
+
+
+class FilesInTheWayError(RequestError):
+    """Files that are there already, and are not overwritten.
+
+    Args:
+        paths: The files.
+
+    Example::
+
+        $ fw init night.yaml --local
+        error: Nothing was written, because night.yaml is there already.
+          A project is written into a folder that has none of its files.
+          Move it out of the way, or choose another folder: fw init FOLDER
+    """
+
+    def __init__(self, paths: Sequence[Path | str]) -> None:
+        self.paths = tuple(str(path) for path in paths)
+        there, them = ("is", "it") if len(self.paths) == 1 else ("are", "them")
+        super().__init__(
+            f"Nothing was written, because {' and '.join(self.paths)} {there} there already.",
+            possible="A project is written into a folder that has none of its files.",
+            next_step=f"Move {them} out of the way, or choose another folder: fw init FOLDER",
+        )
 
 
 class TrackingError(RequestError):
-    """A tracking store that cannot be used. The URI is shown without its credentials."""
+    """A tracking store that cannot be used.
 
-    def __init__(self, uri: str, cause: str, *, next_step: str = "") -> None:
+    Args:
+        uri: Its address, without credentials.
+        cause: What is wrong with it.
+        possible: What would have been right.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw train --model mine.py:Net --dataset mine.py:Iris mlops.tracking.uri=http://127.0.0.1:9
+        error: The tracking store http://127.0.0.1:9 cannot be used: nothing answers there.
+          A store is a SQLite file (sqlite:///mlflow.db), an MLflow server (http://SERVER:5000), or what a package adds.
+          Use another with mlops.tracking.uri=URI, or none with mlops.tracking.backend=none
+    """
+
+    def __init__(self, uri: str, cause: str, *, possible: str = "", next_step: str = "") -> None:
         self.uri = uri
+        self.cause = cause
+        stores = "a SQLite file (sqlite:///mlflow.db), an MLflow server (http://SERVER:5000), or what a package adds"
         super().__init__(
             f"The tracking store {uri} cannot be used: {cause}",
+            possible=possible or f"A store is {stores}.",
             next_step=next_step or "Use another with mlops.tracking.uri=URI, or none with mlops.tracking.backend=none",
         )
 
 
+class PortTakenError(RequestError):
+    """A port that another program serves.
+
+    Args:
+        port: The port.
+
+    Example::
+
+        $ fw ui --port 5000
+        error: Port 5000 is taken.
+          Every other port from 1 to 65535 is possible.
+          Choose another: fw ui --port 5001
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        super().__init__(
+            f"Port {port} is taken.",
+            possible="Every other port from 1 to 65535 is possible.",
+            next_step=f"Choose another: fw ui --port {port % 65535 + 1}",
+        )
+
+
 class PluginError(FrameworkError):
-    """A broken plugin, where ``--strict`` asked for none."""
+    """A broken plugin, where ``--strict`` asked for none.
+
+    Args:
+        plugin: The plugin.
+        distribution: The package that it belongs to.
+        version: The package's version.
+        cause: What is wrong with it.
+
+    Example::
+
+        $ fw list plugins --strict
+        error: The plugin 'wreck' of wreck-dist 1.2.3 is broken: ImportError: no luck
+          Without --strict the command goes on without it.
+          Switch it off with --without wreck, or update it: pip install -U wreck-dist
+    """
 
     def __init__(self, plugin: str, distribution: str, version: str, cause: str) -> None:
         self.plugin = plugin
@@ -248,12 +598,36 @@ class PluginError(FrameworkError):
         self.cause = cause
         super().__init__(
             f"The plugin {plugin!r} of {distribution} {version} is broken: {cause}",
+            possible="Without --strict the command goes on without it.",
             next_step=f"Switch it off with --without {plugin}, or update it: pip install -U {distribution}",
         )
 
 
-class TrainingError(FrameworkError):
-    """Training that cannot go on."""
+class OutOfMemoryError(FrameworkError):
+    """A model or a batch that the memory does not hold.
+
+    Args:
+        wanted: How much was asked for at last, in words.
+        batch_size: The samples of a batch; ``None`` where that is not known.
+
+    Example::
+
+        $ fw train --model mine.py:Net --dataset mine.py:Iris model.width=1000000000000
+        error: The memory does not hold the model and its batches: 16,000.0 GB more were asked for.
+          A smaller model, smaller batches or shorter numbers take less.
+          Try half of it: dataset.batch_size=8, or trainer.precision=bf16-mixed
+    """
+
+    def __init__(self, wanted: str, *, batch_size: int | None = None) -> None:
+        self.wanted = wanted
+        self.batch_size = batch_size
+        half = (batch_size or 0) // 2
+        smaller = f"Try half of it: dataset.batch_size={half}, or " if half else "Try "
+        super().__init__(
+            f"The memory does not hold the model and its batches: {wanted} more were asked for.",
+            possible="A smaller model, smaller batches or shorter numbers take less.",
+            next_step=f"{smaller}trainer.precision=bf16-mixed",
+        )
 
 
 class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault
@@ -262,6 +636,14 @@ class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault
     Args:
         cause: What stopped it, for example ``"Ctrl-C"``.
         run: The run to continue; empty where none had been started.
+
+    Example::
+
+        $ fw train --model mine.py:Net --dataset mine.py:Iris experiment.run_name=second trainer.max_epochs=9999
+        ^C
+        error: Stopped by Ctrl-C.
+          There is a checkpoint, and the run is marked as interrupted.
+          Continue it: fw train --resume second
     """
 
     exit_code = 130
@@ -269,24 +651,11 @@ class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault
     def __init__(self, cause: str, *, run: str = "") -> None:
         self.cause = cause
         self.run = run
-        super().__init__(f"Stopped by {cause}.", next_step=f"Continue it: fw train --resume {run}" if run else "")
-
-
-LOOKALIKES = str.maketrans("oil-", "011_")
-"""Characters that are taken for one another."""
-
-
-def near_names(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
-    """The known names that are spelt most like ``name``, best first."""
-    lowered: dict[str, str] = {}
-    for candidate in known:
-        lowered.setdefault(candidate.lower(), candidate)
-    wanted = name.lower()
-    # One slip in a short word changes much of it.
-    cutoff = 0.6 if len(wanted) <= 5 else 0.72
-    matches = difflib.get_close_matches(wanted, lowered, n=most, cutoff=cutoff)
-    matches.sort(key=lambda match: match.translate(LOOKALIKES) != wanted.translate(LOOKALIKES))
-    return [lowered[match] for match in matches]
+        super().__init__(
+            f"Stopped by {cause}.",
+            possible="There is a checkpoint, and the run is marked as interrupted." if run else "",
+            next_step=f"Continue it: fw train --resume {quoted(run)}" if run else "",
+        )
 
 
 def quoted(text: str) -> str:
@@ -294,6 +663,13 @@ def quoted(text: str) -> str:
     import shlex
 
     return shlex.quote(text)
+
+
+def _near_or_all(near: Sequence[str], known: Sequence[str], before: str = "") -> str:
+    """The likeliest names, or else all of them."""
+    if near:
+        return f"Near it: {', '.join(f'{before}{name}' for name in near)}."
+    return f"There are {', '.join(known)}."
 
 
 def _shortened(names: Sequence[str], most: int = 12) -> str:

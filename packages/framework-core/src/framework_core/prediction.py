@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from framework_core.errors import DataError, OutputError, RequestError
+from framework_core.errors import DataError, OutputError, quoted
 
 Row = dict[str, Any]
 Writer = Callable[[Sequence[Row], Path], None]
@@ -30,7 +30,12 @@ def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
         elif path.exists():
             found.append(path)
         else:
-            raise DataError(f"There is no file {path}.", paths=[path])
+            raise DataError(
+                f"There is no file {path}.",
+                paths=[path],
+                possible="Files are named one by one, or by the folder that they are in.",
+                next_step=f"See what is here: ls {quoted(str(path.parent))}",
+            )
     if not found:
         named = ", ".join(str(path) for path in paths)
         kinds = f"Files that are read: {', '.join(suffixes)}" if suffixes else ""
@@ -55,8 +60,7 @@ def write(rows: Sequence[Row], path: Path) -> None:
     """Write rows as CSV, JSON or Parquet, by the ending of ``path``; whole or not at all.
 
     Raises:
-        RequestError: The ending is none of these.
-        OutputError: The file cannot be written.
+        OutputError: The ending is none of these, or the file cannot be written.
     """
     writer = check_output(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -76,13 +80,13 @@ def check_output(path: Path) -> Writer:
         What writes the format that the ending names.
 
     Raises:
-        RequestError: The ending names none.
-        OutputError: The file cannot be written.
+        OutputError: The ending names none, or the file cannot be written.
     """
     writers: dict[str, Writer] = {".csv": _write_csv, ".json": _write_json, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
-        raise RequestError(
-            f"{path} has no ending that says what to write.",
+        raise OutputError(
+            path,
+            "its ending names no format.",
             possible=f"Endings: {', '.join(writers)}",
             next_step=f"For example: -o {path.stem or 'predictions'}.csv",
         )

@@ -25,6 +25,7 @@ from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
 from framework_core.training import preparation
 from framework_core.training.folders import check_places, resumable
+from framework_core.training.memory import memory_errors
 from framework_core.training.session import Session, data_errors_of_workers
 from framework_core.training.trainer import build_trainer
 
@@ -55,7 +56,7 @@ def train(
         RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
     """
     resumed = resumable(resume, config) if resume else None
-    with _quiet():
+    with _quiet(), memory_errors(config):
         prepared = _prepared(config)
         return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()
 
@@ -66,7 +67,7 @@ def dry_run(config: RunConfig) -> None:
     Raises:
         RequestError: Something that was asked for cannot be done.
     """
-    with _quiet(), data_errors_of_workers():
+    with _quiet(), data_errors_of_workers(), memory_errors(config):
         prepared = _prepared(config)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
         trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), **trial)

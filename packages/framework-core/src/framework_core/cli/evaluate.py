@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 import typer
+
+
+class Split(str, Enum):
+    """The parts of a dataset on which a model can be measured."""
+
+    test = "test"
+    val = "val"
 
 
 def evaluate(
     run: str = typer.Argument(..., help="A run: its id, the beginning of it, its name, its folder, or 'last'."),
     overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings: dataset.path=other/data."),
-    split: str = typer.Option("test", "--split", help="test or val."),
+    split: Split = typer.Option(Split.test, "--split", help="test or val."),
     as_json: bool = typer.Option(False, "--json", help="Print the metrics as JSON."),
 ) -> None:
     """Measure a trained model, on its own data or on other data."""
     from framework_core.cli.screen import print_facts, print_json
     from framework_core.cli.training import training_library
-    from framework_core.errors import UnknownNameError
 
-    if split not in ("test", "val"):
-        raise UnknownNameError("split", split, ["test", "val"])
-    metrics = training_library("fw evaluate").evaluate(run, overrides=overrides or [], split=split)
+    metrics = training_library("fw evaluate").evaluate(run, overrides=overrides or [], split=split.value)
     if as_json:
         print_json(metrics)
     else:

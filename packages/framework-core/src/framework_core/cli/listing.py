@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from framework_core.errors import UnknownNameError
+
 if TYPE_CHECKING:
     from framework_core.plugins.index import Row
 
@@ -18,6 +20,10 @@ TASK = typer.Option("", "--task", help="Only this task, for example image-classi
 TAG = typer.Option("", "--tag", help="Only with this tag.")
 PLUGIN = typer.Option("", "--plugin", help="Only from this package.")
 JSON = typer.Option(False, "--json", help="Print as JSON.")
+DOMAINS = ("vision", "nlp", "timeseries", "audio")
+WORDS = {"domain": "domain", "tasks": "task", "tags": "tag", "distribution": "plugin"}
+"""What the field that a filter looks at is called."""
+
 HEAD = ("name", "from", "what")
 
 
@@ -48,6 +54,24 @@ def datasets(
 def strategies(as_json: bool = JSON) -> None:
     """The ways to train on several devices."""
     _print("strategy", "strategies", {}, as_json)
+
+
+@app.command("optimizers")
+def optimizers(as_json: bool = JSON) -> None:
+    """The optimizers that can be named."""
+    _print("optimizer", "optimizers", {}, as_json)
+
+
+@app.command("schedulers")
+def schedulers(as_json: bool = JSON) -> None:
+    """The learning-rate schedulers that can be named."""
+    _print("scheduler", "schedulers", {}, as_json)
+
+
+@app.command("callbacks")
+def callbacks(as_json: bool = JSON) -> None:
+    """The callbacks that plugins offer."""
+    _print("callback", "callbacks", {}, as_json)
 
 
 @app.command("plugins")
@@ -86,6 +110,7 @@ def _print(kind: str, plural: str, wanted: Mapping[str, str], as_json: bool, *, 
 
     everything = index.rows(kind)
     filters = {field: value for field, value in wanted.items() if value}
+    _check(filters, everything)
     found = [
         row
         for row in everything
@@ -102,8 +127,6 @@ def _print(kind: str, plural: str, wanted: Mapping[str, str], as_json: bool, *, 
         print_table([[row["name"], row["distribution"], row.get("summary", "")] for row in found], HEAD)
     filtered = bool(filters or having)
     note(f"\n{len(found)} of {len(everything)} {plural}" if filtered else f"\n{len(everything)} {plural}")
-    if filtered and not found:
-        _say_what_there_is(everything, filters)
     if not everything:
         note(f"They come with plugins, for example: pip install {_a_plugin_with(kind)}")
     if twice:
@@ -114,15 +137,12 @@ def _has(values: Any, value: str) -> bool:
     return value == values if isinstance(values, str) else value in values
 
 
-def _say_what_there_is(rows: list[Row], filters: Mapping[str, str]) -> None:
-    """Where a filter fits nothing, the values that would."""
-    from framework_core.cli.screen import note
-
+def _check(filters: Mapping[str, str], rows: list[Row]) -> None:
+    """Refuse a value that no component has; a domain of which nothing is installed is still a domain."""
     for field, value in filters.items():
         known = {each for row in rows for each in _as_list(row.get(field, ()))}
-        if value not in known and known:
-            shown = sorted(known)
-            note(f"{field}: {value!r} is not among {', '.join(shown[:20])}{', ...' if len(shown) > 20 else ''}")
+        if value not in known and known and not (field == "domain" and value in DOMAINS):
+            raise UnknownNameError(WORDS[field], value, known)
 
 
 def _as_list(values: Any) -> list[str]:
@@ -130,6 +150,6 @@ def _as_list(values: Any) -> list[str]:
 
 
 def _a_plugin_with(kind: str) -> str:
-    from framework_core.plugins.catalogue import install_hints
+    from framework_core.plugins.hints import install_hints
 
     return next(iter(install_hints().get(kind, {})), "a plugin")

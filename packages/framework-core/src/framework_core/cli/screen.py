@@ -9,17 +9,19 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from framework_core.process import is_main_process
 
 if TYPE_CHECKING:
     from framework_core.errors import FrameworkError
 
 
+RED, BOLD, RESET = "\033[31m", "\033[1m", "\033[0m"
+"""What terminals take for a colour."""
+
+
 def print_error(error: FrameworkError) -> None:
     """An expected error: what is wrong, what is possible, what to type next."""
-    label = typer.style("error:", fg="red", bold=True) if sys.stderr.isatty() else "error:"
+    label = f"{RED}{BOLD}error:{RESET}" if sys.stderr.isatty() else "error:"
     lines = str(error).splitlines()
     print(f"{label} {lines[0]}", file=sys.stderr)
     for line in lines[1:]:
@@ -38,7 +40,7 @@ def print_table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
     for row in [head, *rows]:
         line = "  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip()
         shown = line if len(line) <= width else line[: width - 1] + "…"
-        print(typer.style(shown, bold=True) if row is head and sys.stdout.isatty() else shown)
+        print(f"{BOLD}{shown}{RESET}" if row is head and sys.stdout.isatty() else shown)
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

@@ -38,18 +38,27 @@ def train(
 ) -> None:
     """Train a model, and record the run.
 
-    Without --dataset the model's domain chooses data that comes with it.
+    Without --dataset the model's domain chooses data that comes with it. Without a model and --config the settings
+    are those of config.yaml in this folder.
     """
     from framework_core.cli.screen import note
     from framework_core.cli.training import training_library
     from framework_core.config.compose import compose
+    from framework_core.config.project import settings_file_here, taken_from
+    from framework_core.errors import FrameworkError
 
     words = overrides or []
     if resume:
         config = _config_of(resume, config, words)
-    composition = compose(words, model=model, dataset=dataset, config_file=config, config_dir=config_dir)
+    here = None if config else settings_file_here(words, model=model)
+    try:
+        composition = compose(words, model=model, dataset=dataset, config_file=config or here, config_dir=config_dir)
+    except FrameworkError:
+        if here:
+            note(taken_from(here))
+        raise
     if not resume:
-        _say_choices(composition)
+        _say_choices(composition, here)
 
     run = training_library("fw train")
     if dry_run:
@@ -63,25 +72,30 @@ def train(
 
 def _config_of(resume: str, config: Path | None, words: list[str]) -> Path:
     """The settings that a run was started with."""
-    from framework_core.errors import RequestError
+    from framework_core.errors import ConflictingOptionsError
     from framework_core.tracking.lookup import CONFIG, find_run
 
     if config is not None:
-        raise RequestError(
-            "--resume takes the run's own settings, so --config has no place beside it.",
+        raise ConflictingOptionsError(
+            "fw train",
+            ["--resume", "--config"],
+            "a run is continued with its own settings.",
+            possible="One of them is possible, or single settings beside --resume.",
             next_step="Change single settings: fw train --resume RUN KEY=VALUE",
         )
     output_dir = next((word.partition("=")[2] for word in words if word.startswith("output_dir=")), "runs")
     return find_run(resume, output_dir=Path(output_dir)).directory / CONFIG
 
 
-def _say_choices(composition: Composition) -> None:
+def _say_choices(composition: Composition, file: Path | None) -> None:
     """What nobody had chosen, and how to choose otherwise."""
     from framework_core.cli.screen import note
     from framework_core.tracking.store import shown_uri, tracking_uri
 
     config, chosen = composition.config, composition.chosen
     lines = []
+    if file:
+        lines.append(("settings", str(file), "--config FILE, or --model NAME"))
     if "dataset" in chosen:
         lines.append(("dataset", config.dataset.name, "another: --dataset NAME (fw list datasets)"))
     if "optimizer" in chosen:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
@@ -19,13 +20,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from framework_core.config.files import read_settings
+from framework_core.config.migrations import KEY, NewerSettingsError, migrated
+from framework_core.config.references import references
 from framework_core.config.source import COMPONENT_GROUPS, REQUEST, Request, base_defaults, current_request
 from framework_core.config.source import component_defaults as component_defaults_of
 from framework_core.config.validate import validate_run
-from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError, near_names
+from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError
 from framework_core.plugins.registry import registry
+from framework_core.wording import no_name, no_option, no_setting
 
 if TYPE_CHECKING:
+    from framework_core.config.origins import Trails
     from framework_core.contracts.config import RunConfig
 
 DEFAULT_CHOICES = {"optimizer": "adamw", "scheduler": "cosine", "trainer": "default"}
@@ -46,6 +51,9 @@ class Composition:
     chosen: dict[str, str]
     """Groups that nobody named, with the option that was taken."""
 
+    trails: Trails = field(default_factory=dict)
+    """What was given for each setting and where, where ``compose`` was asked for it."""
+
 
 def compose(
     overrides: Sequence[str] = (),
@@ -54,6 +62,7 @@ def compose(
     dataset: str = "",
     config_file: Path | None = None,
     config_dir: Path | None = None,
+    trace: bool = False,
 ) -> Composition:
     """Compose and check the settings of a run.
 
@@ -63,6 +72,7 @@ def compose(
         dataset: A dataset, likewise.
         config_file: A settings file; overrides go before it.
         config_dir: A folder with config groups of one's own; ``configs`` here where it is there.
+        trace: Whether to tell where each setting comes from.
 
     Raises:
         ConfigError: Settings that are not allowed, all of them at once.
@@ -78,8 +88,10 @@ def compose(
     with _hydra(request):
         named = {group: name for group, name in (("model", model), ("dataset", dataset)) if name}
         chosen, ours = _split(parsed, named)
-        values, taken = _compose(request, chosen, ours)
-    return Composition(validate_run(values), taken)
+        composed = _compose(replace(request, body=_not_replaced(request, chosen)), chosen, ours)
+        config = _checked(composed.values)
+        typed = {group: f"--{group} {name}" if group in named else f"{group}={name}" for group, name in chosen.items()}
+        return Composition(config, composed.taken, _trails(composed, typed, config_file) if trace else {})
 
 
 def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
@@ -89,18 +101,26 @@ def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:
         ConfigError: Settings that are not allowed, all of them at once.
     """
     given: Any = config if isinstance(config, DictConfig) else OmegaConf.create(dict(config))
+    given = _of_this_release(given)
     names = {group: name for group in COMPONENT_GROUPS if group != "callbacks" and (name := _name_of(given.get(group)))}
     names = {"optimizer": "adamw", "scheduler": "cosine", **names}
     if "model" in names and "dataset" not in names:
         names["dataset"] = default_dataset(names["model"])
     defaults: dict[str, Any] = {group: component_defaults_of(group, name) for group, name in names.items()}
-    given = OmegaConf.create(OmegaConf.to_container(given, resolve=False))
     for group in names:
         if isinstance(OmegaConf.select(given, group), str):
             del given[group]
-    return validate_run(
-        _resolved(OmegaConf.merge(OmegaConf.create({**base_defaults(), "trainer": {}, **defaults}), given))
-    )
+    return _checked(OmegaConf.merge(OmegaConf.create({**base_defaults(), "trainer": {}, **defaults}), given))
+
+
+def _of_this_release(config: DictConfig) -> DictConfig:
+    try:
+        settings, _ = migrated(cast("dict[str, Any]", OmegaConf.to_container(config, resolve=False)))
+    except NewerSettingsError as error:
+        raise ConfigError(
+            [ConfigProblem(KEY, str(error))], next_step="Update: pip install -U framework-core"
+        ) from error
+    return OmegaConf.create(settings)
 
 
 @contextmanager
@@ -138,7 +158,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         try:
             override = parser.parse_override(text)
         except HydraException as error:
-            problems.append(ConfigProblem(text, _syntax(text, error)))
+            problems.append(_unreadable(text, error))
             continue
         if override.is_sweep_override():
             problems.append(ConfigProblem(text, "several values were given; one run takes one"))
@@ -148,10 +168,10 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def _syntax(text: str, error: Exception) -> str:
+def _unreadable(text: str, error: Exception) -> ConfigProblem:
     if "=" not in text and not text.startswith("~"):
-        return "this is no setting; a setting is KEY=VALUE"
-    return f"this cannot be read: {str(error).splitlines()[0]}"
+        return no_setting(text)
+    return ConfigProblem(text, f"this cannot be read: {str(error).splitlines()[0]}")
 
 
 def _split(overrides: Iterable[Override], named: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -168,7 +188,7 @@ def _split(overrides: Iterable[Override], named: Mapping[str, str]) -> tuple[dic
         elif key not in groups or isinstance(override.value(), dict):
             ours.append("++" + line.lstrip("+"))
         elif not isinstance(override.value(), str):
-            problems.append(ConfigProblem(key, "must be a name", value=override.value()))
+            problems.append(no_name(key, override.value()))
         elif choices.get(key, override.value()) != override.value():
             problems.append(ConfigProblem(key, f"is named twice: {choices[key]} and {override.value()}"))
         elif key in CHOSEN_ONCE:
@@ -188,35 +208,64 @@ def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
     for group, option in chosen:
         options = loader.get_group_options(group)
         if option not in options:
-            near = near_names(option, options)
-            known = f"; there are {', '.join(options)}" if options and not near else ""
-            problems.append(ConfigProblem(group, f"there is no {group} named {option!r}{known}", near=near))
+            problems.append(no_option(group, option, options))
     return problems
 
 
-def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> tuple[dict[str, Any], dict[str, str]]:
+def _not_replaced(request: Request, chosen: Mapping[str, str]) -> dict[str, Any]:
+    """A file's settings without those that a choice on the command line replaces.
+
+    Another component has settings of its own; a preset of the trainer replaces what it sets.
+    """
+    other = {group for group, name in chosen.items() if name != request.choices.get(group, name)} - {"trainer"}
+    body = {group: section for group, section in request.body.items() if group not in other}
+    preset = chosen.get("trainer", "default")
+    if preset != "default" and isinstance(body.get("trainer"), Mapping):
+        replaced = _set_by_preset(preset)
+        body["trainer"] = {key: value for key, value in body["trainer"].items() if key not in replaced}
+    return body
+
+
+def _set_by_preset(name: str) -> set[str]:
+    """The settings of the trainer that a preset gives another value than their default."""
+    options = GlobalHydra.instance().config_loader().get_group_options("trainer")
+    if name not in options:
+        return set()
+    preset, default = (hydra_compose(overrides=[f"+trainer={each}"]).trainer for each in (name, "default"))
+    return {str(key) for key in preset if preset[key] != default.get(key, ...)}
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """What Hydra composed, and what it was asked."""
+
+    values: DictConfig
+    request: Request
+    overrides: list[str]
+    taken: dict[str, str]
+    """The options that nobody had named."""
+
+
+def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> _Composed:
     """Let Hydra compose; where no dataset was named anywhere, once more with the model's own.
 
     Args:
         request: What a file asked for.
         chosen: Options from the command line; they go before those of a file and of an experiment.
         overrides: Everything else from the command line.
-
-    Returns:
-        The composed values, and the options that nobody had named.
     """
     named = {*request.choices, *chosen, *request.body}
     taken = {group: option for group, option in DEFAULT_CHOICES.items() if group not in named}
     request = replace(request, choices={**DEFAULT_CHOICES, **request.choices})
     composed = _composed_by_hydra(request, chosen, overrides)
-    model = _name_of(OmegaConf.select(composed, "model"))
-    if model and not _name_of(OmegaConf.select(composed, "dataset")) and _is_known("model", model):
+    model = _name_of(OmegaConf.select(composed.values, "model"))
+    if model and not _name_of(OmegaConf.select(composed.values, "dataset")) and _is_known("model", model):
         taken["dataset"] = default_dataset(model)
         composed = _composed_by_hydra(request, {**chosen, "dataset": taken["dataset"]}, overrides)
-    return _resolved(composed), taken
+    return replace(composed, taken=taken)
 
 
-def _composed_by_hydra(request: Request, chosen: dict[str, str], overrides: list[str]) -> DictConfig:
+def _composed_by_hydra(request: Request, chosen: dict[str, str], overrides: list[str]) -> _Composed:
     aliases: dict[tuple[str, str], str] = {}
     choices: dict[str, str] = {}
     body = dict(request.body)
@@ -229,11 +278,23 @@ def _composed_by_hydra(request: Request, chosen: dict[str, str], overrides: list
     for group, option in chosen.items():
         word = _word_for(group, option, aliases)
         ours.append(f"{group}={word}" if word else f"++{group}.name={_quoted(option)}")
-    token = current_request.set(replace(request, choices=choices, aliases=aliases, body=body))
+    asked = replace(request, choices=choices, aliases=aliases, body=body)
+    token = current_request.set(asked)
     try:
-        return hydra_compose(config_name=REQUEST, overrides=[*ours, *overrides])
+        values = hydra_compose(config_name=REQUEST, overrides=[*ours, *overrides])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError([_from_hydra(error)]) from error
+    finally:
+        current_request.reset(token)
+    return _Composed(values, asked, [*ours, *overrides], {})
+
+
+def _trails(composed: _Composed, typed: dict[str, str], config_file: Path | None) -> Trails:
+    from framework_core.config.origins import trails
+
+    token = current_request.set(composed.request)
+    try:
+        return trails(REQUEST, composed.overrides, typed, config_file)
     finally:
         current_request.reset(token)
 
@@ -261,12 +322,18 @@ def _quoted(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _resolved(config: Any) -> dict[str, Any]:
-    """Plain values, interpolations filled in; what has to be set and is not is left out."""
+def _checked(config: Any) -> RunConfig:
+    """Composed settings, checked."""
     try:
-        found = OmegaConf.to_container(config, resolve=True)
+        values = plain_values(config, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError([_from_hydra(error)]) from error
+    return validate_run(values, references(plain_values(config, resolve=False), values))
+
+
+def plain_values(config: Any, *, resolve: bool) -> dict[str, Any]:
+    """Plain values, with interpolations filled in or as written; what has to be set and is not is left out."""
+    found = OmegaConf.to_container(config, resolve=resolve)
     values: dict[Any, Any] = found if isinstance(found, dict) else {}
     return _without_missing({str(key): value for key, value in values.items() if key != "hydra"})
 
@@ -296,5 +363,10 @@ def _is_known(kind: str, name: str) -> bool:
 
 def _from_hydra(error: Exception) -> ConfigProblem:
     cause = error.__cause__ or error
-    full_key = getattr(cause, "full_key", None) or "setting"
-    return ConfigProblem(str(full_key), str(cause).partition("\n")[0].rstrip("."))
+    full_key = str(getattr(cause, "full_key", None) or "setting")
+    text = str(cause).partition("\n")[0].rstrip(".")
+    if unset := re.search(r"Environment variable '(\w+)' not found", text):
+        return ConfigProblem(full_key, f"the environment variable {unset[1]} is not set")
+    if unset := re.search(r"KeyError raised while resolving interpolation: '(\w+)'", text):
+        return ConfigProblem(full_key, f"the secret is not saved; give it again, or set the variable {unset[1]}")
+    return ConfigProblem(full_key, text)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import OmegaConf
 
+from framework_core.config.migrations import NewerSettingsError, migrated
 from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.errors import ConfigFileError, near_names
+
+_log = logging.getLogger("framework_core")
 
 
 def read_settings(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
@@ -22,9 +26,9 @@ def read_settings(path: Path) -> tuple[dict[str, str], dict[str, Any]]:
         The chosen option of each group, and the settings beside them.
 
     Raises:
-        ConfigFileError: It is not there, is no YAML, or is no mapping.
+        ConfigFileError: It is not there, is no YAML, is no mapping, or was written by a later release.
     """
-    body = _mapping(path)
+    body = _of_this_release(path, _mapping(path))
     choices = _choices(path, body.pop("defaults", []))
     for group in COMPONENT_GROUPS:
         section = body.get(group)
@@ -41,7 +45,7 @@ def _mapping(path: Path) -> dict[str, Any]:
         here = sorted(each.name for each in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
         near = near_names(path.name, here)
         cause = "it is a folder." if path.is_dir() else "there is no such file."
-        raise ConfigFileError(path, cause, next_step=f"Near it: {path.parent / near[0]}" if near else "")
+        raise ConfigFileError(path, cause, possible=f"Near it: {path.parent / near[0]}" if near else "")
     try:
         loaded = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except yaml.MarkedYAMLError as error:
@@ -53,6 +57,16 @@ def _mapping(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise ConfigFileError(path, "it holds no settings; write KEY: VALUE lines.")
     return {str(key): value for key, value in loaded.items()}
+
+
+def _of_this_release(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        found, changes = migrated(settings)
+    except NewerSettingsError as error:
+        raise ConfigFileError(path, f"{error}.", next_step="Update: pip install -U framework-core") from error
+    for change in changes:
+        _log.info("%s was saved by an earlier release: %s", path, change)
+    return found
 
 
 def _choices(path: Path, defaults: Any) -> dict[str, str]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from framework_core.config.migrations import KEY
 from framework_core.contracts.config import ComponentConfig, RunConfig
 from framework_core.errors import FrameworkError
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
 
 KINDS = {"model": "model", "dataset": "dataset", "optimizer": "optimizer", "scheduler": "scheduler"}
+
+
+BY_PATH = {"type": "string", "pattern": r"^.+:[A-Za-z_][A-Za-z0-9_.]*$"}
+"""A class of one's own: ``file.py:Class`` or ``package.module:Class``; and ``dist:name``."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -28,13 +33,27 @@ def json_schema() -> dict[str, Any]:
         names = registry.catalogue.names(kind)
         schema["properties"][section] = {
             "description": described,
-            "anyOf": [{"enum": names}, *_alternatives(kind, definitions)],
+            "anyOf": [{"enum": names}, BY_PATH, _component(names, _alternatives(kind, definitions))],
         }
+    schema["properties"][KEY] = {
+        "type": "integer",
+        "description": "The version of saved settings; a later release brings them to its own.",
+    }
     schema["properties"]["defaults"] = {
         "type": "array",
         "description": "Options of config groups, as in Hydra.",
     }
     return schema
+
+
+def _component(names: list[str], alternatives: list[dict[str, Any]]) -> dict[str, Any]:
+    """A section with a name in it, which decides about everything else: an editor then explains what is wrong."""
+    of_name = [
+        {"if": {"properties": {"name": each["properties"]["name"]}, "required": ["name"]}, "then": each}
+        for each in alternatives
+    ]
+    name = {"anyOf": [{"enum": names}, BY_PATH]}
+    return {"type": "object", "properties": {"name": name}, "required": ["name"], "allOf": of_name}
 
 
 def _alternatives(kind: str, definitions: dict[str, Any]) -> list[dict[str, Any]]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from framework_core.config.references import secret_fields
 from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.contracts.config import ComponentConfig, OptimizerConfig, RunConfig, SchedulerConfig
 from framework_core.contracts.validation import validated
-from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError, near_names
+from framework_core.errors import ConfigProblem, FrameworkError, UnknownNameError
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
+from framework_core.secrets import conceal, remember
+from framework_core.wording import no_strategy, told_together
 
 MOVED = {
     "trainer.logger": "mlops.tracking",
@@ -24,8 +28,12 @@ MOVED = {
 """Keys that people try, and where the setting is."""
 
 
-def validate_run(values: Mapping[str, Any]) -> RunConfig:
+def validate_run(values: Mapping[str, Any], references: Mapping[str, str] | None = None) -> RunConfig:
     """Check composed values.
+
+    Args:
+        values: The values, interpolations filled in.
+        references: What was written for those that came from the environment or from secrets, by their path.
 
     Raises:
         ConfigError: Settings that are not allowed, all of them at once.
@@ -45,11 +53,22 @@ def validate_run(values: Mapping[str, Any]) -> RunConfig:
     problems += [_moved(problem) for problem in rest]
     if config is not None:
         problems += _crossed(config)
-    if len(problems) == 1 and isinstance(problems[0], FrameworkError):
-        raise problems[0]
     if problems or config is None:
-        raise ConfigError([_as_problem(problem) for problem in problems])
-    return config
+        raise told_together([_as_written(problem, references or {}) for problem in problems])
+    for path, value in secret_fields(config):
+        remember(value, f"${{secret:{path}}}")
+    if password := urlsplit(config.mlops.tracking.uri or "").password:
+        remember(password)
+    return config.written_as(references or {})
+
+
+def _as_written(
+    problem: ConfigProblem | FrameworkError, references: Mapping[str, str]
+) -> ConfigProblem | FrameworkError:
+    """A problem that shows what the user wrote and not what it stood for."""
+    if isinstance(problem, FrameworkError) or problem.path not in references:
+        return problem
+    return ConfigProblem(problem.path, conceal(problem.message), value=references[problem.path], near=problem.near)
 
 
 STAND_INS: dict[str, ComponentConfig] = {
@@ -104,9 +123,7 @@ def _crossed(config: RunConfig) -> list[ConfigProblem | FrameworkError]:
     strategies = registry.catalogue.names("strategy")
     if config.strategy_name not in strategies:
         key = "trainer.strategy" if trainer.strategy else "strategy"
-        near = near_names(config.strategy_name, strategies)
-        known = "" if near else "; see fw list strategies"
-        problems.append(ConfigProblem(key, f"there is no strategy {config.strategy_name!r}{known}", near=near))
+        problems.append(no_strategy(key, config.strategy_name, strategies))
     if trainer.strategy and config.strategy not in ("auto", trainer.strategy):
         problems.append(ConfigProblem("trainer.strategy", f"{trainer.strategy!r}, but strategy is {config.strategy!r}"))
     if config.distributed.enabled:
@@ -150,10 +167,3 @@ def _moved(problem: ConfigProblem) -> ConfigProblem:
     if problem.path in MOVED and "no such setting" in problem.message:
         return ConfigProblem(problem.path, "there is no such setting", near=[MOVED[problem.path]])
     return problem
-
-
-def _as_problem(problem: ConfigProblem | FrameworkError) -> ConfigProblem:
-    if isinstance(problem, ConfigProblem):
-        return problem
-    near = problem.near if isinstance(problem, UnknownNameError) else ()
-    return ConfigProblem(getattr(problem, "kind", "setting"), problem.what.rstrip("."), near=near)

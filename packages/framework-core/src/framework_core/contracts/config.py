@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
@@ -10,6 +11,7 @@ from pydantic import (
     Field,
     NonNegativeInt,
     PositiveInt,
+    PrivateAttr,
     SerializeAsAny,
     StringConstraints,
 )
@@ -211,6 +213,23 @@ class RunConfig(Section):
 
     output_dir: str = "runs"
     """The folder in which each run makes its own."""
+
+    _references: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Settings that came from the environment or from secrets, by their path, as they were written."""
+        return self._references
+
+    def written_as(self, references: Mapping[str, str]) -> RunConfig:
+        """The same settings, with what is to be saved in place of some values.
+
+        Args:
+            references: The text of each such setting, by its path: ``{"model.token": "${oc.env:TOKEN}"}``.
+        """
+        copy = self.model_copy()
+        copy._references = dict(references)
+        return copy
 
     @property
     def devices(self) -> int | str | list[int]:

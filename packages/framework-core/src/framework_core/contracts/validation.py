@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from framework_core.errors import ConfigProblem, near_names
+from framework_core.wording import PHRASES, TRUTHS, limit, no_such_setting, not_allowed
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -51,49 +52,45 @@ def _problem(
         known = _fields_at(settings_class, keys[:-1])
         parent = path.rpartition(".")[0]
         near = [f"{parent}.{name}" if parent else name for name in near_names(keys[-1], known)]
-        choices = "" if near else f"; there are {', '.join(sorted(known))}" if known else "; it takes no settings"
-        return ConfigProblem(path, f"there is no such setting{choices}", near=near)
+        return no_such_setting(path, near, known)
     if first["type"] == "missing":
         return ConfigProblem(path, "it has to be set")
     if first["type"] in ("value_error", "assertion_error"):
         return ConfigProblem(path or prefix or "settings", str(first["ctx"]["error"]))
-    allowed = " or ".join(dict.fromkeys(_allowed(detail) for detail in details))
-    value = first["input"]
-    return ConfigProblem(path, f"must be {allowed}", value=value, near=_near_values(value, details))
+    return not_allowed(path, first["input"], map(_allowed, details), _words(details))
 
 
-_PHRASES = {
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
-    "string_type": "text",
-    "list_type": "a list",
-    "tuple_type": "a list",
-    "dict_type": "a group of settings",
-    "model_type": "a group of settings",
-    "path_type": "a path",
-    "finite_number": "a finite number",
+_KINDS = {
+    "int_parsing": "int",
+    "int_type": "int",
+    "int_from_float": "int",
+    "float_parsing": "float",
+    "float_type": "float",
+    "bool_parsing": "bool",
+    "bool_type": "bool",
+    "string_type": "str",
+    "list_type": "list",
+    "tuple_type": "list",
+    "dict_type": "dict",
+    "model_type": "dict",
+    "path_type": "path",
+    "finite_number": "finite",
 }
 _LIMITS = {
-    "greater_than": ("gt", "more than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
-    "multiple_of": ("multiple_of", "a multiple of"),
+    "greater_than": "gt",
+    "greater_than_equal": "ge",
+    "less_than": "lt",
+    "less_than_equal": "le",
+    "multiple_of": "multiple_of",
 }
 
 
 def _allowed(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
-    if kind in _PHRASES:
-        return _PHRASES[kind]
+    if kind in _KINDS:
+        return PHRASES[_KINDS[kind]]
     if kind in _LIMITS:
-        key, words = _LIMITS[kind]
-        return f"{words} {context[key]:g}"
+        return limit(_LIMITS[kind], context[_LIMITS[kind]])
     if kind in ("literal_error", "enum"):
         return f"one of {context['expected']}".replace(" or ", ", ")
     if kind == "string_pattern_mismatch":
@@ -102,15 +99,15 @@ def _allowed(detail: ErrorDetails) -> str:
     return message[:1].lower() + message[1:]
 
 
-def _near_values(value: Any, details: list[ErrorDetails]) -> list[str]:
-    """Allowed words that are spelt like the value."""
-    if not isinstance(value, str):
-        return []
+def _words(details: list[ErrorDetails]) -> list[str]:
+    """The words that are allowed."""
     words: list[str] = []
     for detail in details:
         if detail["type"] in ("literal_error", "enum"):
             words += [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-    return near_names(value, words)
+        if detail["type"] == "bool_parsing":
+            words += TRUTHS
+    return words
 
 
 def _keys(values: Mapping[str, Any], detail: ErrorDetails) -> tuple[str, ...]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from framework_core.errors import AmbiguousNameError, MissingPackageError, UnknownNameError
+from framework_core.errors import AmbiguousNameError, MissingPackageError
 from framework_core.plugins.discovery import Offer
+from framework_core.plugins.hints import unknown_name
 from framework_core.plugins.targets import import_target
 
 if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
-
-LISTINGS = {"model": "fw list models", "dataset": "fw list datasets", "strategy": "fw list strategies"}
 
 
 class Catalogue:
@@ -61,8 +57,7 @@ class Catalogue:
         offers = self._offers.get(kind, {}).get(plain, [])
         matching = [offer for offer in offers if not owner or offer.distribution == owner]
         if not matching:
-            listing = LISTINGS.get(kind, "")
-            raise UnknownNameError(kind, name, self.names(kind), listing=listing, hint=_install_hint(kind, name))
+            raise unknown_name(kind, name, self.names(kind))
         if len(matching) > 1:
             raise AmbiguousNameError(kind, plain, [offer.distribution for offer in matching])
         return matching[0]
@@ -117,21 +112,3 @@ def config_class(offer: Offer) -> type[ComponentConfig]:
     from framework_core.contracts.signature import config_from_signature
 
     return config_from_signature(builder)
-
-
-def install_hints() -> dict[str, dict[str, list[str]]]:
-    """What published packages offer: patterns of names, by kind and distribution."""
-    text = files("framework_core.plugins").joinpath("install_hints.json").read_text("utf-8")
-    table: dict[str, dict[str, list[str]]] = json.loads(text)
-    return table
-
-
-def _install_hint(kind: str, name: str) -> str:
-    """Which package would offer the name."""
-    for distribution, patterns in install_hints().get(kind, {}).items():
-        if any(fnmatch(name.lower(), pattern) for pattern in patterns):
-            try:
-                version(distribution)
-            except PackageNotFoundError:
-                return f"It may come with {distribution}: pip install {distribution}"
-    return ""

@@ -79,7 +79,7 @@ def _no_such_name(target: str, holder: Any, name: str) -> ImportTargetError:
     public = [each for each in vars(holder) if not each.startswith("_")]
     own = [each for each in public if getattr(vars(holder)[each], "__module__", None) == holder.__name__]
     near = near_names(name, public) or own[:5]
-    where = getattr(holder, "__file__", None) or holder.__name__
+    where = target.rpartition(":")[0]
     return ImportTargetError(
         target,
         f"{where} has no {name!r}.",

@@ -6,6 +6,7 @@ MLflow imports this module to load the model again (``mlflow.pyfunc.load_model``
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +14,38 @@ import numpy as np
 import torch
 from safetensors.torch import load_model, save_model
 
+from framework_core.config.migrations import KEY, VERSION, migrated
+from framework_core.config.references import resolved_where_possible
 from framework_core.contracts.config import ComponentConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import build, registry
+from framework_core.secrets import conceal
 
 WEIGHTS = "weights.safetensors"
 MODEL = "model.json"
 DATA = "data.json"
 
 
-def save(model: torch.nn.Module, config: ComponentConfig, data: DataSpec, folder: Path) -> None:
-    """Write everything needed to bring the model back."""
+def save(model: torch.nn.Module, settings: Mapping[str, Any], data: DataSpec, folder: Path) -> None:
+    """Write everything needed to bring the model back.
+
+    Args:
+        model: The trained model.
+        settings: Its settings as they are saved: without secrets.
+        data: What it was trained on.
+        folder: Where to write.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     save_model(model, str(folder / WEIGHTS))
-    settings = config.model_dump(mode="json")
-    (folder / MODEL).write_text(json.dumps(settings, indent=2), encoding="utf-8")
-    (folder / DATA).write_text(data.model_dump_json(indent=2), encoding="utf-8")
+    (folder / MODEL).write_text(json.dumps({KEY: VERSION, "model": settings}, indent=2), encoding="utf-8")
+    (folder / DATA).write_text(conceal(data.model_dump_json(indent=2)), encoding="utf-8")
 
 
 def load(folder: Path) -> torch.nn.Module:
     """Bring the model back, ready to predict."""
-    settings = json.loads((folder / MODEL).read_text("utf-8"))
+    saved, _ = migrated(json.loads((folder / MODEL).read_text("utf-8")))
+    settings = resolved_where_possible(saved["model"])
     data = DataSpec.model_validate_json((folder / DATA).read_text("utf-8"))
     offer = registry.resolve("model", settings["name"])
     config = config_class(offer).model_validate(settings)

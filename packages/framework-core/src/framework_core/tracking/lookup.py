@@ -8,6 +8,7 @@ from pathlib import Path
 
 from framework_core.contracts.config import TrackingConfig
 from framework_core.errors import RunNotFoundError
+from framework_core.secrets import concealed
 from framework_core.tracking.store import SQLITE, tracking_uri
 
 RECORD = "run.json"
@@ -30,7 +31,7 @@ class RunRecord:
 
     def write(self) -> None:
         """Write it into the run's folder."""
-        facts = {key: value for key, value in vars(self).items() if key != "directory"}
+        facts = concealed({key: value for key, value in vars(self).items() if key != "directory"})
         (self.directory / RECORD).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     @classmethod

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from framework_core.contracts.config import TrackingConfig
-from framework_core.errors import MissingPackageError, RequestError, TrackingError
+from framework_core.errors import MissingPackageError, PortTakenError, TrackingError
 from framework_core.tracking.store import SQLITE, check_store, shown_uri, tracking_uri
 
 
@@ -28,21 +28,24 @@ def serve(uri: str, *, host: str, port: int) -> None:
 
     Raises:
         MissingPackageError: MLflow is not installed.
-        RequestError: There are no runs yet, the store is a server already, or the port is taken.
+        TrackingError: There are no runs yet, or the store is a server already.
+        PortTakenError: The port is taken.
     """
     if importlib.util.find_spec("mlflow") is None:
         raise MissingPackageError("mlflow", needed_for="fw ui", requirement="framework-core[train]")
     store = tracking_uri(TrackingConfig(uri=uri or None))
     if store.startswith(("http://", "https://")):
-        raise RequestError(f"The store is a server with a page of its own: {shown_uri(store)}")
+        raise TrackingError(
+            shown_uri(store),
+            "it is a server, with a page of its own.",
+            next_step=f"Open that in a browser: {shown_uri(store)}",
+        )
     path = Path(store.removeprefix(SQLITE))
     if store.startswith(SQLITE) and not path.is_file():
-        raise RequestError(
-            f"There are no runs in {shown_uri(store)} yet.", next_step="Start one: fw train --model NAME"
-        )
+        raise TrackingError(shown_uri(store), "it holds no runs yet.", next_step="Start one: fw train --model NAME")
     check_store(store)
     if _answers(host, port):
-        raise RequestError(f"Port {port} is taken.", next_step=f"Choose another: fw ui --port {port + 1}")
+        raise PortTakenError(port)
     with tempfile.TemporaryFile() as log:
         server = _start(store, host, port, log)
         try:

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from framework_core.config.saved import saved_settings, settings_text, without_credentials
+from framework_core.config.saved import as_text, flattened, saved_settings, settings_text, without_credentials
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.contracts.run import Status
 from framework_core.errors import TrackingError
+from framework_core.secrets import conceal
 from framework_core.tracking import logged_model
 from framework_core.tracking.lineage import code_state, machine, packages
 from framework_core.tracking.store import shown_uri, tracking_uri
@@ -69,7 +70,7 @@ class Tracker:
     def log_text(self, text: str, path: str) -> None:
         """Store a text."""
         with self._tolerant(path):
-            self.client.log_text(self.run_id, text, path)
+            self.client.log_text(self.run_id, conceal(text), path)
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record final values."""
@@ -84,7 +85,7 @@ class Tracker:
         with torch.inference_mode():
             outputs = logged_model.to_numpy(model.cpu().eval()(example.cpu()))
         with self._tolerant("the model"), tempfile.TemporaryDirectory() as folder, _tidy_mlflow():
-            logged_model.save(model, config.model, data, Path(folder) / "model")
+            logged_model.save(model, saved_settings(config)["model"], data, Path(folder) / "model")
             mlflow.pyfunc.log_model(
                 name="model",
                 loader_module="framework_core.tracking.logged_model",
@@ -216,7 +217,8 @@ def _tags(config: RunConfig, data: DataSpec, directory: Path, command: str) -> d
         "framework.version": __version__,
         "framework.data_fingerprint": data.fingerprint,
     }
-    return {**{key: value for key, value in tags.items() if value}, **config.experiment.tags}
+    written = {**{key: value for key, value in tags.items() if value}, **config.experiment.tags}
+    return {conceal(key): conceal(value) for key, value in written.items()}
 
 
 def _user() -> str:
@@ -231,16 +233,16 @@ def _record(client: MlflowClient, run_id: str, config: RunConfig, data: DataSpec
     from mlflow.entities import Param
 
     settings = saved_settings(config)
-    params = [Param(key, value[:PARAM_LIMIT]) for key, value in flat(settings).items()]
+    params = [Param(key, as_text(value)[:PARAM_LIMIT]) for key, value in flattened(settings).items()]
     for first in range(0, len(params), PARAMS_A_CALL):
         client.log_batch(run_id, params=params[first : first + PARAMS_A_CALL])
     client.log_text(run_id, settings_text(config), "config.yaml")
-    client.log_text(run_id, data.model_dump_json(indent=2), "data.json")
+    client.log_text(run_id, conceal(data.model_dump_json(indent=2)), "data.json")
     environment = {"machine": machine(), "packages": packages()}
-    client.log_text(run_id, json.dumps(environment, indent=2), "environment.json")
+    client.log_text(run_id, conceal(json.dumps(environment, indent=2)), "environment.json")
     code = code_state(Path.cwd())
     if code.diff:
-        client.log_text(run_id, code.diff, "code/uncommitted.diff")
+        client.log_text(run_id, conceal(code.diff), "code/uncommitted.diff")
     if code.untracked:
         client.log_text(run_id, "\n".join(code.untracked), "code/untracked-files.txt")
     _record_dataset(client, run_id, config, data)
@@ -254,22 +256,11 @@ def _record_dataset(client: MlflowClient, run_id: str, config: RunConfig, data: 
         name=config.dataset.name,
         digest=data.fingerprint.rpartition(":")[2][:36] or "unknown",
         source_type="local",
-        source=json.dumps({"uri": data.source}),
+        source=conceal(json.dumps({"uri": data.source})),
         schema=json.dumps({"input_shape": data.input_shape, "input_dtype": data.input_dtype}),
         profile=json.dumps(profile),
     )
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested settings as dotted names with their values as text."""
-    found: dict[str, str] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value if isinstance(value, str) else json.dumps(value)
-    return found
 
 
 def _schema(values: Any) -> Any:

@@ -85,7 +85,8 @@ class MetricWriter:
         return len(left)
 
     def _run(self) -> None:
-        next_sample = time.monotonic()
+        # Use is measured over the time since the last look: right at the start there is none yet.
+        next_sample = time.monotonic() + self._sample_seconds
         samples = 0
         while not self._closing.wait(RETRY_SECONDS if self._failing else INTERVAL_SECONDS):
             if self._sample is not None and time.monotonic() >= next_sample:
@@ -93,6 +94,8 @@ class MetricWriter:
                 samples += 1
                 next_sample += self._sample_seconds
             self._send()
+        if self._sample is not None:
+            self.write(self._sample(), samples)
         deadline = time.monotonic() + PATIENCE_SECONDS - 1
         while not self._send() and time.monotonic() < deadline:
             time.sleep(1)

@@ -15,6 +15,7 @@ from framework_core.base.model import BaseModel
 from framework_core.contracts.checks import BatchSummary, DataContract
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError, FrameworkError
+from framework_core.training.memory import is_out_of_memory
 
 SAMPLES = 2
 """How many samples go through the model: enough to see what does not fit, and no more."""
@@ -61,6 +62,8 @@ def _check_outputs(model: BaseModel, inputs: Tensor, target: Tensor, data: DataS
     except FrameworkError:
         raise
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
+        if is_out_of_memory(error):
+            raise
         first = str(error).strip().partition("\n")[0]
         return [f"the model cannot take a batch of shape {_by(inputs.shape)}: {type(error).__name__}: {first}"]
     finally:

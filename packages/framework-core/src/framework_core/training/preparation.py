@@ -55,7 +55,8 @@ def prepare(config: RunConfig) -> Prepared:
     data = data_spec_of(datamodule)
     subject = f"The model {short_name(config.model.name)!r} and the dataset {short_name(config.dataset.name)!r}"
     if wrong := ModelContract(tasks=_tasks(config.model.name)).check(data):
-        raise ContractError(f"{subject} do not fit", wrong)
+        step = f"Find a model for this data: fw list models --task {data.task}"
+        raise ContractError(f"{subject} do not fit", wrong, next_step=step)
     model = build_model(config.model, data)
     example = preflight.check(model, datamodule, data, subject=subject)
     monitor, mode = _monitor(config, model, datamodule)

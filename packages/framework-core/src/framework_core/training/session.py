@@ -22,9 +22,11 @@ from framework_core.contracts.run import RunInfo, RunResult, Status
 from framework_core.errors import DataError, RunInterrupted
 from framework_core.plugins.registry import registry
 from framework_core.process import is_main_process
+from framework_core.secrets import conceal
 from framework_core.tracking import plots, tracker
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord
+from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.folders import CHILDREN_USE, new_folder
 from framework_core.training.interruption import Interruption, where_it_goes_on
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
@@ -132,7 +134,7 @@ class Session:
     def _trainer(self, own: list[Callback], recorder: StepRecorder) -> Trainer:
         config, prepared = self._config, self._prepared
         monitor, mode = prepared.monitor, prepared.mode
-        callbacks = [*own, *self._callbacks, MonitoredMetrics(self._monitored())]
+        callbacks = [*own, *self._callbacks, MonitoredMetrics(self._monitored()), ConcealedHyperparameters()]
         if config.trainer.enable_checkpointing and not config.trainer.fast_dev_run:
             callbacks += self._checkpoints()
         if config.early_stopping.patience is not None:
@@ -171,7 +173,8 @@ class Session:
             return None
         record, config = self._record, self._config
         (record.directory / CONFIG).write_text(settings_text(config), encoding="utf-8")
-        (record.directory / DATA).write_text(self._prepared.data.model_dump_json(indent=2), encoding="utf-8")
+        data = conceal(self._prepared.data.model_dump_json(indent=2))
+        (record.directory / DATA).write_text(data, encoding="utf-8")
         started = None
         if config.mlops.tracking.backend == "mlflow":
             started = tracker.start(
@@ -263,4 +266,5 @@ def data_errors_of_workers() -> Iterator[None]:
         lines = error.what.strip().splitlines()
         start = max(index for index, line in enumerate(lines) if line.startswith("framework_core.errors.DataError: "))
         first = lines[start].removeprefix("framework_core.errors.DataError: ")
-        raise DataError("\n".join([first, *lines[start + 1 :]])) from None
+        *said, next_step = [first, *lines[start + 1 :]]
+        raise DataError("\n".join(said), next_step=next_step) from None

@@ -21,7 +21,6 @@ from framework_core.errors import (
     ConfigProblem,
     ContractError,
     DataError,
-    RequestError,
     UnknownNameError,
     near_names,
 )
@@ -145,7 +144,8 @@ class TimmModel(BaseVisionModel):
         """With the name of the pretrained weights, where one was chosen."""
         name = self.architecture
         if self.pretrained is True and not getattr(self._config(), "has_weights", False):
-            raise RequestError(f"timm has no pretrained weights of {name}.", next_step=WITHOUT_HUB)
+            problem = ConfigProblem("model.pretrained", f"timm has no pretrained weights of {name}", value=True)
+            raise ConfigError([problem], next_step=WITHOUT_HUB)
         if not isinstance(self.pretrained, str):
             return name
         known = [each.partition(".")[2] for each in timm.list_pretrained(f"{name}.*")]
@@ -260,9 +260,9 @@ def _unfitting(path: Path, name: str, error: Exception) -> DataError:
     return DataError(f"The weights in {path} are not those of {name}: {first}", paths=[path])
 
 
-def _not_downloaded(name: str, error: Exception) -> RequestError:
+def _not_downloaded(name: str, error: Exception) -> DataError:
     first = " ".join(str(error).split())[:200]
-    return RequestError(
+    return DataError(
         f"The pretrained weights of {name} could not be downloaded: {type(error).__name__}: {first}",
         possible="They are taken from the cache where they were downloaded before.",
         next_step=WITHOUT_HUB,

@@ -1,0 +1,122 @@
+"""The program ``fw``: what it does before a command, and what it says after one.
+
+Nothing heavy is imported for a request that can be answered at once: a completion, or a slip of the finger.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from framework_core.errors import FrameworkError, RunInterrupted
+from framework_core.process import COMPLETE, is_main_process
+from framework_core.secrets import concealed_output
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run ``fw``. Exit codes: 0 done, 1 failed while running, 2 the request was wrong, 130 stopped by Ctrl-C."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if COMPLETE in os.environ:
+        from framework_core.cli.complete import answer
+
+        answer(words)
+        return
+    with concealed_output():
+        _answer(words)
+
+
+def _answer(words: list[str]) -> None:
+    front, rest = hoisted(words)
+    debug = "--debug" in front
+    try:
+        _follow(front)
+        _refuse_slips(rest)
+        _run(front, rest)
+    except FrameworkError as error:
+        _tell(error, debug)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt as stop:
+        stopped = RunInterrupted("Ctrl-C")
+        stopped.__cause__ = stop
+        _tell(stopped, debug)
+        sys.exit(stopped.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception:  # noqa: BLE001  # what nobody expected is shown in full, but for secrets
+        import traceback
+
+        traceback.print_exc()
+        sys.exit(1)
+    finally:
+        _let_go_of_stdout()
+
+
+def _follow(front: list[str]) -> None:
+    """Do what the options of every command say."""
+    from framework_core.cli.screen import show_log
+    from framework_core.plugins import switches
+
+    show_log()
+    without = [word.removeprefix("--without=") for word in front if word.startswith("--without=")]
+    if without or "--strict" in front:
+        switches.configure(without=without, strict="--strict" in front)
+
+
+def _refuse_slips(words: list[str]) -> None:
+    from framework_core.cli.slips import refuse_slips
+
+    refuse_slips(words)
+
+
+def _run(front: list[str], rest: list[str]) -> None:
+    from framework_core.cli.app import app
+    from framework_core.cli.plugin_commands import add_plugin_commands
+    from framework_core.cli.usage import run
+    from framework_core.plugins.switches import switched_off
+
+    add_plugin_commands(app, rest, switched_off())
+    run(app, [*front, *rest])
+
+
+def _let_go_of_stdout() -> None:
+    """Write what is left; a reader that has gone, as ``head`` does, is no error, nor is a program without stdout."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(error: FrameworkError, debug: bool) -> None:
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+    elif is_main_process() or not isinstance(error, RunInterrupted):
+        from framework_core.cli.screen import print_error
+
+        print_error(error)
+
+
+def hoisted(words: list[str]) -> tuple[list[str], list[str]]:
+    """The options of every command, which typer wants in front, and the rest; after ``--`` nothing moves."""
+    front: list[str] = []
+    rest: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word == "--":
+            rest += words[position:]
+            break
+        if word in ("--strict", "--debug") or word.startswith("--without="):
+            front.append(word)
+        elif word == "--without":
+            position += 1
+            if position == len(words):
+                return [*front, word], []
+            front.append(f"--without={words[position]}")
+        else:
+            rest.append(word)
+        position += 1
+    return front, rest

@@ -1,0 +1,131 @@
+"""Every error of the tree is met by the command in its own description, and says what stands there."""
+
+import inspect
+import re
+import shlex
+import shutil
+import signal
+import socket
+
+import pytest
+
+from framework_core import errors
+from framework_core.errors import FrameworkError
+
+EVERY = [
+    each
+    for _, each in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(each, FrameworkError) and each.__module__ == errors.__name__
+]
+ABOVE = (FrameworkError, errors.RequestError)
+"""Classes that only stand for all those below them."""
+
+RAISED = [each for each in EVERY if each not in ABOVE]
+"""What a command can end in."""
+
+MISFIT = """
+from mine import Iris
+
+class Pictures(Iris):
+    def data_spec(self):
+        return super().data_spec().model_copy(update={"task": "image-classification"})
+"""
+PLUGIN = """
+from framework_core import hookimpl
+from framework_core.contracts import ModelSpec
+
+@hookimpl
+def register_components():
+    yield ModelSpec(name="{name}", builder="{module}:Model", config="framework_core.contracts:ComponentConfig", {more})
+"""
+TEXTS = ("what", "possible", "next_step", "listing", "hint")
+"""What is only said; everything else that an error is made from is a fact that it keeps."""
+
+NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError")
+
+
+def example(error):
+    """The command of an error's description, and the lines that it says."""
+    text = inspect.cleandoc(error.__doc__).partition("Example::")[2]
+    command, *lines = inspect.cleandoc(text).splitlines()
+    return command.removeprefix("$ "), lines
+
+
+@pytest.fixture
+def world(project, components, install, train, request, monkeypatch):
+    """A folder in which each of the commands goes wrong in its own way."""
+    (project / "misfit.py").write_text(MISFIT)
+    (project / "night.yaml").write_text("model: mine.py:Net\n")
+    error = request.getfixturevalue("error").__name__
+    for herd in ("a", "b") if error == "AmbiguousNameError" else ():
+        plugin = PLUGIN.format(name="gnu", module=f"herd_{herd}", more="")
+        install(f"herd-{herd}", {f"herd_{herd}": plugin}, {"framework.plugins": {f"herd{herd}": f"herd_{herd}"}})
+    if error == "MissingPackageError":
+        plugin = PLUGIN.format(name="needy", module="needy", more='requires=("quite-rare>=2",)')
+        install("needy-dist", {"needy": plugin}, {"framework.plugins": {"needy": "needy"}})
+    if error == "PluginError":
+        install("wreck-dist", {"wreck": "raise ImportError('no luck')"}, {"framework.plugins": {"wreck": "wreck"}})
+    if error in NEEDS_A_RUN:
+        assert train("experiment.run_name=first", "trainer.max_epochs=1").code == 0
+    if error == "PortTakenError":
+        shutil.copy(request.getfixturevalue("empty_store"), project)
+    monkeypatch.setenv("COLUMNS", "200")
+    return project
+
+
+@pytest.mark.parametrize("error", [each for each in RAISED if each.exit_code != 130], ids=lambda error: error.__name__)
+def test_the_command_of_the_description_says_what_stands_there(error, world, fw):
+    command, lines = example(error)
+    words = shlex.split(command)[1:]
+    with socket.socket() as taken:
+        if error.__name__ == "PortTakenError":
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            words = [str(port) if word == "5000" else word for word in words]
+            lines = [line.replace("5000", str(port)).replace("5001", str(port % 65535 + 1)) for line in lines]
+        done = fw(*words)
+        shown = fw("--debug", *words)
+    said = done.err.splitlines()
+    assert said[-len(lines) :] == lines
+    assert not [line for line in said[: -len(lines)] if line.startswith(("error", "Traceback"))]
+    assert done.out == ""
+    assert done.code == error.exit_code
+    assert f"framework_core.errors.{error.__name__}: " in shown.err
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("error", [each for each in RAISED if each.exit_code == 130], ids=lambda error: error.__name__)
+def test_ctrl_c_says_what_stands_there(error, world, program):
+    command, (typed, *lines) = example(error)
+    assert typed == "^C"
+    process = program(*shlex.split(command)[1:])
+    for line in process.stderr:
+        if re.match(r"epoch 2/", line):
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=120)
+    assert err.splitlines()[-len(lines) :] == lines
+    assert (out, process.returncode) == ("", error.exit_code)
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: error.__name__)
+def test_an_error_says_three_things_and_keeps_its_facts(error):
+    _, lines = example(error)
+    said = [line for line in lines if line != "^C"]
+    assert said[0].startswith("error: ")
+    assert len(said) >= 3, "what is wrong, what is possible, what to type next"
+    facts = [name for name in inspect.signature(error).parameters if name not in TEXTS]
+    constructors = [inspect.getsource(each.__init__) for each in error.__mro__ if issubclass(each, FrameworkError)]
+    for fact in facts:
+        assert any(f"self.{fact} = " in constructor for constructor in constructors)
+        assert re.search(rf"^    {fact}: ", inspect.cleandoc(error.__doc__), re.M), f"{fact} is not described"
+
+
+def test_no_command_raises_a_class_that_stands_for_others(request):
+    """The classes above say too little: whoever raises one has a kind of error that the tree does not name yet."""
+    above = [each.__name__ for each in ABOVE]
+    raised = re.compile(rf"(raise|return) ({'|'.join(above)})\(")
+    source = request.path.parents[1] / "src"
+    found = [str(path) for path in source.rglob("*.py") if raised.search(path.read_text("utf-8"))]
+    assert found == []
