@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from itertools import islice
 from operator import lt
@@ -71,10 +73,8 @@ class HistoryArea(RunArea):
             self._check_run_is_in_workspace(run_id)
         found: list[MetricWithRunId] = []
         for run_id in run_ids:
-            rows = _by_step(self._chunks(run_id, metric_key, start_step, end_step))
-            if start_step is not None and end_step is not None:
-                rows = [row for row in rows if start_step <= row[0] <= end_step]
-            found += _with_run(run_id, metric_key, _sample(rows, max(1, max_results)))
+            documents = self._chunks(run_id, metric_key, start_step, end_step)
+            found += _with_run(run_id, metric_key, _sample(documents, max(1, max_results), start_step, end_step))
         return found
 
     def _chunks(self, run_id: str, key: str, first: int | None = None, last: int | None = None) -> list[Document]:
@@ -123,13 +123,31 @@ def _in_order(first: Iterable[int], second: Iterable[int], values: Any) -> list[
     return sorted(set(rows))
 
 
-def _sample(rows: list[Row], count: int) -> list[Row]:
-    """Return the first row of each of `count` even parts, and the last row, as SQL's NTILE would."""
-    if len(rows) <= count:
-        return rows
-    size, larger = divmod(len(rows), count)
+def _sample(documents: list[Document], count: int, first: int | None, last: int | None) -> list[Row]:
+    """Return the first row of each of `count` even parts of the steps asked for, and the last row, as SQL's NTILE."""
+    steps, timestamps, values = unpack(documents)
+    if not all(map(lt, steps, islice(steps, 1, None))):
+        rows = _in_order(steps, timestamps, values)
+        steps = array("q", [row[0] for row in rows])
+        start, end = _range(steps, first, last)
+        return [rows[start + index] for index in _spread(end - start, count)]
+    # One point for each step, in order, as nearly always: only the points that are shown are looked at.
+    start, end = _range(steps, first, last)
+    chosen = [start + index for index in _spread(end - start, count)]
+    return _in_order([steps[i] for i in chosen], [timestamps[i] for i in chosen], [values[i] for i in chosen])
+
+
+def _range(steps: array[int], first: int | None, last: int | None) -> tuple[int, int]:
+    start = 0 if first is None else bisect_left(steps, first)
+    return start, len(steps) if last is None else bisect_right(steps, last)
+
+
+def _spread(total: int, count: int) -> list[int]:
+    if total <= count:
+        return list(range(total))
+    size, larger = divmod(total, count)
     starts = [part * size + min(part, larger) for part in range(count)]
-    return [*(rows[start] for start in starts[:-1]), rows[-1]]
+    return [*starts[:-1], total - 1]
 
 
 def _metrics(key: str, rows: list[Row]) -> list[Metric]:
