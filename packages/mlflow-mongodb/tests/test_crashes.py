@@ -70,6 +70,7 @@ def check(store, run, last):
     assert set(data.params) >= {f"p{step}" for step in range(last + 1)}
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_writer_that_is_killed_leaves_what_was_acknowledged(mongo_uri, tracking, rounds):
     dice = random.Random(rounds)
@@ -82,6 +83,7 @@ def test_a_writer_that_is_killed_leaves_what_was_acknowledged(mongo_uri, trackin
         check(tracking, run, last)
 
 
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_server_that_is_killed_keeps_what_it_acknowledged(tmp_path, start_mongod, rounds):
     dice = random.Random(rounds)
