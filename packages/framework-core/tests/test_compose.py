@@ -337,6 +337,11 @@ def test_devices_are_one_unless_more_were_asked_for():
     assert compose(["model=net", "trainer.devices=3"]).config.devices == 3
 
 
+@pytest.mark.parametrize("uri", ["mongodb://h:1/d?replicaSet=rs0&w=1", "postgresql://h/d?a=b", "http://h:1/it's"])
+def test_an_address_is_text_whatever_stands_in_it(uri):
+    assert compose(["model=net", f"mlops.tracking.uri={uri}"]).config.mlops.tracking.uri == uri
+
+
 def test_a_class_in_a_file_is_a_model_with_its_constructor_as_settings(components):
     config = compose([f"model='{components}:Net'", f"dataset='{components}:Iris'", "model.width=5"]).config
     assert config.model.name == "mine.py:Net"

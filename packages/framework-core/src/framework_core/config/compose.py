@@ -37,6 +37,9 @@ DEFAULT_CHOICES = {"optimizer": "adamw", "scheduler": "cosine", "trainer": "defa
 CHOSEN_ONCE = ("model", "dataset", *DEFAULT_CHOICES)
 """Groups of which a run has one option."""
 
+EXPRESSIONS = ("[", "{", "'", '"', "$")
+"""How a value begins that was meant as more than text."""
+
 CONFIG_DIR = Path("configs")
 """The folder of the user's own config groups, where there is one."""
 
@@ -151,12 +154,23 @@ def default_dataset(model: str) -> str:
     raise ConfigError([ConfigProblem("dataset", message)], next_step="fw list datasets, then: --dataset NAME")
 
 
+def _parsed(parser: OverridesParser, text: str) -> Override:
+    """One override; a value that is no expression of Hydra's, as an address with ``=`` in it is none, is text."""
+    try:
+        return parser.parse_override(text)
+    except HydraException:
+        key, sign, value = text.partition("=")
+        if not sign or value.startswith(EXPRESSIONS):
+            raise
+        return parser.parse_override(f"{key}={_quoted(value)}")
+
+
 def _parse(overrides: Sequence[str]) -> list[Override]:
     parser = OverridesParser.create()
     parsed, problems = [], []
     for text in overrides:
         try:
-            override = parser.parse_override(text)
+            override = _parsed(parser, text)
         except HydraException as error:
             problems.append(_unreadable(text, error))
             continue
