@@ -31,6 +31,9 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Two test processes of two threads each would crawl on two cores."""
 
 MAIN_JOB = "tests/test_main_job.py"
+KILLING = "packages/mlflow-mongodb/tests"
+"""Its long tests kill servers and clients a hundred times; they have a session of their own."""
+
 GPU = shutil.which("nvidia-smi") is not None
 QUICK = "not long and not ddp and not docs and not catalogue and not editor" + ("" if GPU else " and not gpu")
 
@@ -75,7 +78,19 @@ def long(session: nox.Session) -> None:
         return
     # The main job wants both cores for itself.
     session.run("pytest", MAIN_JOB)
-    others = ["-m", "long or ddp", "--deselect", MAIN_JOB, "-n", "2", "--dist", "loadfile", "--durations=8"]
+    others = [
+        "-m",
+        "long or ddp",
+        "--deselect",
+        MAIN_JOB,
+        "--ignore",
+        KILLING,
+        "-n",
+        "2",
+        "--dist",
+        "loadfile",
+        "--durations=8",
+    ]
     session.run("pytest", *others, env=ONE_THREAD)
 
 
@@ -92,6 +107,13 @@ def editor(session: nox.Session) -> None:
     """The schema of settings in an editor's language server; npm fetches it."""
     session.install(*EDITABLE, *group("test"), *group("editor"), *PINNED)
     session.run("pytest", "-m", "editor", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def killing(session: nox.Session) -> None:
+    """MLflow on MongoDB while servers and clients are killed at random moments; takes half an hour."""
+    session.install("-e", f"{MONGODB}[local]", *group("test"), *PINNED)
+    session.run("pytest", "-m", "long", KILLING, "--override-ini", "timeout=3600", *session.posargs)
 
 
 @nox.session(default=False)

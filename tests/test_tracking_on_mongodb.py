@@ -50,7 +50,13 @@ def test_a_run_is_recorded_there(which, team, tmp_path):
 
     uri = team[which]
     done = fw(
-        "train", "--model", "resnet20", *QUICK, f"mlops.tracking.uri={uri}", f"experiment.name=way-{which}", folder=tmp_path
+        "train",
+        "--model",
+        "resnet20",
+        *QUICK,
+        f"mlops.tracking.uri={uri}",
+        f"experiment.name=way-{which}",
+        folder=tmp_path,
     )
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
