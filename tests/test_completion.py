@@ -46,7 +46,7 @@ def answered(*words: str, shell: str = "bash") -> list[str]:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["tr"], ["train"]),
+        (["trai"], ["train"]),
         (["list", "s"], ["schedulers", "strategies"]),
         (["train", "--mo"], ["--model"]),
         (["train", "--model", "wide_"], ["wide_resnet28_10", "wide_resnet50_2", "wide_resnet101_2"]),

@@ -336,7 +336,7 @@ def test_data_that_is_not_what_it_said_is_told(old, new, said, train, components
         (["output_dir=mine.py"], "it is a file, not a folder"),
         (["mlops.tracking.uri=http://127.0.0.1:9"], "The tracking store http://127.0.0.1:9 cannot be used"),
         (["mlops.tracking.uri=http://me:secret@127.0.0.1:9"], "The tracking store http://127.0.0.1:9 cannot be used"),
-        (["mlops.tracking.uri=mongodb://localhost:27017"], "no installed package offers MLflow a store for mongodb"),
+        (["mlops.tracking.uri=cassandra://localhost:9042"], "no installed package offers MLflow a store for cassandra"),
         (["mlops.tracking.uri=sqlite:///no/folder/x.db"], "there is no folder"),
         (["trainer.accelerator=gpu"], "Lightning does not allow this"),
         (["trainer.accelerator=tpu"], "needs the package 'torch_xla'"),

@@ -43,7 +43,7 @@ def test_a_store_that_is_not_there_is_told_and_not_made(fw, project):
     [
         ("sqlite:///no/folder/x.db", "it holds no runs yet"),
         ("http://me:secret@127.0.0.1:9", "http://127.0.0.1:9 cannot be used: it is a server, with a page of its own."),
-        ("mongodb://localhost:27017", "no installed package offers MLflow a store for mongodb"),
+        ("cassandra://localhost:9042", "no installed package offers MLflow a store for cassandra"),
     ],
 )
 def test_a_store_without_a_page_is_told(uri, said, fw):

@@ -377,7 +377,9 @@ def _is_known(kind: str, name: str) -> bool:
 
 def _from_hydra(error: Exception) -> ConfigProblem:
     cause = error.__cause__ or error
-    full_key = str(getattr(cause, "full_key", None) or "setting")
+    # Where a debugger or coverage traces the program, OmegaConf's own error has a cause that knows no key.
+    keys = (getattr(each, "full_key", None) for each in (cause, error))
+    full_key = str(next((key for key in keys if key), "setting"))
     text = str(cause).partition("\n")[0].rstrip(".")
     if unset := re.search(r"Environment variable '(\w+)' not found", text):
         return ConfigProblem(full_key, f"the environment variable {unset[1]} is not set")
