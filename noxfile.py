@@ -1,7 +1,7 @@
 """Every check of the project, one session each.
 
-`nox` runs what CI runs; `nox -l` lists the others too: all Python versions, the lowest dependencies, the whole
-catalogue, the benchmarks.
+`nox` runs what CI runs; `nox -l` lists the others too: coverage, all Python versions, the lowest dependencies, the whole
+catalogue, servers that are killed, the benchmarks.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Two test processes of two threads each would crawl on two cores."""
+
+WORKERS = "3"
+"""Test processes on two cores: some of them wait for servers, clocks and disks."""
 
 MAIN_JOB = "tests/test_main_job.py"
 KILLING = "packages/mlflow-mongodb/tests"
@@ -61,12 +64,9 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The quick tests of every package, with coverage; arguments after -- go to pytest."""
+    """The quick tests of every package; arguments after -- go to pytest."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    session.run("coverage", "erase")
-    session.run("pytest", "-m", QUICK, "-n", "2", "--cov", "--cov-report=", *session.posargs, env=ONE_THREAD)
-    if not session.posargs:
-        session.run("coverage", "report", "--fail-under=85")
+    session.run("pytest", "-m", QUICK, "-n", WORKERS, "--durations=8", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -99,7 +99,7 @@ def docs(session: nox.Session) -> None:
     """Build the documentation and run every command and example in it."""
     session.install(*EDITABLE, *group("test"), *group("docs"), *PINNED)
     session.run("mkdocs", "build", "--strict", "--site-dir", str(Path(session.create_tmp()) / "site"))
-    session.run("pytest", "-m", "docs", "-n", "2", *session.posargs, env=ONE_THREAD)
+    session.run("pytest", "-m", "docs", "-n", WORKERS, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -107,6 +107,15 @@ def editor(session: nox.Session) -> None:
     """The schema of settings in an editor's language server; npm fetches it."""
     session.install(*EDITABLE, *group("test"), *group("editor"), *PINNED)
     session.run("pytest", "-m", "editor", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """The quick tests once more, and how much of the code they run."""
+    session.install(*EDITABLE, *group("test"), *PINNED)
+    session.run("coverage", "erase")
+    session.run("pytest", "-m", QUICK, "-n", WORKERS, "--cov", "--cov-report=", env=ONE_THREAD)
+    session.run("coverage", "report", "--fail-under=85")
 
 
 @nox.session(default=False)
