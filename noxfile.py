@@ -1,7 +1,7 @@
 """Every check of the project, one session each.
 
-`nox` runs what CI runs; `nox -l` lists the others too: coverage, all Python versions, the lowest dependencies, the whole
-catalogue, servers that are killed, the benchmarks.
+`nox` runs what CI runs; `nox -l` lists the others too: coverage, all Python versions, the lowest dependencies, the
+whole catalogue, servers that are killed, the benchmarks.
 """
 
 from __future__ import annotations
@@ -78,20 +78,8 @@ def long(session: nox.Session) -> None:
         return
     # The main job wants both cores for itself.
     session.run("pytest", MAIN_JOB)
-    others = [
-        "-m",
-        "long or ddp",
-        "--deselect",
-        MAIN_JOB,
-        "--ignore",
-        KILLING,
-        "-n",
-        "2",
-        "--dist",
-        "loadfile",
-        "--durations=8",
-    ]
-    session.run("pytest", *others, env=ONE_THREAD)
+    others = ["-m", "long or ddp", "--deselect", MAIN_JOB, "--ignore", KILLING]
+    session.run("pytest", *others, "-n", "2", "--dist", "loadfile", "--durations=8", env=ONE_THREAD)
 
 
 @nox.session
