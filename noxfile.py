@@ -79,7 +79,7 @@ def long(session: nox.Session) -> None:
     # The main job wants both cores for itself.
     session.run("pytest", MAIN_JOB)
     others = ["-m", "long or ddp", "--deselect", MAIN_JOB, "--ignore", KILLING]
-    session.run("pytest", *others, "-n", "2", "--dist", "loadfile", "--durations=8", env=ONE_THREAD)
+    session.run("pytest", *others, "-n", WORKERS, "--dist", "loadfile", "--durations=8", env=ONE_THREAD)
 
 
 @nox.session
