@@ -60,6 +60,7 @@ NOT_RUN = (
     ("tutorial.md", "fw ui"),
     ("how-to/pretrained.md", "*pretrained=*"),  # it downloads; the refusal without a network is tested with the plugin
     ("how-to/mongodb.md", "*"),  # they need a MongoDB; packages/mlflow-mongodb/tests starts one
+    ("packages/mlflow-mongodb/README.md", "*"),  # likewise, and it installs from a package index
     ("how-to/several-devices.md", "*devices=4*"),  # four GPUs
     ("how-to/several-devices.md", "*torchrun*"),  # two machines
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from typing import Any
 
 import typer
 
 from framework_core.cli.app import app
+from framework_core.cli.plugin_commands import GROUP
 from generator.markdown import code, table
 
 HELD_BACK = ("install_completion", "show_completion", "help")
@@ -25,13 +27,21 @@ def page() -> str:
         _parameters(program),
     ]
     for name, command in commands(program):
-        parts += [
-            f"## fw {name}",
-            f"```text\nfw {name} {_usage(command)}\n```",
-            command.help or "",
-            _parameters(command),
-        ]
+        parts += _section(name, command)
+    for entry in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+        for name, command in commands(typer.main.get_command(entry.load()), f"{entry.name} "):
+            parts += [*_section(name, command), f"It comes with `{entry.dist.name}`." if entry.dist else ""]
     return "\n\n".join(parts) + "\n"
+
+
+def _section(name: str, command: Any) -> list[str]:
+    """One command."""
+    return [
+        f"## fw {name}",
+        f"```text\nfw {name} {_usage(command)}\n```",
+        command.help or "",
+        _parameters(command),
+    ]
 
 
 def commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
