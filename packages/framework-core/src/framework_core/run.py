@@ -24,6 +24,7 @@ from framework_core.prediction import Row, files_in, rows_of
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
 from framework_core.training import preparation
+from framework_core.training.callbacks import training_callbacks
 from framework_core.training.folders import check_places, resumable
 from framework_core.training.memory import memory_errors
 from framework_core.training.session import Session, data_errors_of_workers
@@ -70,7 +71,8 @@ def dry_run(config: RunConfig) -> None:
     with _quiet(), data_errors_of_workers(), memory_errors(config):
         prepared = _prepared(config)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
-        trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), **trial)
+        callbacks = training_callbacks(config)
+        trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=callbacks, **trial)
         trainer.fit(prepared.model, datamodule=prepared.datamodule)
         if preparation.can_measure(prepared.model, prepared.datamodule, "test"):
             trainer.test(prepared.model, datamodule=prepared.datamodule, verbose=False)

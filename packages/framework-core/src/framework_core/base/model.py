@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -96,6 +96,28 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     def contract(self) -> ModelContract:
         """What the model asks of the data; checked before training."""
         return ModelContract(tasks=self.tasks)
+
+    @classmethod
+    def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
+        """What the model would have its data be, known before it is built; nothing by default.
+
+        A setting of the dataset that has one of these names and is empty takes the value.
+
+        Args:
+            **settings: The model's settings.
+
+        Returns:
+            Settings of a dataset: ``{"image_size": 224}``.
+        """
+        return {}
+
+    def parameter_layers(self) -> Sequence[Sequence[str]]:
+        """The names of the parameters by layer, from the input to the head; fine-tuning goes by it.
+
+        Returns:
+            Names as in ``named_parameters``; nothing where the model does not say.
+        """
+        return ()
 
     def _build_model(self) -> nn.Module:
         """The network. ``self.data`` and everything that ``__init__`` set is there.

@@ -17,11 +17,12 @@ from framework_core.config.validate import short_name
 from framework_core.contracts.checks import ModelContract
 from framework_core.contracts.config import ComponentConfig, RunConfig
 from framework_core.contracts.data import DataSpec
-from framework_core.errors import ContractError
+from framework_core.errors import ConfigError, ConfigProblem, ContractError
 from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.registry import build, registry
 from framework_core.process import is_main_process
 from framework_core.training import preflight
+from framework_core.training.layers import layers_of
 from framework_core.training.optimization import Optimization
 
 _log = logging.getLogger("framework_core")
@@ -61,6 +62,8 @@ def prepare(config: RunConfig) -> Prepared:
     example = preflight.check(model, datamodule, data, subject=subject)
     monitor, mode = _monitor(config, model, datamodule)
     _set_optimization(model, config, monitor, mode)
+    if config.finetune.freeze_epochs:
+        layers_of(model)
     return Prepared(datamodule, data, model, example, monitor, mode)
 
 
@@ -163,7 +166,14 @@ def _monitor(config: RunConfig, model: LightningModule, datamodule: LightningDat
 def _set_optimization(model: LightningModule, config: RunConfig, monitor: str | None, mode: str) -> None:
     own = is_overridden("configure_optimizers", model, parent=BaseModel if isinstance(model, BaseModel) else None)
     if isinstance(model, BaseModel) and not own:
-        model.optimization = Optimization(config.optimizer, config.scheduler, monitor, mode)
+        model.optimization = Optimization(
+            config.optimizer, config.scheduler, monitor, mode, config.finetune.layer_decay
+        )
+        if config.finetune.layer_decay is not None:
+            layers_of(model)
+    elif config.finetune.layer_decay is not None:
+        message = f"{type(model).__name__} sets its own optimizer, so this has no effect"
+        raise ConfigError([ConfigProblem("finetune.layer_decay", message)])
     else:
         name = type(model).__name__
         _log.info("%s sets its own optimizer: the settings optimizer and scheduler have no effect.", name)
