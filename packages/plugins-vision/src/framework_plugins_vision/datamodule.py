@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -19,11 +20,17 @@ SAMPLED = 64
 
 
 class BaseVisionDataModule(BaseDataModule):
-    """Images with a class each. ``setup`` sets ``train_dataset``, and ``val_dataset`` and ``test_dataset`` if any.
+    """Images with a target each. ``setup`` sets ``train_dataset``, and ``val_dataset`` and ``test_dataset`` if any.
 
-    A sample is a pair: an image tensor ``(channels, height, width)`` and the index of its class. Set ``class_names``
-    too, unless the dataset has ``classes`` as torchvision's have; and ``eval_transform`` to let a trained model
-    predict image files.
+    A sample is a pair: an image tensor ``(channels, height, width)`` and a target. What the target is, ``task`` says:
+
+    - ``image-classification``: the index of its class, ``int64``.
+    - ``multi_label_classification``: ``(classes,)`` of ``float32``, 1 for each class that the image has, else 0.
+    - ``regression``: ``(targets,)`` of ``float32``, in the order of ``target_names``.
+    - ``semantic_segmentation``: ``(height, width)`` of ``int64``, the class of each pixel, or ``ignore_index``.
+
+    Set ``class_names`` too, unless the dataset has ``classes`` as torchvision's have; and ``eval_transform`` to let a
+    trained model predict image files.
 
     Args:
         batch_size: How many images make a batch.
@@ -37,7 +44,10 @@ class BaseVisionDataModule(BaseDataModule):
 
     def __init__(self, *, batch_size: int = 64, num_workers: int | None = None) -> None:
         super().__init__(batch_size=batch_size, num_workers=num_workers)
+        self.task = self.tasks[0]
         self.class_names: tuple[str, ...] = ()
+        self.target_names: tuple[str, ...] = ()
+        self.ignore_index: int | None = None
         self.eval_transform: Transform | None = None
 
     def data_spec(self) -> DataSpec:
@@ -47,18 +57,23 @@ class BaseVisionDataModule(BaseDataModule):
             DataError: There is no training data, or its classes are not known.
         """
         train = self._split("train")
-        image, _ = train[0]
+        image, target = train[0]
         if not isinstance(image, Tensor):
             raise DataError(
                 f"{type(self).__name__} gives {type(image).__name__} for an image.",
                 possible="An image is a tensor of shape (channels, height, width).",
                 next_step="Give its datasets a transform that ends in a tensor.",
             )
+        target = torch.as_tensor(target)
         return DataSpec(
-            task=self.tasks[0],
+            task=self.task,
             input_shape=tuple(image.shape),
             input_dtype=str(image.dtype).removeprefix("torch."),
-            class_names=self._class_names(train),
+            class_names=() if self.task == "regression" else self._class_names(train),
+            target_names=self.target_names,
+            target_shape=tuple(target.shape),
+            target_dtype=str(target.dtype).removeprefix("torch."),
+            ignore_index=self.ignore_index,
             split_sizes=self._split_sizes(),
             class_counts=self._class_counts(train),
             fingerprint=self.fingerprint(),
@@ -72,8 +87,8 @@ class BaseVisionDataModule(BaseDataModule):
             dataset: Any = self._split(split)
             size = len(dataset)
             for index in sorted({*range(min(SAMPLED, size)), *range(max(0, size - SAMPLED), size)}):
-                image, label = dataset[index]
-                digest.update(f"{split} {index} {size} {int(label)} ".encode())
+                image, target = dataset[index]
+                digest.update(f"{split} {index} {size} {torch.as_tensor(target).tolist()} ".encode())
                 digest.update(image.numpy().tobytes())
         return f"samples:{digest.hexdigest()[:32]}"
 
@@ -110,7 +125,7 @@ class BaseVisionDataModule(BaseDataModule):
     def _class_counts(self, train: Any) -> dict[str, int]:
         """Counted where the labels are at hand without reading an image."""
         labels = getattr(train, "targets", None)
-        if labels is None:
+        if labels is None or self.task != "image-classification":
             return {}
         names = self._class_names(train)
         counts = Counter(int(label) for label in labels)
