@@ -6,38 +6,47 @@ import copy
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
+from framework_core import BaseModel
 from framework_core.config.compose import compose
 from framework_core.contracts import FinetuneConfig
 from framework_core.errors import ConfigError, ContractError
 from framework_core.run import train
-from framework_core.training.adaptive_clipping import clip
-from framework_core.training.freezing import frozen_layers
+from framework_core.training.adaptive_clipping import AdaptiveGradientClipping, clip
+from framework_core.training.freezing import Freezing, frozen_layers
+from framework_core.training.optimization import Optimization
+from framework_core.training.optimizer_settings import SGD
+from framework_core.training.scheduler_settings import Constant
 
-LAYERED = '''
+COMMON = ("model=mine.py:Net", "dataset=mine.py:Iris", "mlops.tracking.backend=none", "trainer.accelerator=cpu")
 
-class Layered(Net):
+
+class Layered(BaseModel):
     def _build_model(self):
         return nn.Sequential(
             nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)
         )
 
+    def loss(self, outputs, target):
+        return nn.functional.cross_entropy(outputs, target)
+
     def parameter_layers(self):
         return [[f"model.{n}.{kind}" for n in layer for kind in ("weight", "bias")] for layer in ([0, 1], [3], [5])]
-'''
 
 
-@pytest.fixture
-def layered(components, project):
-    (project / components).write_text((project / components).read_text() + LAYERED)
-    common = ("model=mine.py:Layered", "dataset=mine.py:Iris", "mlops.tracking.backend=none")
-
-    def settings(*words):
-        return compose([*common, "trainer.accelerator=cpu", "trainer.enable_progress_bar=false", *words]).config
-
-    return settings
+def fit(*callbacks, epochs=1, layer_decay=None):
+    torch.manual_seed(0)
+    samples = TensorDataset(torch.randn(32, 4), torch.arange(32) % 3)
+    model = Layered()
+    optimizer, scheduler = SGD(name="sgd", lr=0.08), Constant(name="constant", warmup_steps=0)
+    model.optimization = Optimization(optimizer, scheduler, None, "min", layer_decay)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = Trainer(max_epochs=epochs, accelerator="cpu", logger=False, callbacks=list(callbacks), **quiet)
+    trainer.fit(model, DataLoader(samples, 8), DataLoader(samples, 8))
+    return model
 
 
 class Epochs(Callback):
@@ -66,16 +75,15 @@ class Epochs(Callback):
         return {name.split(".")[1] for name in before if not torch.equal(before[name], after[name])}
 
 
-def test_layers_are_frozen_with_their_statistics_and_freed_one_by_one(layered):
+def test_layers_are_frozen_with_their_statistics_and_freed_one_by_one():
     seen = Epochs()
-    words = ("finetune.freeze_epochs=1", "finetune.unfreeze_every_n_epochs=1", "trainer.max_epochs=3")
-    train(layered(*words), callbacks=[seen])
+    fit(Freezing(FinetuneConfig(freeze_epochs=1, unfreeze_every_n_epochs=1)), seen, epochs=3)
     assert [seen.changed(epoch) for epoch in range(3)] == [{"5"}, {"3", "5"}, {"0", "1", "3", "5"}]
 
 
-def test_all_layers_are_freed_at_once_where_nothing_else_is_said(layered):
+def test_all_layers_are_freed_at_once_where_nothing_else_is_said():
     seen = Epochs()
-    train(layered("finetune.freeze_epochs=1", "trainer.max_epochs=2"), callbacks=[seen])
+    fit(Freezing(FinetuneConfig(freeze_epochs=1)), seen, epochs=2)
     assert [seen.changed(epoch) for epoch in range(2)] == [{"5"}, {"0", "1", "3", "5"}]
 
 
@@ -85,23 +93,42 @@ def test_what_is_frozen_follows_from_the_epoch_alone(every, expected):
     assert [frozen_layers(settings, epoch, 3) for epoch in range(len(expected))] == expected
 
 
-def test_earlier_layers_learn_more_slowly(layered):
+def test_earlier_layers_learn_more_slowly():
     seen = Epochs()
-    train(layered("finetune.layer_decay=0.5", "optimizer.lr=0.08", "trainer.max_epochs=1"), callbacks=[seen])
+    fit(seen, layer_decay=0.5)
     rates = {name.removeprefix("model."): rate for name, rate in seen.rates.items() if name.endswith("weight")}
     assert rates == pytest.approx({"0.weight": 0.02, "1.weight": 0.02, "3.weight": 0.04, "5.weight": 0.08})
 
 
 @pytest.mark.parametrize("words", [["finetune.layer_decay=0.5"], ["finetune.freeze_epochs=1"]])
-def test_a_model_that_does_not_say_its_layers_is_refused(words, layered):
+def test_a_model_that_does_not_say_its_layers_is_refused(words, components):
     with pytest.raises(ContractError, match="parameter_layers"):
-        train(layered("model=mine.py:Net", *words))
+        train(compose([*COMMON, *words]).config)
 
 
-def test_gradients_are_cut_by_the_norm_of_their_weights(layered):
+def test_all_three_together_train_through_the_command(train_in_layers):
+    done = train_in_layers("finetune.freeze_epochs=1", "finetune.layer_decay=0.7", "adaptive_gradient_clip_val=0.1")
+    assert done.code == 0, done.err
+    assert "frozen    1 of 2 layers" in done.err
+    assert "frozen    0 of 2 layers" in done.err
+
+
+@pytest.fixture
+def train_in_layers(train, project):
+    """The command, with a model that says its layers."""
+    layers = """
+    def parameter_layers(self):
+        return [[f"model.{layer}.weight", f"model.{layer}.bias"] for layer in (0, 3)]
+"""
+    text = (project / "mine.py").read_text()
+    (project / "mine.py").write_text(text.replace("    def loss(", f"{layers}\n    def loss(", 1))
+    return lambda *words: train(*words, "mlops.tracking.backend=none")
+
+
+def test_gradients_are_cut_by_the_norm_of_their_weights():
     free, cut = Epochs(), Epochs()
-    train(layered("trainer.max_epochs=1"), callbacks=[free])
-    train(layered("adaptive_gradient_clip_val=0.01", "trainer.max_epochs=1"), callbacks=[cut])
+    fit(free)
+    fit(AdaptiveGradientClipping(0.01), cut)
     assert free.worst > 0.05
     assert cut.worst == pytest.approx(0.01, rel=1e-3)
 
@@ -124,19 +151,12 @@ def test_a_gradient_is_cut_unit_by_unit():
         (["adaptive_gradient_clip_val=0.1", "strategy=deepspeed"], "the weights are spread over the devices"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words, said, layered):
+def test_what_makes_no_sense_is_refused(words, said, components):
     with pytest.raises(ConfigError) as error:
-        layered(*words)
+        compose([*COMMON, *words])
     assert said in str(error.value)
 
 
-def test_the_head_of_a_network_learns_while_the_rest_is_frozen_and_the_model_is_left_free(layered):
-    model = {}
-
-    class Keep(Callback):
-        def on_fit_end(self, trainer, pl_module):
-            model["it"] = pl_module
-
-    train(layered("finetune.freeze_epochs=5", "trainer.max_epochs=1"), callbacks=[Keep()])
-    assert all(parameter.requires_grad for parameter in model["it"].parameters())
-    assert isinstance(model["it"].model[5], nn.Linear)
+def test_the_model_is_left_free():
+    model = fit(Freezing(FinetuneConfig(freeze_epochs=5)))
+    assert all(parameter.requires_grad for parameter in model.parameters())
