@@ -113,7 +113,7 @@ def test_a_run_that_is_continued_ends_with_the_same_average(kind, run):
     torch.testing.assert_close(saved(continued.last_checkpoint), saved(whole.last_checkpoint))
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -129,7 +129,7 @@ class SaveInValidation(Callback):
         if not trainer.sanity_checking:
             self.average = weights(pl_module)
             trainer.save_checkpoint(self.path)
-            raise Stopped
+            raise StoppedError
 
 
 class Line(BaseModel):
@@ -147,7 +147,7 @@ def test_a_checkpoint_in_the_middle_of_validation_has_both_where_they_belong(tmp
     average = ExponentialAverage(AveragingConfig(kind="ema", decay=0.99, warmup=False))
     quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
     trainer = Trainer(max_epochs=1, accelerator="cpu", callbacks=[average, save], enable_checkpointing=False, **quiet)
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         trainer.fit(Line(), loader, loader)
     checkpoint = torch.load(save.path, weights_only=True)
     assert torch.equal(checkpoint["current_model_state"]["model.weight"], save.weights[0])

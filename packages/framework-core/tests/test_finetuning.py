@@ -26,9 +26,7 @@ COMMON = ("model=mine.py:Net", "dataset=mine.py:Iris", "mlops.tracking.backend=n
 
 class Layered(BaseModel):
     def _build_model(self):
-        return nn.Sequential(
-            nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)
-        )
+        return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
 
     def loss(self, outputs, target):
         return nn.functional.cross_entropy(outputs, target)

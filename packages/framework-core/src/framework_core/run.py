@@ -58,7 +58,7 @@ def train(
     """
     resumed = resumable(resume, config) if resume else None
     with _quiet(), memory_errors(config):
-        prepared = _prepared(config)
+        prepared, config = _prepared(config)
         return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()
 
 
@@ -69,7 +69,7 @@ def dry_run(config: RunConfig) -> None:
         RequestError: Something that was asked for cannot be done.
     """
     with _quiet(), data_errors_of_workers(), memory_errors(config):
-        prepared = _prepared(config)
+        prepared, config = _prepared(config)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
         callbacks = training_callbacks(config)
         trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=callbacks, **trial)
@@ -160,14 +160,15 @@ class FrameworkTrainer:
             return train(self.config, **self._trainer_arguments)
 
 
-def _prepared(config: RunConfig) -> preparation.Prepared:
-    """Check everything that can be checked before something is written."""
+def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
+    """Check everything that can be checked before something is written; settings complete with what follows."""
     check_places(config)
     build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False)
     seed_everything(config.seed, workers=True, verbose=False)
+    config, filled = preparation.fitted_to_model(config)
     prepared = preparation.prepare(config)
-    preparation.say_what_is_trained(prepared, config)
-    return prepared
+    preparation.say_what_is_trained(prepared, config, filled)
+    return prepared, config
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
 from framework_plugins_vision.timm_catalogue import architectures
 
 CLASSIFICATION = ("image-classification",)
+OF_IMAGES = ("image-classification", "multi_label_classification", "regression")
+OF_PIXELS = (*OF_IMAGES, "semantic_segmentation")
 RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385"
 WIDE_RESNET_PAPER = "Zagoruyko and Komodakis, Wide Residual Networks, https://arxiv.org/abs/1605.07146"
 VIT_PAPER = "Dosovitskiy et al., An Image is Worth 16x16 Words, https://arxiv.org/abs/2010.11929"
@@ -39,7 +41,7 @@ def _own_models() -> Iterable[ModelSpec]:
         yield ModelSpec(
             name=f"resnet{depth}",
             domain="vision",
-            tasks=CLASSIFICATION,
+            tasks=OF_IMAGES,
             summary=f"ResNet-{depth} for images of about 32x32, {parameters / 1e6:.2f} M parameters",
             builder="framework_plugins_vision.models.cifar_resnet:CifarResNet",
             config="framework_plugins_vision.settings:CifarResNetConfig",
@@ -51,7 +53,7 @@ def _own_models() -> Iterable[ModelSpec]:
     yield ModelSpec(
         name="wide_resnet28_10",
         domain="vision",
-        tasks=CLASSIFICATION,
+        tasks=OF_IMAGES,
         summary="Wide ResNet 28-10 for images of about 32x32, 36.48 M parameters",
         builder="framework_plugins_vision.models.wide_resnet:WideResNet",
         config="framework_plugins_vision.settings:WideResNetConfig",
@@ -63,7 +65,7 @@ def _own_models() -> Iterable[ModelSpec]:
     yield ModelSpec(
         name="vit",
         domain="vision",
-        tasks=CLASSIFICATION,
+        tasks=OF_IMAGES,
         summary="A small vision transformer for images of about 32x32, 2.69 M parameters",
         builder="framework_plugins_vision.models.small_vit:SmallViT",
         config="framework_plugins_vision.settings:SmallViTConfig",
@@ -79,7 +81,7 @@ def _timm_models() -> Iterable[ModelSpec]:
         yield ModelSpec(
             name=each.name,
             domain="vision",
-            tasks=CLASSIFICATION,
+            tasks=OF_PIXELS,
             summary=each.summary,
             builder="framework_plugins_vision.models.timm_adapter:TimmModel",
             config="framework_plugins_vision.settings:TimmConfig",

@@ -47,7 +47,7 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     tasks: ClassVar[tuple[str, ...]] = ()
     """What it can be trained for; empty for anything."""
 
-    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/loss", "min")
+    monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")
     """The metric that tells which checkpoint is best, and whether less or more of it is better."""
 
     def __init__(self, *, data: DataSpec | None = None) -> None:

@@ -154,7 +154,9 @@ def _training(config: RunConfig) -> list[ConfigProblem]:
     problems = []
     sharded = config.strategy_name.startswith(SHARDED)
     if sharded and config.averaging.kind is not None:
-        problems.append(ConfigProblem("averaging.kind", f"is not possible with strategy={config.strategy_name}: {SPREAD}"))
+        problems.append(
+            ConfigProblem("averaging.kind", f"is not possible with strategy={config.strategy_name}: {SPREAD}")
+        )
     if sharded and config.adaptive_gradient_clip_val is not None:
         message = f"is not possible with strategy={config.strategy_name}: {SPREAD}"
         problems.append(ConfigProblem("adaptive_gradient_clip_val", message))

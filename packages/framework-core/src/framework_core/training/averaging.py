@@ -1,4 +1,4 @@
-"""An average of the weights, as it is trained: validated, kept as best and tested in place of the weights themselves."""
+"""An average of the weights: validated, kept as best and tested in place of the weights themselves."""
 
 from __future__ import annotations
 
@@ -74,8 +74,9 @@ class _Average(WeightAveraging):
 
 
 class ExponentialAverage(_Average):
-    """An exponential moving average (Polyak and Juditsky, https://doi.org/10.1137/0330046; Tarvainen and Valpola,
-    https://arxiv.org/abs/1703.01780).
+    """An exponential moving average of the weights.
+
+    Polyak and Juditsky, https://doi.org/10.1137/0330046; Tarvainen and Valpola, https://arxiv.org/abs/1703.01780.
 
     Args:
         settings: How it moves.

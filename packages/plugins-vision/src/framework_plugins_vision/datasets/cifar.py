@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from framework_core import DataError
 from framework_core.cache import cache_folder
 from framework_core.download import RemoteFile, download, mirrored, unpack
 from framework_plugins_vision import transforms
+from framework_plugins_vision.augmentation_policies import EachOfBatch, policy
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.datasets.images import ImagesInMemory
 from framework_plugins_vision.splits import stratified_split
@@ -83,8 +85,11 @@ class Cifar(BaseVisionDataModule):
             4.2), ``none`` leaves them.
         val_fraction: The share of the training images kept for validation.
         split_seed: Decides which images go where.
-        batch_size: How many images make a batch.
-        num_workers: How many processes load images.
+        auto_augment: A policy beside the standard augmentation: ``randaugment`` or ``trivialaugment``.
+        randaugment_magnitude: How strong the operations of RandAugment are, 0 to 10.
+        randaugment_ops: How many of them an image has.
+        randaugment_std: By how much their strength varies.
+        **common: What every image dataset takes: ``batch_size``, ``num_workers``, ``mixup`` ...
     """
 
     in_memory = True
@@ -97,11 +102,14 @@ class Cifar(BaseVisionDataModule):
         augmentation: str = "standard",
         val_fraction: float = 0.1,
         split_seed: int = 0,
-        *,
-        batch_size: int = 64,
-        num_workers: int | None = None,
+        auto_augment: str | None = None,
+        randaugment_magnitude: float = 9.0,
+        randaugment_ops: int = 2,
+        randaugment_std: float = 0.5,
+        **common: Any,
     ) -> None:
-        super().__init__(batch_size=batch_size, num_workers=num_workers)
+        super().__init__(**common)
+        self._policy = policy(auto_augment, magnitude=randaugment_magnitude, ops=randaugment_ops, std=randaugment_std)
         self.edition = EDITIONS[classes]
         self.path = path
         self.mirror = mirror
@@ -148,7 +156,12 @@ class Cifar(BaseVisionDataModule):
         chosen, kept = torch.tensor(splits["train"]), torch.tensor(splits["val"], dtype=torch.int64)
         if self.augmentation == "standard":
             self.train_dataset = ImagesInMemory(
-                images[chosen], targets[chosen], shift=SHIFT, mirror=True, finish=self._normalised
+                images[chosen],
+                targets[chosen],
+                shift=SHIFT,
+                mirror=True,
+                policy=EachOfBatch(self._policy) if self._policy else None,
+                finish=self._normalised,
             )
         else:
             self.train_dataset = ImagesInMemory(images[chosen], targets[chosen], finish=self._normalised)

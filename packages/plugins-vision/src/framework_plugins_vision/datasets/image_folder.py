@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from framework_core.errors import DataError, near_names
 from framework_plugins_vision import transforms
+from framework_plugins_vision.augmentation_policies import policy
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.image_check import check_images
 from framework_plugins_vision.splits import stratified_split
@@ -22,6 +23,9 @@ SPLIT_FOLDERS = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+SIZE = 224
+"""The side of images where nobody says it."""
+
 SHOWN = 5
 """How many unreadable images an error names."""
 
@@ -34,56 +38,66 @@ class ImageFolder(BaseVisionDataModule):
 
     Args:
         path: The folder.
-        image_size: The size images are brought to: a side, or height and width.
+        image_size: The size images are brought to: a side, or height and width; empty is 224.
         channels: 1 for grey, 3 for colour.
         augmentation: ``standard`` crops and mirrors training images at random, ``none`` leaves them.
         min_crop: The smallest share of an image that a random crop keeps.
         flip: Whether the standard augmentation mirrors half of the images.
-        crop_pct: The share of the side that the centre crop of validation keeps.
-        mean: Subtracted from each channel, whose values run from 0 to 1.
-        std: What each channel is divided by.
+        crop_pct: The share of the side that the centre crop of validation keeps; empty is 0.875.
+        interpolation: How images are resized; empty is bilinear.
+        mean: Subtracted from each channel, whose values run from 0 to 1; empty is ImageNet's.
+        std: What each channel is divided by; empty is ImageNet's.
+        auto_augment: A policy beside the standard augmentation: ``randaugment`` or ``trivialaugment``.
+        randaugment_magnitude: How strong the operations of RandAugment are, 0 to 10.
+        randaugment_ops: How many of them an image has.
+        randaugment_std: By how much their strength varies.
         val_fraction: The share kept for validation where there is no val folder.
         test_fraction: The share kept for the test where there is no test folder.
         split_seed: Decides which images go where.
         verify: ``full`` decodes every image once, ``quick`` looks at its beginning and end only.
-        batch_size: How many images make a batch.
-        num_workers: How many processes load images.
+        **common: What every image dataset takes: ``batch_size``, ``num_workers``, ``mixup`` ...
     """
 
     def __init__(
         self,
         path: str,
-        image_size: int | tuple[int, int] = 224,
+        image_size: int | tuple[int, int] | None = None,
         channels: int = 3,
         augmentation: str = "standard",
         min_crop: float = 0.35,
         flip: bool = True,
-        crop_pct: float = 0.875,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        crop_pct: float | None = None,
+        interpolation: str | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        auto_augment: str | None = None,
+        randaugment_magnitude: float = 9.0,
+        randaugment_ops: int = 2,
+        randaugment_std: float = 0.5,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
         split_seed: int = 0,
         verify: str = "full",
-        *,
-        batch_size: int = 64,
-        num_workers: int | None = None,
+        **common: Any,
     ) -> None:
-        super().__init__(batch_size=batch_size, num_workers=num_workers)
+        super().__init__(**common)
         self.path = Path(path)
         self.channels = channels
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.split_seed = split_seed
         self.verify = verify
+        image_size = image_size or SIZE
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        mean, std = _for_channels(mean, channels), _for_channels(std, channels)
-        self.eval_transform = transforms.evaluation(size, crop_pct, mean, std)
-        self.train_transform = (
-            transforms.training(size, min_crop, flip=flip, mean=mean, std=std)
-            if augmentation == "standard"
-            else self.eval_transform
-        )
+        mean, std = _for_channels(mean or transforms.MEAN, channels), _for_channels(std or transforms.STD, channels)
+        interpolation = interpolation or "bilinear"
+        self.eval_transform = transforms.evaluation(size, crop_pct or 0.875, mean, std, interpolation)
+        chosen = policy(auto_augment, magnitude=randaugment_magnitude, ops=randaugment_ops, std=randaugment_std)
+        self.train_transform = self.eval_transform
+        if augmentation == "standard":
+            self.train_transform = transforms.training(
+                size, min_crop, flip=flip, mean=mean, std=std, interpolation=interpolation, policy=chosen
+            )
         self._fingerprint = ""
 
     def setup(self, stage: str | None = None) -> None:
