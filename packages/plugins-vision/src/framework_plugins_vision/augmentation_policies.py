@@ -43,7 +43,9 @@ class RandAugment(nn.Module):
         from timm.data.auto_augment import rand_augment_transform
 
         super().__init__()
-        self._policy = rand_augment_transform(f"rand-m{magnitude:g}-n{ops}-mstd{std:g}-inc1", {})
+        # At 10 timm would keep no bit of a colour, which Pillow refuses.
+        most = {"magnitude_max": 9.99}
+        self._policy = rand_augment_transform(f"rand-m{magnitude:g}-n{ops}-mstd{std:g}-inc1", most)
 
     def forward(self, image: Tensor) -> Tensor:
         """An image of bytes ``(channels, height, width)``; grey ones have colours meanwhile."""

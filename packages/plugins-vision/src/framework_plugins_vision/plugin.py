@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from framework_core import hookimpl
-from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
+from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec, OptimizerSpec, SchedulerSpec
 from framework_plugins_vision.timm_catalogue import architectures
 
 CLASSIFICATION = ("image-classification",)
@@ -18,22 +18,47 @@ CIFAR_REPORT = (
     "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, "
     "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
 )
+TIMM_SCHEDULERS = {
+    "timm_cosine": ("TimmCosine", "Half a cosine down, in one cycle or several; timm's"),
+    "timm_multistep": ("TimmMultiStep", "Times a rate at given epochs; timm's"),
+    "timm_poly": ("TimmPoly", "A power of what is left; timm's"),
+    "timm_step": ("TimmStep", "Times a rate every few epochs; timm's"),
+    "timm_tanh": ("TimmTanh", "Falls as a hyperbolic tangent, in one cycle or several; timm's"),
+}
 CIFAR_RESNETS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018}
 """Depth, and parameters for 10 classes of RGB images."""
 
 
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
-    """The models and datasets of this package."""
+    """The models and datasets of this package, and what timm has to train them."""
     yield from _own_models()
     yield from _timm_models()
     yield from _datasets()
+    yield from _training()
 
 
 @hookimpl
 def register_config_packages() -> list[str]:
     """The experiments of this package."""
     return ["framework_plugins_vision.conf"]
+
+
+def _training() -> Iterable[ComponentSpec]:
+    yield OptimizerSpec(
+        name="lamb",
+        builder="timm.optim:Lamb",
+        config="framework_plugins_vision.timm_settings:Lamb",
+        summary="AdamW with a step for each layer as long as its weights, for large batches; timm's",
+        paper="You et al., Large Batch Optimization for Deep Learning, https://arxiv.org/abs/1904.00962",
+    )
+    for name, (settings, summary) in TIMM_SCHEDULERS.items():
+        yield SchedulerSpec(
+            name=name,
+            builder=f"framework_plugins_vision.timm_schedulers:{name}",
+            config=f"framework_plugins_vision.timm_settings:{settings}",
+            summary=summary,
+        )
 
 
 def _own_models() -> Iterable[ModelSpec]:
