@@ -149,11 +149,8 @@ class CifarConfig(VisionDataConfig):
         return {**super().settings(), "classes": int(self.name.rpartition("cifar")[2])}
 
 
-class ImageFolderConfig(VisionDataConfig):
-    """Folders of images."""
-
-    path: str
-    """The folder: one folder for each class in it, or train, val and test folders of those."""
+class ImageFilesConfig(VisionDataConfig):
+    """What every dataset of image files takes."""
 
     image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 224
     """The size images are brought to: a side, or height and width."""
@@ -179,6 +176,22 @@ class ImageFolderConfig(VisionDataConfig):
     std: Mean = (0.229, 0.224, 0.225)
     """What each channel is divided by."""
 
+    verify: Literal["full", "quick", "none"] = "full"
+    """Whether every image is decoded before training, or only its beginning and end are looked at, or its size."""
+
+    on_error: Literal["refuse", "skip"] = "refuse"
+    """What is done with an image that cannot be read: it is refused, or left out with a warning."""
+
+    cache: Literal["auto", "memory", "none"] = "auto"
+    """Whether decoded images are kept in memory; ``auto`` does where they take 256 MB at most."""
+
+
+class ImageFolderConfig(ImageFilesConfig):
+    """Folders of images."""
+
+    path: str
+    """The folder: one folder for each class in it, or train, val and test folders of those."""
+
     val_fraction: Share = 0.1
     """The share kept for validation where there is no val folder."""
 
@@ -187,6 +200,3 @@ class ImageFolderConfig(VisionDataConfig):
 
     split_seed: NonNegativeInt = 0
     """Decides which images go where."""
-
-    verify: Literal["full", "quick"] = "full"
-    """Whether every image is decoded before training, or only its beginning and end are looked at."""
