@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
+from framework_plugins_vision.published import FILES
 from framework_plugins_vision.timm_catalogue import architectures
 
 CLASSIFICATION = ("image-classification",)
@@ -15,6 +16,22 @@ VIT_PAPER = "Dosovitskiy et al., An Image is Worth 16x16 Words, https://arxiv.or
 CIFAR_REPORT = (
     "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, "
     "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
+)
+_MNISTS = (
+    (
+        "mnist",
+        "MNIST: 70,000 handwritten digits",
+        12,
+        "CC-BY-SA-3.0",
+        "LeCun et al., Gradient-Based Learning Applied to Document Recognition, https://doi.org/10.1109/5.726791",
+    ),
+    (
+        "fashion_mnist",
+        "Fashion-MNIST: 70,000 pieces of clothing",
+        31,
+        "MIT",
+        "Xiao et al., Fashion-MNIST: a Novel Image Dataset, https://arxiv.org/abs/1708.07747",
+    ),
 )
 CIFAR_RESNETS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018}
 """Depth, and parameters for 10 classes of RGB images."""
@@ -110,10 +127,24 @@ def _datasets() -> Iterable[DatasetSpec]:
             domain="vision",
             tasks=CLASSIFICATION,
             summary=f"CIFAR-{classes}: 60,000 colour images of 32x32 in {classes} classes, fetched once (170 MB)",
+            files=FILES[f"cifar{classes}"],
             builder="framework_plugins_vision.datasets.cifar:Cifar",
             config="framework_plugins_vision.settings:CifarConfig",
             tags=("small-images", "download"),
             paper=CIFAR_REPORT,
+        )
+    for name, summary, size, licence, paper in _MNISTS:
+        yield DatasetSpec(
+            name=name,
+            domain="vision",
+            tasks=CLASSIFICATION,
+            summary=f"{summary} of 28x28 in 10 classes, fetched once ({size} MB)",
+            files=FILES[name],
+            builder="framework_plugins_vision.datasets.mnist:Mnist",
+            config="framework_plugins_vision.settings:MnistConfig",
+            tags=("small-images", "download"),
+            licence=licence,
+            paper=paper,
         )
     yield DatasetSpec(
         name="image_folder",

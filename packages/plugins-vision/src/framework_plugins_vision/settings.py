@@ -126,27 +126,39 @@ class DigitsConfig(VisionDataConfig):
     """Decides which images go where."""
 
 
-class CifarConfig(VisionDataConfig):
-    """CIFAR-10 or CIFAR-100: the name says which."""
+class PublishedImagesConfig(VisionDataConfig):
+    """What published sets of small images take."""
 
     path: str | None = None
-    """The folder with the unpacked binary files; empty fetches them into the user's cache, once."""
+    """The folder with the published files, archives unpacked; empty fetches them into the user's cache, once."""
 
     mirror: str | None = None
-    """Another address to fetch the archive from: the folder that it is in."""
+    """Another address to fetch the files from, tried first: the folder that they are in."""
 
     augmentation: Literal["none", "standard"] = "standard"
-    """What happens to training images: nothing, or a random shift by up to 4 pixels and a flip."""
+    """What happens to training images: nothing, or a random shift, and a flip where that gives such an image."""
 
     val_fraction: Share = 0.1
-    """The share of the 50,000 training images kept for validation."""
+    """The share of the training images kept for validation."""
 
     split_seed: NonNegativeInt = 0
     """Decides which images go where."""
 
+
+class CifarConfig(PublishedImagesConfig):
+    """CIFAR-10 or CIFAR-100: the name says which."""
+
     def settings(self) -> dict[str, Any]:
         """With the number of classes, which the name says."""
         return {**super().settings(), "classes": int(self.name.rpartition("cifar")[2])}
+
+
+class MnistConfig(PublishedImagesConfig):
+    """MNIST or Fashion-MNIST: the name says which."""
+
+    def settings(self) -> dict[str, Any]:
+        """With the edition, which is the name."""
+        return {**super().settings(), "edition": self.name.rpartition(":")[2]}
 
 
 class ImageFilesConfig(VisionDataConfig):
