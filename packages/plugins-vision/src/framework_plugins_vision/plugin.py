@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec, OptimizerSpec, SchedulerSpec
+from framework_plugins_vision.published import FILES
 from framework_plugins_vision.timm_catalogue import architectures
 
 CLASSIFICATION = ("image-classification",)
@@ -25,6 +26,22 @@ TIMM_SCHEDULERS = {
     "timm_step": ("TimmStep", "Times a rate every few epochs; timm's"),
     "timm_tanh": ("TimmTanh", "Falls as a hyperbolic tangent, in one cycle or several; timm's"),
 }
+_MNISTS = (
+    (
+        "mnist",
+        "MNIST: 70,000 handwritten digits",
+        12,
+        "CC-BY-SA-3.0",
+        "LeCun et al., Gradient-Based Learning Applied to Document Recognition, https://doi.org/10.1109/5.726791",
+    ),
+    (
+        "fashion_mnist",
+        "Fashion-MNIST: 70,000 pieces of clothing",
+        31,
+        "MIT",
+        "Xiao et al., Fashion-MNIST: a Novel Image Dataset, https://arxiv.org/abs/1708.07747",
+    ),
+)
 CIFAR_RESNETS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018}
 """Depth, and parameters for 10 classes of RGB images."""
 
@@ -137,10 +154,24 @@ def _datasets() -> Iterable[DatasetSpec]:
             domain="vision",
             tasks=CLASSIFICATION,
             summary=f"CIFAR-{classes}: 60,000 colour images of 32x32 in {classes} classes, fetched once (170 MB)",
+            files=FILES[f"cifar{classes}"],
             builder="framework_plugins_vision.datasets.cifar:Cifar",
             config="framework_plugins_vision.settings:CifarConfig",
             tags=("small-images", "download"),
             paper=CIFAR_REPORT,
+        )
+    for name, summary, size, licence, paper in _MNISTS:
+        yield DatasetSpec(
+            name=name,
+            domain="vision",
+            tasks=CLASSIFICATION,
+            summary=f"{summary} of 28x28 in 10 classes, fetched once ({size} MB)",
+            files=FILES[name],
+            builder="framework_plugins_vision.datasets.mnist:Mnist",
+            config="framework_plugins_vision.settings:MnistConfig",
+            tags=("small-images", "download"),
+            licence=licence,
+            paper=paper,
         )
     yield DatasetSpec(
         name="image_folder",

@@ -181,8 +181,62 @@ class PolicyConfig(VisionDataConfig):
         return self
 
 
+class DigitsConfig(VisionDataConfig):
+    """Handwritten digits."""
+
+    image_size: int = Field(default=32, ge=8, le=512)
+    """The side of the images; they are 8x8 and shown larger."""
+
+    augmentation: Literal["none", "standard"] = "standard"
+    """What happens to training images: nothing, or a random shift by up to a tenth of their side."""
+
+    val_fraction: Share = 0.15
+    """The share kept for validation."""
+
+    test_fraction: Share = 0.15
+    """The share kept for the test."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which images go where."""
+
+
+class PublishedImagesConfig(PolicyConfig):
+    """What published sets of small images take."""
+
+    path: str | None = None
+    """The folder with the published files, archives unpacked; empty fetches them into the user's cache, once."""
+
+    mirror: str | None = None
+    """Another address to fetch the files from, tried first: the folder that they are in."""
+
+    augmentation: Literal["none", "standard"] = "standard"
+    """What happens to training images: nothing, or a random shift, and a flip where that gives such an image."""
+
+    val_fraction: Share = 0.1
+    """The share of the training images kept for validation."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which images go where."""
+
+
+class CifarConfig(PublishedImagesConfig):
+    """CIFAR-10 or CIFAR-100: the name says which."""
+
+    def settings(self) -> dict[str, Any]:
+        """With the number of classes, which the name says."""
+        return {**super().settings(), "classes": int(self.name.rpartition("cifar")[2])}
+
+
+class MnistConfig(PublishedImagesConfig):
+    """MNIST or Fashion-MNIST: the name says which."""
+
+    def settings(self) -> dict[str, Any]:
+        """With the edition, which is the name."""
+        return {**super().settings(), "edition": self.name.rpartition(":")[2]}
+
+
 class ImageFilesConfig(PolicyConfig):
-    """What datasets take that read image files."""
+    """What every dataset of image files takes."""
 
     image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
     """The size images are brought to: a side, or height and width; empty takes the model's own, or 224."""
@@ -211,47 +265,14 @@ class ImageFilesConfig(PolicyConfig):
     std: Mean | None = None
     """What each channel is divided by; empty takes the model's own, or ImageNet's."""
 
+    verify: Literal["full", "quick", "none"] = "full"
+    """Whether every image is decoded before training, or only its beginning and end are looked at, or its size."""
 
-class DigitsConfig(VisionDataConfig):
-    """Handwritten digits."""
+    on_error: Literal["refuse", "skip"] = "refuse"
+    """What is done with an image that cannot be read: it is refused, or left out with a warning."""
 
-    image_size: int = Field(default=32, ge=8, le=512)
-    """The side of the images; they are 8x8 and shown larger."""
-
-    augmentation: Literal["none", "standard"] = "standard"
-    """What happens to training images: nothing, or a random shift by up to a tenth of their side."""
-
-    val_fraction: Share = 0.15
-    """The share kept for validation."""
-
-    test_fraction: Share = 0.15
-    """The share kept for the test."""
-
-    split_seed: NonNegativeInt = 0
-    """Decides which images go where."""
-
-
-class CifarConfig(PolicyConfig):
-    """CIFAR-10 or CIFAR-100: the name says which."""
-
-    path: str | None = None
-    """The folder with the unpacked binary files; empty fetches them into the user's cache, once."""
-
-    mirror: str | None = None
-    """Another address to fetch the archive from: the folder that it is in."""
-
-    augmentation: Literal["none", "standard"] = "standard"
-    """What happens to training images: nothing, or a random shift by up to 4 pixels and a flip."""
-
-    val_fraction: Share = 0.1
-    """The share of the 50,000 training images kept for validation."""
-
-    split_seed: NonNegativeInt = 0
-    """Decides which images go where."""
-
-    def settings(self) -> dict[str, Any]:
-        """With the number of classes, which the name says."""
-        return {**super().settings(), "classes": int(self.name.rpartition("cifar")[2])}
+    cache: Literal["auto", "memory", "none"] = "auto"
+    """Whether decoded images are kept in memory; ``auto`` does where they take 256 MB at most."""
 
 
 class ImageFolderConfig(ImageFilesConfig):
@@ -268,6 +289,3 @@ class ImageFolderConfig(ImageFilesConfig):
 
     split_seed: NonNegativeInt = 0
     """Decides which images go where."""
-
-    verify: Literal["full", "quick"] = "full"
-    """Whether every image is decoded before training, or only its beginning and end are looked at."""
