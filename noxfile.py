@@ -38,7 +38,7 @@ KILLING = "packages/mlflow-mongodb/tests"
 """Its long tests kill servers and clients a hundred times; they have a session of their own."""
 
 GPU = shutil.which("nvidia-smi") is not None
-QUICK = "not long and not ddp and not docs and not catalogue and not editor" + ("" if GPU else " and not gpu")
+QUICK = "not long and not ddp and not docs and not catalogue and not editor and not thorough" + ("" if GPU else " and not gpu")
 
 
 def group(name: str) -> list[str]:
@@ -111,6 +111,13 @@ def killing(session: nox.Session) -> None:
     """MLflow on MongoDB while servers and clients are killed at random moments; takes half an hour."""
     session.install("-e", f"{MONGODB}[local]", *group("test"), *PINNED)
     session.run("pytest", "-m", "long", KILLING, "--override-ini", "timeout=3600", *session.posargs)
+
+
+@nox.session(default=False)
+def thorough(session: nox.Session) -> None:
+    """What takes long: every recipe, networks compiled to machine code, searches before a run."""
+    session.install(*EDITABLE, *group("test"), *PINNED)
+    session.run("pytest", "-m", "thorough", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(default=False)

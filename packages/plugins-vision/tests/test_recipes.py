@@ -54,7 +54,13 @@ def test_a_recipe_cites_its_paper_and_table_and_says_what_to_type(name):
     assert f"fw train +experiment={name}" in text
 
 
-@pytest.mark.parametrize("name", RECIPES)
+QUICK = ("resnet_a2", "cifar_resnet")
+"""The others run in a session of their own."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough) for name in RECIPES]
+)
 def test_a_recipe_runs_on_tiny_images(name, fw, pictures, cifar):
     words = TINY.get(name, [])
     if name.startswith("cifar"):

@@ -89,6 +89,10 @@ class BaseVisionModel(BaseModel):
         """The task's loss."""
         return self.task.loss(outputs, target, training=self.training)
 
+    def expected_loss(self) -> float | None:
+        """That of the task, where it has one."""
+        return None if self._task is None else self._task.expected_loss()
+
     def on_test_start(self) -> None:
         """Count anew."""
         counts = {} if self._task is None else dict(self._task.test_metrics())

@@ -43,6 +43,10 @@ class MultiLabel(Task):
                 shares = (shares > self.objective.bce_threshold).to(outputs.dtype)
         return functional.binary_cross_entropy_with_logits(outputs, shares)
 
+    def expected_loss(self) -> float | None:
+        """The logarithm of 2: each class is a question with two answers."""
+        return math.log(2)
+
     def metrics(self) -> Mapping[str, Metric]:
         """Average precision and F1, averaged over classes; F1 over all answers too."""
         count, threshold = self.data.num_classes, self.objective.threshold
