@@ -95,7 +95,7 @@ class BaseVisionModel(BaseModel):
 
     def on_test_start(self) -> None:
         """Count anew."""
-        counts = {} if self._task is None else dict(self._task.test_metrics())
+        counts: dict[str, Any] = {} if self._task is None else dict(self._task.test_metrics())
         self._test_counts = MetricCollection(counts, compute_groups=False).to(self.device)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:

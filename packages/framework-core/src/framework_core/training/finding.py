@@ -233,10 +233,10 @@ def _room_for_twice(config: RunConfig) -> bool:
 
 def _train(config: RunConfig, prepared: Prepared, steps: int, callbacks: list[Callback]) -> None:
     """A short training with a constant learning rate, recorded nowhere."""
-    model = prepared.model
+    model: Any = prepared.model
     optimization = getattr(model, "optimization", None)
     if isinstance(optimization, Optimization):
-        model.optimization = replace(optimization, scheduler=Constant(name="constant", warmup_steps=0))  # type: ignore[assignment]
+        model.optimization = replace(optimization, scheduler=Constant(name="constant", warmup_steps=0))
     short = {"max_steps": steps, "max_epochs": -1, "limit_val_batches": 0, "num_sanity_val_steps": 0}
     asked = [each for each in training_callbacks(config) if type(each).__name__ != "Freezing"]
     trainer = build_trainer(
@@ -253,7 +253,7 @@ def _train(config: RunConfig, prepared: Prepared, steps: int, callbacks: list[Ca
             trainer.fit(model, datamodule=prepared.datamodule)
     finally:
         if optimization is not None:
-            model.optimization = optimization  # type: ignore[assignment]
+            model.optimization = optimization
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def look(model: BaseModel, inputs: Tensor, target: Tensor) -> Look:
     with isolate_rng(), _unchanged(model):
         loss = model.loss(model.train()(inputs), target)
         warnings += _start(float(loss.detach()), model.expected_loss())
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         warnings += _reach(model)
     return Look(tuple(warnings), time.perf_counter() - started, len(inputs))
 

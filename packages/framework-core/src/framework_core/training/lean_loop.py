@@ -90,7 +90,7 @@ class _LeanEpochLoop(_TrainingEpochLoop):
             super().advance(data_fetcher)
             return
         with clock.part("step"):
-            super().advance(TimedFetcher(data_fetcher, clock))
+            super().advance(TimedFetcher(data_fetcher, clock))  # type: ignore[arg-type]  # stands for the fetcher
         clock.step_done()
 
     def _build_kwargs(self, kwargs: OrderedDict[str, Any], batch: Any, batch_idx: int) -> OrderedDict[str, Any]:

@@ -105,7 +105,7 @@ def applied(config: RunConfig, model: LightningModule) -> Iterator[None]:
             part._compiled_call_impl = None
         if hook is not None:
             hook.remove()
-            model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            model.to(memory_format=torch.contiguous_format)
 
 
 def is_large(model: nn.Module) -> bool:
@@ -127,7 +127,7 @@ def _can_be_fused(config: RunConfig, device: Device) -> bool:
 
 
 def _to_channels_last(model: LightningModule) -> Any:
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)
     return model.register_forward_pre_hook(_inputs_to_channels_last)
 
 

@@ -106,8 +106,8 @@ def build_trainer(
         needed_for = f"trainer.accelerator={config.trainer.accelerator}, strategy={config.strategy_name}"
         raise MissingPackageError(name, needed_for=needed_for, requirement=name) from error
     make_lean(trainer)
-    if isinstance(trainer.profiler, Bottleneck):
-        time_logging(trainer, trainer.profiler)
+    if isinstance(given["profiler"], Bottleneck):
+        time_logging(trainer, given["profiler"])
     return trainer
 
 
