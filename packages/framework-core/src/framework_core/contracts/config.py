@@ -155,6 +155,9 @@ class MLOpsConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     """Where runs are recorded."""
 
+    plots: bool = True
+    """Whether curves and the plots of the task are drawn at the end."""
+
 
 class DistributedConfig(Section):
     """Training on several devices."""

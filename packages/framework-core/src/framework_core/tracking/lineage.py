@@ -40,10 +40,15 @@ def code_state(folder: Path) -> CodeState:
 
 def packages() -> dict[str, str]:
     """Every installed distribution with its version."""
-    found = {
-        str(metadata["Name"]): str(metadata["Version"]) for metadata in (dist.metadata for dist in distributions())
-    }
+    texts = (dist.read_text("METADATA") or dist.read_text("PKG-INFO") or "" for dist in distributions())
+    found = dict(_name_and_version(text) for text in texts if text)
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def _name_and_version(metadata: str) -> tuple[str, str]:
+    # The ``metadata`` of a distribution reads its description as well.
+    headers = dict(line.split(": ", 1) for line in metadata.partition("\n\n")[0].splitlines() if ": " in line)
+    return headers.get("Name", ""), headers.get("Version", "")
 
 
 def machine() -> dict[str, str]:

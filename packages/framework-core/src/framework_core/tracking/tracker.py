@@ -29,7 +29,6 @@ from framework_core.tracking.store import shown_uri, tracking_uri
 from framework_core.tracking.writer import MetricWriter
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
 MLFLOW_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -62,10 +61,10 @@ class Tracker:
     problems: list[str] = field(default_factory=list)
     """What could not be recorded."""
 
-    def log_figure(self, figure: Figure, path: str) -> None:
-        """Store an image."""
+    def log_folder(self, folder: Path, path: str) -> None:
+        """Store the files of a folder."""
         with self._tolerant(path), _tidy_mlflow():
-            self.client.log_figure(self.run_id, figure, path)
+            self.client.log_artifacts(self.run_id, str(folder), path)
 
     def log_text(self, text: str, path: str) -> None:
         """Store a text."""

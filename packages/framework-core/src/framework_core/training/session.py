@@ -202,21 +202,24 @@ class Session:
         load_weights(self._prepared.model, path)
 
     def _record_outcome(self) -> None:
+        if self._config.mlops.plots:
+            self._draw_plots()
+        tracking = self._config.mlops.tracking
+        if self._tracker is not None and tracking.log_model and self._prepared.example is not None:
+            model = self._prepared.model
+            self._tracker.log_model(model, self._config, self._prepared.data, self._prepared.example)
+
+    def _draw_plots(self) -> None:
         curves = {name: self._logger.curve(name) for name in self._logger.history}
         figures = {"learning_curves": plots.learning_curves(_worth_drawing(curves))}
-        model = self._prepared.model
-        if isinstance(model, BaseModel):
-            figures |= model.figures()
+        if isinstance(self._prepared.model, BaseModel):
+            figures |= self._prepared.model.figures()
         folder = self._record.directory / "plots"
         folder.mkdir(exist_ok=True)
         for name, figure in figures.items():
             figure.savefig(folder / f"{name}.png")
-        if self._tracker is None:
-            return
-        for name, figure in figures.items():
-            self._tracker.log_figure(figure, f"plots/{name}.png")
-        if self._config.mlops.tracking.log_model and self._prepared.example is not None:
-            self._tracker.log_model(model, self._config, self._prepared.data, self._prepared.example)
+        if self._tracker is not None:
+            self._tracker.log_folder(folder, "plots")
 
     def _close(self, status: Status) -> RunResult:
         last = self._record.last_checkpoint
