@@ -26,7 +26,7 @@ COMPONENTS = HERE / "components.py"
 
 BARE = (
     "trainer.accelerator=cpu",
-    "mlops.plots=false",
+    "mlops.report=false",
     "mlops.tracking.log_model=false",
     "mlops.tracking.system_metrics=false",
 )

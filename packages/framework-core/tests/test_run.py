@@ -68,12 +68,12 @@ def test_checkpoints_hold_plain_values_only(train):
 
 
 def test_plots_are_images_in_the_runs_folder(train):
-    train("mlops.plots=true")
+    train("mlops.report=true")
     assert (runs()[0] / "plots" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_plots_can_be_left_out(train):
-    train("mlops.plots=false")
+    train("mlops.report=false")
     assert not (runs()[0] / "plots").exists()
 
 

@@ -79,7 +79,7 @@ def test_the_data_is_there_with_its_fingerprint(tracked):
 
 
 def test_settings_environment_and_plots_are_artifacts(tracked):
-    client, run, found = tracked("mlops.plots=true")
+    client, run, found = tracked("mlops.report=true")
     assert [item.path for item in client.list_artifacts(run.info.run_id, "plots")] == ["plots/learning_curves.png"]
     names = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "data.json", "environment.json", "plots"} <= names

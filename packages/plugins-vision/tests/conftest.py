@@ -100,7 +100,7 @@ def train(fw) -> Callable[..., Done]:
     quiet = (
         "trainer.accelerator=cpu",
         "mlops.tracking.backend=none",
-        "mlops.plots=false",
+        "mlops.report=false",
         "dataset.num_workers=0",
         "--json",
     )

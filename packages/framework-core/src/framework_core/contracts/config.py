@@ -155,8 +155,8 @@ class MLOpsConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     """Where runs are recorded."""
 
-    plots: bool = True
-    """Whether curves and the plots of the task are drawn at the end."""
+    report: bool = True
+    """Whether plots, intervals of the test's metrics, the worst mistakes and a model card are made at the end."""
 
 
 class DistributedConfig(Section):

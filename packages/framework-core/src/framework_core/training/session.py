@@ -202,7 +202,7 @@ class Session:
         load_weights(self._prepared.model, path)
 
     def _record_outcome(self) -> None:
-        if self._config.mlops.plots:
+        if self._config.mlops.report:
             self._draw_plots()
         tracking = self._config.mlops.tracking
         if self._tracker is not None and tracking.log_model and self._prepared.example is not None:
