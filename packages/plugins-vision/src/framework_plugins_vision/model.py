@@ -59,13 +59,14 @@ class BaseVisionModel(BaseModel):
         """Count anew what is taken for what."""
         self._confusion = MulticlassConfusionMatrix(self.data.num_classes).to(self.device)
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
         """One batch to ``test/loss``, the metrics and the confusion matrix."""
         inputs, target = batch
         outputs = self(inputs)
         if self._confusion is not None:
             self._confusion.update(outputs, target)
         self._log_evaluation(outputs, target, "test", self.test_metrics)
+        return {"outputs": outputs, "target": target}
 
     def on_test_epoch_end(self) -> None:
         """Put together what every process counted."""
