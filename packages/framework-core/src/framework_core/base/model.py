@@ -47,7 +47,7 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     tasks: ClassVar[tuple[str, ...]] = ()
     """What it can be trained for; empty for anything."""
 
-    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/loss", "min")
+    monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")
     """The metric that tells which checkpoint is best, and whether less or more of it is better."""
 
     def __init__(self, *, data: DataSpec | None = None) -> None:
@@ -96,6 +96,28 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     def contract(self) -> ModelContract:
         """What the model asks of the data; checked before training."""
         return ModelContract(tasks=self.tasks)
+
+    @classmethod
+    def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
+        """What the model would have its data be, known before it is built; nothing by default.
+
+        A setting of the dataset that has one of these names and is empty takes the value.
+
+        Args:
+            **settings: The model's settings.
+
+        Returns:
+            Settings of a dataset: ``{"image_size": 224}``.
+        """
+        return {}
+
+    def parameter_layers(self) -> Sequence[Sequence[str]]:
+        """The names of the parameters by layer, from the input to the head; fine-tuning goes by it.
+
+        Returns:
+            Names as in ``named_parameters``; nothing where the model does not say.
+        """
+        return ()
 
     def _build_model(self) -> nn.Module:
         """The network. ``self.data`` and everything that ``__init__`` set is there.

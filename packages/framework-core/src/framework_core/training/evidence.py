@@ -13,10 +13,11 @@ from torch import Tensor
 
 from framework_core.base.model import BaseModel
 
-LIMIT_BYTES = 256 * 2**20
-"""Memory for outputs and targets of a test; more than this is not kept, and nothing is told from it."""
+LIMIT = 20_000_000
+"""Numbers in the outputs of a test; more than this are not kept, and nothing is told from them."""
 
-RESAMPLES = 400
+MOST_RESAMPLES, FEWEST_RESAMPLES, WORK = 400, 100, 400_000_000
+"""How often a test is drawn again: for large outputs less often, so that it takes seconds."""
 LEVEL = 0.95
 
 
@@ -38,12 +39,12 @@ class KeptAnswers(Callback):
 
     def __init__(self) -> None:
         self._parts: list[tuple[Tensor, Tensor]] = []
-        self._bytes = 0
+        self._count = 0
         self._complete = True
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew."""
-        self._parts, self._bytes = [], 0
+        self._parts, self._count = [], 0
         # Each process sees a part of the test, some samples twice.
         self._complete = trainer.world_size == 1
 
@@ -58,8 +59,8 @@ class KeptAnswers(Callback):
     ) -> None:
         """Keep one batch."""
         pair = _pair(outputs)
-        self._bytes += pair[0].nbytes + pair[1].nbytes if pair else 0
-        if pair is None or not self._complete or self._bytes > LIMIT_BYTES:
+        self._count += pair[0].numel() if pair else 0
+        if pair is None or not self._complete or self._count > LIMIT:
             self._complete, self._parts = False, []
             return
         given, target = pair[0].detach().cpu(), pair[1].detach().cpu()
@@ -103,7 +104,7 @@ def intervals(model: BaseModel, answers: Answers, *, seed: int) -> dict[str, tup
     drawn: dict[str, list[float]] = {}
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # a class that was not drawn
-        for _ in range(RESAMPLES):
+        for _ in range(min(MOST_RESAMPLES, max(FEWEST_RESAMPLES, WORK // answers.outputs.numel()))):
             index = torch.randint(count, (count,), generator=generator)
             outputs, target = answers.outputs[index], answers.target[index]
             metrics.reset()

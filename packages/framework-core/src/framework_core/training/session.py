@@ -24,6 +24,7 @@ from framework_core.secrets import conceal
 from framework_core.tracking import tracker
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord
+from framework_core.training.callbacks import training_callbacks
 from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
 from framework_core.training.folders import CHILDREN_USE, new_folder
@@ -137,7 +138,8 @@ class Session:
     def _trainer(self, own: list[Callback], recorder: StepRecorder) -> Trainer:
         config, prepared = self._config, self._prepared
         monitor, mode = prepared.monitor, prepared.mode
-        callbacks = [*own, *self._callbacks, MonitoredMetrics(self._monitored()), ConcealedHyperparameters()]
+        asked = training_callbacks(config)
+        callbacks = [*own, *asked, *self._callbacks, MonitoredMetrics(self._monitored()), ConcealedHyperparameters()]
         if config.trainer.enable_checkpointing and not config.trainer.fast_dev_run:
             callbacks += self._checkpoints()
         if config.early_stopping.patience is not None:
