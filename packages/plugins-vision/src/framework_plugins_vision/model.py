@@ -98,7 +98,7 @@ class BaseVisionModel(BaseModel):
         counts: dict[str, Any] = {} if self._task is None else dict(self._task.test_metrics())
         self._test_counts = MetricCollection(counts, compute_groups=False).to(self.device)
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
         """One batch to ``test/loss``, the metrics, and what the task counts."""
         inputs, target = batch
         outputs = self(inputs)
@@ -106,6 +106,7 @@ class BaseVisionModel(BaseModel):
             self._test_counts.update(outputs, target)
             self._task.observe(inputs, outputs, target)
         self._log_evaluation(outputs, target, "test", self.test_metrics)
+        return {"outputs": outputs, "target": target}
 
     def on_test_epoch_end(self) -> None:
         """Put together what every process counted."""
@@ -117,6 +118,15 @@ class BaseVisionModel(BaseModel):
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """One batch of images to the columns of a table."""
         return self.task.predict(self(batch))
+
+    def mistakes_figure(self, inputs: Sequence[Tensor], outputs: Tensor, target: Tensor) -> Figure | None:
+        """The images with the highest loss, with what was right and what was said."""
+        captions = self.task.captions(outputs, target)
+        if not captions:
+            return None
+        from framework_plugins_vision.plots import gallery
+
+        return gallery(inputs, captions)
 
     def figures(self) -> dict[str, Figure]:
         """What the task draws after the last test."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,25 @@ def masks(
     named = list(zip(class_names, colours, strict=False))[:20]
     handles = [Patch(color=tuple(colour / 255), label=name) for name, colour in named]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(5, len(handles)))
+    return figure
+
+
+def gallery(images: Sequence[Tensor], captions: Sequence[str]) -> Figure:
+    """Images in a square, each under its caption.
+
+    Args:
+        images: Each ``(channels, height, width)``.
+        captions: A line or two for each.
+    """
+    side = max(1, math.ceil(math.sqrt(len(images))))
+    rows = -(-len(images) // side)
+    figure = new_figure(1.9 * side, 2.3 * rows)
+    for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
+        axes = figure.add_subplot(rows, side, index + 1)
+        pixels = _shown(image)
+        axes.imshow(pixels, cmap="gray" if pixels.ndim == 2 else None, interpolation="nearest")
+        axes.set_axis_off()
+        axes.set_title(caption, fontsize=8)
     return figure
 
 

@@ -168,13 +168,19 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """One batch to ``val/loss`` and the metrics."""
         self._evaluate(batch, "val", self.val_metrics)
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        """One batch to ``test/loss`` and the metrics."""
-        self._evaluate(batch, "test", self.test_metrics)
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
+        """One batch to ``test/loss`` and the metrics.
 
-    def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> None:
+        Returns:
+            ``outputs`` and ``target``: intervals of the metrics and the worst mistakes are told from them.
+        """
+        return self._evaluate(batch, "test", self.test_metrics)
+
+    def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> Mapping[str, Any]:
         inputs, target = batch
-        self._log_evaluation(self(inputs), target, split, metrics)
+        outputs = self(inputs)
+        self._log_evaluation(outputs, target, split, metrics)
+        return {"outputs": outputs, "target": target}
 
     def _log_evaluation(self, outputs: Any, target: Tensor, split: str, metrics: MetricCollection) -> None:
         loss = self.loss(outputs, target)
@@ -189,6 +195,16 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     def figures(self) -> Mapping[str, Figure]:
         """What to draw after the test, by name."""
         return {}
+
+    def mistakes_figure(self, inputs: Sequence[Tensor], outputs: Tensor, target: Tensor) -> Figure | None:
+        """Draw the samples of the test with the highest loss; nothing by default.
+
+        Args:
+            inputs: Each as the dataset gives it, the highest loss first.
+            outputs: What the model gave for each, the sample axis first.
+            target: What was right.
+        """
+        return None
 
     def configure_optimizers(self) -> Any:
         """The optimizer and scheduler that the run was configured with; AdamW outside a run."""

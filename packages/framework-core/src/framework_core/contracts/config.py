@@ -149,6 +149,9 @@ class MLOpsConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     """Where runs are recorded."""
 
+    report: bool = True
+    """Whether plots, intervals of the test's metrics, the worst mistakes and a model card are made at the end."""
+
 
 class DistributedConfig(Section):
     """Training on several devices."""

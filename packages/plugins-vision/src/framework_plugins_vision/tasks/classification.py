@@ -75,6 +75,15 @@ class Classification(Task):
             "probabilities": [dict(zip(names, row, strict=True)) for row in probabilities.tolist()],
         }
 
+    def captions(self, outputs: Tensor, target: Tensor) -> list[str]:
+        """The true class and the one that was taken, with its probability."""
+        confidence, label = torch.softmax(outputs.float(), dim=1).max(dim=1)
+        names = self.data.class_names
+        return [
+            f"{names[true]}\nsaid {names[said]}, {share:.0%}"
+            for true, said, share in zip(target.tolist(), label.tolist(), confidence.tolist(), strict=True)
+        ]
+
     def figures(self) -> dict[str, Figure]:
         """The confusion matrix of the last test."""
         from framework_core.tracking.plots import confusion_matrix

@@ -61,6 +61,14 @@ class Regression(Task):
         """A column for each target."""
         return dict(zip(self.data.target_names, outputs.float().unbind(dim=1), strict=True))
 
+    def captions(self, outputs: Tensor, target: Tensor) -> list[str]:
+        """The true numbers and those that were said."""
+        true, said = target.float().view_as(outputs), outputs.float()
+        return [
+            f"{', '.join(f'{value:.3g}' for value in right)}\nsaid {', '.join(f'{value:.3g}' for value in given)}"
+            for right, given in zip(true.tolist(), said.tolist(), strict=True)
+        ]
+
     def figures(self) -> dict[str, Figure]:
         """Predictions of the last test by their targets."""
         from framework_plugins_vision.plots import predicted_by_true

@@ -98,6 +98,10 @@ class Task(ABC):
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """Outputs to the columns of a table."""
 
+    def captions(self, outputs: Tensor, target: Tensor) -> list[str]:
+        """What was right and what was said of each sample, in a line or two; nothing where it cannot be said so."""
+        return []
+
     def figures(self) -> dict[str, Figure]:
         """What to draw after the test, by name."""
         return {}
