@@ -80,7 +80,7 @@ class Classification(Task):
         confidence, label = torch.softmax(outputs.float(), dim=1).max(dim=1)
         names = self.data.class_names
         return [
-            f"{names[true]}\nsaid {names[said]}, {share:.0%}"
+            f"true {names[true]}\npredicted {names[said]}, {share:.0%}"
             for true, said, share in zip(target.tolist(), label.tolist(), confidence.tolist(), strict=True)
         ]
 

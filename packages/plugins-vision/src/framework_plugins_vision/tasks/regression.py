@@ -65,7 +65,7 @@ class Regression(Task):
         """The true numbers and those that were said."""
         true, said = target.float().view_as(outputs), outputs.float()
         return [
-            f"{', '.join(f'{value:.3g}' for value in right)}\nsaid {', '.join(f'{value:.3g}' for value in given)}"
+            f"true {_listed(right)}\npredicted {_listed(given)}"
             for right, given in zip(true.tolist(), said.tolist(), strict=True)
         ]
 
@@ -76,6 +76,10 @@ class Regression(Task):
         if self._seen is None:
             return {}
         return {"predicted_by_true": predicted_by_true(*self._seen, self.data.target_names)}
+
+
+def _listed(values: list[float]) -> str:
+    return ", ".join(f"{value:.3g}" for value in values)
 
 
 def _shaped(metric: type[Metric]) -> type[Metric]:
