@@ -15,7 +15,13 @@ from framework_core.run import train as run_train
 from framework_core.training import finding
 from framework_core.training.finding import steepest
 
-COMMON = ("model=mine.py:Net", "dataset=mine.py:Iris", "mlops.tracking.backend=none", "trainer.accelerator=cpu")
+COMMON = (
+    "model=mine.py:Net",
+    "dataset=mine.py:Iris",
+    "mlops.tracking.backend=none",
+    "mlops.report=false",
+    "trainer.accelerator=cpu",
+)
 HUNGRY = """
 
 class Hungry(Net):
@@ -116,6 +122,12 @@ def test_the_commands_print_what_was_found_and_what_to_type(settings, fw, projec
     done = fw("find", "batch-size", *COMMON, "--from", "32")
     assert "Take it: dataset.batch_size=" in done.err
     assert {path.name for path in project.iterdir()} - {"__pycache__"} == files - {"__pycache__"}
+
+
+def test_a_slip_in_a_setting_is_refused_before_anything_is_tried(settings, fw):
+    done = fw("find", "lr", *COMMON, "trainer.precison=32")
+    assert done.code == 2
+    assert "Did you mean trainer.precision" in done.err
 
 
 def test_a_loss_that_runs_away_at_once_is_told(settings, fw):

@@ -19,7 +19,13 @@ from framework_core.training.bottleneck import Bottleneck, Verdict, advice
 from framework_core.training.device import Device, device
 from framework_core.training.performance import applied, choices, with_choices
 
-COMMON = ("model=mine.py:Net", "dataset=mine.py:Iris", "mlops.tracking.backend=none", "trainer.accelerator=cpu")
+COMMON = (
+    "model=mine.py:Net",
+    "dataset=mine.py:Iris",
+    "mlops.tracking.backend=none",
+    "mlops.report=false",
+    "trainer.accelerator=cpu",
+)
 PLAIN_CPU, FAST_CPU = Device("cpu", bf16=False), Device("cpu", bf16=True)
 GPU, OLD_GPU = Device("cuda", bf16=True), Device("cuda", bf16=False)
 

@@ -105,7 +105,12 @@ def test_only_training_batches_are_mixed_and_metrics_are_of_whole_labels():
             seen["test"] = batch[1]
 
     words = ("model=resnet20", "dataset=digits", "dataset.mixup=0.4", "dataset.random_erasing=0.2", "trainer=debug")
-    quiet = ("mlops.tracking.backend=none", "trainer.accelerator=cpu", "trainer.limit_train_batches=2")
+    quiet = (
+        "mlops.tracking.backend=none",
+        "mlops.report=false",
+        "trainer.accelerator=cpu",
+        "trainer.limit_train_batches=2",
+    )
     result = train(compose([*words, *quiet, "dataset.batch_size=8"]).config, callbacks=[Look()])
     assert {name: target.dtype for name, target in seen.items()} == {
         "train": torch.float32,
