@@ -226,6 +226,55 @@ def test_the_profiler_says_what_training_waits_for(model, dataset, bound, advise
     assert share > 60
 
 
+class Steps(Callback):
+    """Weights after each step, and the norm of the gradients that made it."""
+
+    def __init__(self):
+        self.weights, self.norms = [], []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.weights.append(pl_module.model[0].weight.detach().clone())
+
+    def on_before_zero_grad(self, trainer, pl_module, optimizer):
+        gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
+        if gradients:
+            self.norms.append(float(torch.cat([each.flatten() for each in gradients]).norm()))
+
+
+def test_gradients_of_several_batches_make_one_step_of_one_batch_as_large(settings):
+    words = ("optimizer=sgd", "trainer.max_epochs=1", "scheduler=constant", "scheduler.warmup_steps=0", "seed=1")
+    whole, parts = Steps(), Steps()
+    run_train(settings(*words, "dataset.batch_size=30"), callbacks=[whole])
+    run_train(settings(*words, "dataset.batch_size=10", "trainer.accumulate_grad_batches=3"), callbacks=[parts])
+    assert len(parts.weights) == 3 * len(whole.weights)
+    torch.testing.assert_close(parts.weights[2::3], whole.weights)
+    assert torch.equal(parts.weights[3], parts.weights[2])
+
+
+def test_the_norm_of_the_gradients_is_cut(settings):
+    free, cut = Steps(), Steps()
+    run_train(settings("trainer.max_epochs=1"), callbacks=[free])
+    run_train(settings("trainer.max_epochs=1", "trainer.gradient_clip_val=0.01"), callbacks=[cut])
+    assert max(free.norms) > 0.1
+    assert max(cut.norms) <= 0.0101
+
+
+def test_deterministic_mode_is_torchs_for_the_run_and_repeats_its_numbers(settings):
+    seen = []
+
+    class Mode(Callback):
+        def on_train_start(self, trainer, pl_module):
+            seen.append(torch.are_deterministic_algorithms_enabled())
+
+    try:
+        words = ("trainer=deterministic", "trainer.max_epochs=1")
+        first, second = (run_train(settings(*words), callbacks=[Mode()]).metrics for _ in range(2))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert seen == [True, True]
+    assert first == second
+
+
 def test_a_slow_logger_is_told(settings, monkeypatch, caplog):
     log_metrics = TrackingLogger.log_metrics
 

@@ -278,6 +278,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined.*")  # it is exact
             warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")  # no such split
             warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
             warnings.filterwarnings(

@@ -32,6 +32,13 @@ class Normalization(nn.Module):
         self.into(image, out)
         return (out, *others) if others else out
 
+    def batch(self, images: Tensor) -> Tensor:
+        """A batch of images."""
+        out = torch.empty(images.shape, dtype=torch.float32)
+        for image, place in zip(images, out, strict=True):
+            self.into(image, place)
+        return out
+
     def into(self, image: Tensor, out: Tensor) -> None:
         """The same, into a place that is there: ``(channels, height, width)``, of ``float32``."""
         scale = 255.0 if image.dtype == torch.uint8 else 1.0

@@ -83,6 +83,8 @@ def reason(error: Exception) -> str:
     """Why an image cannot be read, in few words."""
     if isinstance(error, UnidentifiedImageError):
         return "it is no image"
+    if isinstance(error, OSError) and error.strerror:
+        return "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror.lower()
     if isinstance(error, Image.DecompressionBombError):
         count = re.search(r"\d+", str(error))
         return _too_large(int(count[0])) if count else "it is too large"
