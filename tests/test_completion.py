@@ -78,7 +78,10 @@ def answered(*words: str, shell: str = "bash") -> list[str]:
         (["evaluate", "first-run", "seed"], ["seed="]),
         (["predict", "first-run", "photos/"], ["photos/a.png"]),
         (["predict", "first-run", "ph"], ["photos/"]),
-        (["list", "models", "--task", ""], ["image-classification", "multi_label_classification", "regression", "semantic_segmentation"]),
+        (
+            ["list", "models", "--task", ""],
+            ["image-classification", "multi_label_classification", "regression", "semantic_segmentation"],
+        ),
         (["info", "scheduler", "cosine_"], ["cosine_restarts"]),
         (["completion", "b"], ["bash"]),
         (["trian", ""], []),
