@@ -17,14 +17,15 @@ from framework_mlflow_mongodb.errors import not_found
 from framework_mlflow_mongodb.search.conditions import Condition, all_of, comparison
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
 from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id
-from framework_mlflow_mongodb.tracking.experiments import ExperimentArea, check_max_results
+from framework_mlflow_mongodb.tracking.experiments import check_max_results
+from framework_mlflow_mongodb.tracking.runs import RunArea
 
 _FIELDS = {"status": "status", "source_run_id": "run"}
 # What MLflow counts an issue without a severity as.
 _NO_SEVERITY = -1
 
 
-class IssueArea(ExperimentArea):
+class IssueArea(RunArea):
     """Issues."""
 
     def create_issue(

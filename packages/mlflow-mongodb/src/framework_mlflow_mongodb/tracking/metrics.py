@@ -12,7 +12,7 @@ import threading
 import time
 from collections import OrderedDict
 
-from mlflow.entities import LifecycleStage, Metric
+from mlflow.entities import LifecycleStage, Metric, RunInfo, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.utils.validation import _validate_metric
@@ -107,6 +107,15 @@ class MetricArea(ModelMetricArea, OverflowArea):
             )
         else:
             points.insert_many(documents, session=session)
+
+    def update_run_info(
+        self, run_id: str, run_status: int | None, end_time: int | None, run_name: str | None
+    ) -> RunInfo:
+        """Change status, end and name of an active run; the points of one that has ended move together."""
+        info = super().update_run_info(run_id, run_status, end_time, run_name)
+        if run_status is not None and RunStatus.is_terminated(run_status):
+            self._compact_run(run_id)
+        return info
 
     def _compact_run(self, run_id: str) -> None:
         """Empty the tail of a run that has ended, and gather the small chunks of keys that have many."""
