@@ -11,12 +11,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from pymongo import UpdateOne
+from bson.errors import BSONError
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
 _COMMANDS_AT_ONCE = 2
-_WRITES_AT_ONCE = 100
+# Together below the 48 MB of a command, whatever MLflow allows in one.
+_WRITES_AT_ONCE = 32
 
 
 @dataclass(eq=False)
@@ -39,8 +40,8 @@ class Combiner:
     def update(self, collection: Collection[dict[str, Any]], condition: dict[str, Any], change: dict[str, Any]) -> bool:
         """Make `change` where `condition` holds; say whether that is known to have happened.
 
-        False may also mean that the fate of the writes sent together is unknown: the change must be one that can be
-        made twice.
+        False means that it must be tried alone, with the driver's own care: the condition did not hold, a write sent
+        together with it failed, or nobody knows. So the change must be one that can be made twice.
         """
         write = _Write(condition, change)
         with self._lock:
@@ -80,10 +81,17 @@ class Combiner:
 
 
 def _made(collection: Collection[dict[str, Any]], writes: list[_Write]) -> bool:
-    if len(writes) == 1:
-        return bool(collection.update_one(writes[0].condition, writes[0].change).matched_count)
-    updates = [UpdateOne(write.condition, write.change) for write in writes]
+    # A plain command: the driver's own methods would have the server keep a record of each write, so that it can be
+    # tried again. These can be made twice, and need none.
+    command: dict[str, Any] = {
+        "update": collection.name,
+        "updates": [{"q": write.condition, "u": write.change} for write in writes],
+        "ordered": False,
+    }
+    if not collection.write_concern.is_server_default:
+        command["writeConcern"] = collection.write_concern.document
     try:
-        return bool(collection.bulk_write(updates, ordered=False).matched_count == len(writes))
-    except PyMongoError:
+        answer = collection.database.command(command)
+    except (PyMongoError, BSONError, OverflowError, UnicodeEncodeError):
         return False  # each will meet its own error alone
+    return bool(answer["n"] == len(writes)) and not {"writeErrors", "writeConcernError"} & answer.keys()

@@ -63,7 +63,7 @@ class MetricArea(ModelMetricArea, OverflowArea):
                 self._find_active_run(batch.run_id, {"_id": 1})
                 return
             wanted = self._own(batch.run_id, life=LifecycleStage.ACTIVE, **({"$and": conditions} if conditions else {}))
-            if self._connection.run_updates.update(self._collection("runs"), wanted, update):
+            if self._is_made(wanted, update, together=attempt == 0):
                 return
             # The tail is full, or somebody else was faster, or the points are not the latest ones, or the run does
             # not take any.
@@ -74,6 +74,12 @@ class MetricArea(ModelMetricArea, OverflowArea):
         raise MlflowException(
             f"Too many clients write the same metrics of run {batch.run_id}. Try again.", TEMPORARILY_UNAVAILABLE
         )
+
+    def _is_made(self, wanted: Document, update: Document, *, together: bool) -> bool:
+        runs = self._collection("runs")
+        if together:
+            return self._connection.run_updates.update(runs, wanted, update)
+        return bool(runs.update_one(wanted, update).matched_count)
 
     def _empty_tail(self, run_id: str) -> None:
         """Move the points that stand in the run to chunks.
