@@ -46,12 +46,8 @@ def test_what_was_acknowledged_outlives_a_full_disk(small_disk, start_mongod):
         run = store.create_run("0", "u", 1, [], "r").info.run_id
         store.log_batch(run, batch(0), [], [])
         ballast = fill(small_disk, leaving=4 * MEGABYTE)
-        acknowledged = 1
-        with pytest.raises(MlflowException) as refused:
-            while acknowledged < 5000:
-                store.log_batch(run, batch(acknowledged), [], [])
-                acknowledged += 1
-        assert refused.value.error_code in ("TEMPORARILY_UNAVAILABLE", "INVALID_STATE"), refused.value
+        acknowledged, refusal = log_until_refused(store, run)
+        assert refusal.error_code in ("TEMPORARILY_UNAVAILABLE", "INVALID_STATE"), refusal
         ballast.unlink()
         restart(server)
         steps = [metric.step for metric in store.get_metric_history(run, "m")]
@@ -61,6 +57,16 @@ def test_what_was_acknowledged_outlives_a_full_disk(small_disk, start_mongod):
         assert store.get_run(run).data.metrics["m"] == POINTS * (acknowledged + 1) - 1
     finally:
         server.kill()
+
+
+def log_until_refused(store, run):
+    """Return how many batches were acknowledged, and the error of the one after them."""
+    for number in range(1, 5000):
+        try:
+            store.log_batch(run, batch(number), [], [])
+        except MlflowException as error:
+            return number, error
+    raise AssertionError("the disk was never full")
 
 
 def batch(number):
