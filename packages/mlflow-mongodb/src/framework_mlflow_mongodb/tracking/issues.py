@@ -52,7 +52,7 @@ class IssueArea(RunArea):
             "name": name,
             "description": description,
             "status": status.value,
-            **_severity(severity),
+            **severity_fields(severity),
             "root_causes": list(root_causes or []) or None,
             "run": source_run_id,
             "categories": list(categories or []) or None,
@@ -83,7 +83,7 @@ class IssueArea(RunArea):
         if status is not None:
             fields["status"] = status.value
         if severity is not None:
-            fields |= _severity(severity)
+            fields |= severity_fields(severity)
         fields |= {key: value for key, value in (("name", name), ("description", description)) if value is not None}
         found = self._collection("issues").find_one_and_update(
             {"_id": issue_id, "ws": self._workspace}, {"$set": fields}, return_document=ReturnDocument.AFTER
@@ -125,7 +125,8 @@ class IssueArea(RunArea):
         super()._hard_delete_experiment(experiment_id)
 
 
-def _severity(severity: IssueSeverity | None) -> Document:
+def severity_fields(severity: IssueSeverity | None) -> Document:
+    """Return how severe an issue is as it is kept: by name, and by its place in an order."""
     if severity is None:
         return {"severity": None, "rank": _NO_SEVERITY}
     return {"severity": severity.value, "rank": list(IssueSeverity).index(severity)}
