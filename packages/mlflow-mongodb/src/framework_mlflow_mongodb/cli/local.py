@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 from types import FrameType
 
@@ -32,9 +33,10 @@ def serve(directory: str, host: str, port: int, mongodb_port: int, workers: int)
     server = None
     try:
         server = _start_server(mongod.uri(), artifacts, host, port, workers)
-        print(f"MLflow   http://{host}:{port}", flush=True)
-        print(f"MongoDB  {mongod.uri()}", flush=True)
-        print(f"Data     {folder}    (Ctrl-C stops both)", flush=True)
+        while not stop.is_set() and server.poll() is None and not _answers(host, port):
+            stop.wait(0.2)
+        if server.poll() is None and not stop.is_set():
+            _say_where(host, port, mongod.uri(), folder)
         while not stop.wait(0.2):
             if server.poll() is not None:
                 print(f"Error: the MLflow server stopped with {server.returncode}.", file=sys.stderr)
@@ -46,13 +48,30 @@ def serve(directory: str, host: str, port: int, mongodb_port: int, workers: int)
         mongod.stop()
 
 
+def _answers(host: str, port: int) -> bool:
+    """Whether the server is up: whoever is told of its address may use it at once."""
+    here = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  # what the server listens on
+    try:
+        with urllib.request.urlopen(f"http://{here}:{port}/health", timeout=2):  # http, as written
+            return True
+    except OSError:
+        return False
+
+
+def _say_where(host: str, port: int, uri: str, folder: Path) -> None:
+    print(f"MLflow   http://{host}:{port}")
+    print(f"MongoDB  {uri}")
+    print(f"Data     {folder}    (Ctrl-C stops both)", flush=True)
+
+
 def _start_server(uri: str, artifacts: Path, host: str, port: int, workers: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", host]
     command += ["--port", str(port), "--workers", str(workers)]
     command += ["--artifacts-destination", artifacts.as_uri(), "--serve-artifacts"]
     # Jobs need a SQL backend; without this the server says so at every start.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return subprocess.Popen(command, env=environment, start_new_session=True)
+    # Its log is no result: on stdout stand the addresses alone.
+    return subprocess.Popen(command, env=environment, start_new_session=True, stdout=sys.stderr)
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
