@@ -37,6 +37,9 @@ MAIN_JOB = "tests/test_main_job.py"
 KILLING = "packages/mlflow-mongodb/tests"
 """Its long tests kill servers and clients a hundred times; they have a session of their own."""
 
+LIKE_SQL = "equivalence or gateway or like_sql"
+"""Its tests that tell this store and MLflow's own the same: a few random examples, or MONGODB_EXAMPLES of them."""
+
 GPU = shutil.which("nvidia-smi") is not None
 QUICK = "not long and not ddp and not docs and not catalogue and not editor" + ("" if GPU else " and not gpu")
 
@@ -108,9 +111,11 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def killing(session: nox.Session) -> None:
-    """MLflow on MongoDB while servers and clients are killed at random moments; takes half an hour."""
+    """MLflow on MongoDB: servers and clients killed at random moments, and many random operations; takes an hour."""
     session.install("-e", f"{MONGODB}[local]", *group("test"), *PINNED)
     session.run("pytest", "-m", "long", KILLING, "--override-ini", "timeout=3600", *session.posargs)
+    many = {"MONGODB_EXAMPLES": "300"}
+    session.run("pytest", "-k", LIKE_SQL, KILLING, "--override-ini", "timeout=3600", *session.posargs, env=many)
 
 
 @nox.session(default=False)
