@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from warm import Warm
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -163,7 +164,7 @@ def is_left_out(page: str, command: str) -> bool:
 class Reader:
     """Somebody who types a page's commands in a folder."""
 
-    def __init__(self, page: str, folder: Path, cache: Path) -> None:
+    def __init__(self, page: str, folder: Path, cache: Path, commands: Path | None = None) -> None:
         self.page = page
         self.folder = folder
         self.site = folder.parent / "site"
@@ -171,7 +172,9 @@ class Reader:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("FRAMEWORK_", "MLFLOW_"))}
         self.environment = {
             **kept,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join(
+                map(str, [*filter(None, [commands]), Path(sys.executable).parent, os.environ["PATH"]])
+            ),
             "PYTHONPATH": str(self.site),
             "FRAMEWORK_CACHE": str(cache),
             "CUDA_VISIBLE_DEVICES": "",
@@ -314,12 +317,20 @@ def cache(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory) -> Iterator[Path]:
+    """A folder with a command ``fw`` that has its libraries at hand."""
+    started = Warm(tmp_path_factory.mktemp("warm"))
+    yield started.folder
+    started.close()
+
+
 @pytest.fixture
-def reader(tmp_path: Path, request, empty_store: Path, cache: Path) -> Iterator[Reader]:
+def reader(tmp_path: Path, request, empty_store: Path, cache: Path, warm: Path) -> Iterator[Reader]:
     folder = tmp_path / "project"
     folder.mkdir()
     shutil.copy(empty_store, folder)
-    found = Reader(name_of(request.param), folder, cache)
+    found = Reader(name_of(request.param), folder, cache, warm)
     yield found
     found.close()
 

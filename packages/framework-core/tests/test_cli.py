@@ -10,7 +10,7 @@ import yaml
 from framework_core import __version__
 from framework_core.cli.app import app
 
-EVERYWHERE = {"--without", "--strict", "--debug", "--version"}
+EVERYWHERE = {"--without", "--strict", "--offline", "--debug", "--version"}
 FILTERS = {"--domain", "--task", "--tag", "--plugin", "--json"}
 SETTINGS = {"--config", "-c", "--config-dir"}
 OPTIONS = {
@@ -38,9 +38,29 @@ OPTIONS = {
     "config diff": {"--json"},
     "config validate": SETTINGS,
     "config schema": set(),
+    "data": set(),
+    "data list": {"--json"},
+    "data fetch": set(),
+    "data verify": set(),
+    "data gc": {"--size", "--dry-run"},
     "init": {"--model", "-m", "--dataset", "-d", "--local"},
     "doctor": {"--uri", "--output-dir", "--json"},
     "completion": set(),
+    "runs": set(),
+    "runs list": {
+        "--experiment",
+        "-e",
+        "--filter",
+        "-f",
+        "--sort",
+        "-s",
+        "--columns",
+        "--limit",
+        "-n",
+        "--uri",
+        "--json",
+    },
+    "watch": {"--uri", "--every"},
     "ui": {"--port", "-p", "--host", "--uri"},
 }
 

@@ -102,6 +102,49 @@ def test_data_contract_holds_a_batch_against_what_was_said(facts, said):
     assert DataContract(data=DIGITS).check(batch(**facts)) == ([said] if said else [])
 
 
+@pytest.mark.parametrize(
+    ("said", "facts", "found"),
+    [
+        ({"class_names": ("a", "b"), "target_dtype": "float32", "target_shape": (2,)}, {}, []),
+        (
+            {"class_names": ("a", "b"), "target_dtype": "float32", "target_shape": (2,)},
+            {"target_max": 3},
+            ["targets run from 0 to 3; a class has 1 where a sample has it, and 0 where not"],
+        ),
+        (
+            {"class_names": ("a", "b"), "target_dtype": "float32", "target_shape": (2,)},
+            {"target_dtype": "int64"},
+            ["targets are int64, the data was said to have float32"],
+        ),
+        (
+            {"target_names": ("width", "age"), "target_dtype": "float32", "target_shape": (2,)},
+            {"target_min": -4, "target_shape": (8,)},
+            ["a target has shape a single number, the data was said to have 2"],
+        ),
+        (
+            {"target_names": ("width", "age"), "target_dtype": "float32"},
+            {"targets_finite": False},
+            ["targets hold NaN or infinite values"],
+        ),
+        (
+            {"class_names": ("a", "b"), "target_shape": (32, 32), "ignore_index": 255},
+            {"target_dtype": "int64", "target_shape": (8, 16, 16)},
+            ["a target has shape 16x16, the data was said to have 32x32"],
+        ),
+    ],
+)
+def test_targets_that_are_no_label_are_held_against_what_was_said(said, facts, found):
+    data = DataSpec(task="regression", input_shape=(1, 32, 32), **said)
+    given = {"target_shape": (8, 2), "target_dtype": "float32", "target_min": 0, "target_max": 1, **facts}
+    assert DataContract(data=data).check(batch(**given)) == found
+
+
+def test_outputs_are_one_a_class_or_one_a_target():
+    assert DataSpec(task="regression", target_names=("width", "age")).num_outputs == 2
+    assert DIGITS.num_outputs == DIGITS.num_classes == 10
+    assert DataSpec(task="language-model").num_outputs == 0
+
+
 def test_base_classes_fulfil_the_protocols():
     from framework_core import BaseDataModule, BaseModel
 

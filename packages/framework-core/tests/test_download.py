@@ -1,14 +1,20 @@
 """Files from the network, from a real server on this machine."""
 
+import contextlib
 import hashlib
 import http.server
 import io
+import logging
+import multiprocessing
 import tarfile
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from framework_core import download as module
+from framework_core import download_progress
 from framework_core.download import RemoteFile, download, mirrored, unpack
 from framework_core.errors import DataError
 
@@ -39,12 +45,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and "deaf" not in self.path else 0
         content = b"something else" if self.path.startswith("/other") else CONTENT[start:]
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(content)))
+        if self.path.startswith("/endless"):
+            self.end_headers()
+            self.give_without_end()
+            return
+        told = len(content) // 2 if self.path.startswith("/short") else len(content)
+        self.send_header("Content-Length", str(told))
         self.end_headers()
+        if "slow" in self.path:
+            self.give_slowly(content)
+            return
         if "broken" in self.path and self.server.hang_ups > 0:
             self.server.hang_ups -= 1
             content = content[: len(content) // 2]
         self.wfile.write(content)
+
+    def give_slowly(self, content):
+        for byte in content[:20]:
+            self.wfile.write(bytes([byte]))
+            time.sleep(0.05)
+
+    def give_without_end(self):
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(CONTENT)
 
     def log_message(self, *words):
         pass
@@ -55,6 +79,11 @@ def server():
     with Server() as running:
         yield running
         running.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
 
 
 def test_a_file_is_fetched_once(server, tmp_path):
@@ -120,6 +149,87 @@ def test_of_several_that_ask_one_fetches(server, tmp_path):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: download(file, tmp_path / "file"), range(4)))
     assert len(server.asked) == 1
+
+
+def test_a_download_says_what_comes_from_where_and_how_much_before_it_starts(server, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "framework_core"):
+        download(RemoteFile(server.address("whole"), DIGEST), tmp_path / "file")
+    assert [record.message for record in caplog.records] == [
+        f"download  file from 127.0.0.1, 2.0 MB, to {tmp_path}",
+    ]
+
+
+def test_what_is_here_already_is_said_when_it_goes_on(server, tmp_path, caplog):
+    (tmp_path / "file.part").write_bytes(CONTENT[:500_000])
+    with caplog.at_level(logging.INFO, "framework_core"):
+        download(RemoteFile(server.address("whole"), DIGEST), tmp_path / "file")
+    assert "2.0 MB, 0.5 MB of it here already" in caplog.text
+    assert server.asked == [("/whole", "bytes=500000-")]
+
+
+def test_a_download_that_takes_long_says_how_far_it_is(server, tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(download_progress, "LINE_SECONDS", 0.0)
+    with caplog.at_level(logging.INFO, "framework_core"):
+        download(RemoteFile(server.address("whole"), DIGEST), tmp_path / "file")
+    assert "download  2.0 MB of 2.0 MB" in caplog.messages
+
+
+def test_a_server_that_is_too_slow_is_given_up_for_the_next(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CHUNK", 8)
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.2)
+    with pytest.raises(DataError, match="it gives less than 1,024 bytes a second"):
+        download(RemoteFile(server.address("slow"), DIGEST), tmp_path / "file")
+    file = RemoteFile(server.address("whole"), DIGEST, mirrors=(server.address("slow"),))
+    assert download(file, tmp_path / "file").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("path", ["other", "short"])
+def test_a_length_that_is_not_the_files_is_refused_before_anything_is_fetched(path, server, tmp_path):
+    file = RemoteFile(server.address(path), DIGEST, size=len(CONTENT))
+    with pytest.raises(DataError, match=r"it gives another file, of [\d,]+ bytes in place of 2,048,000"):
+        download(file, tmp_path / "file")
+    assert not (tmp_path / "file.part").exists()
+
+
+def test_a_server_that_gives_without_end_is_stopped_where_the_file_ends(server, tmp_path):
+    file = RemoteFile(server.address("endless"), DIGEST, size=len(CONTENT) // 2)
+    with pytest.raises(DataError, match="it gives another file, of more than 1,024,000 bytes"):
+        download(file, tmp_path / "file")
+    assert list(tmp_path.glob("file*")) == [tmp_path / "file.lock"]
+
+
+def test_a_file_that_is_larger_than_it_says_is_another(server, tmp_path):
+    with pytest.raises(DataError, match="it gives another file, sha256:"):
+        download(RemoteFile(server.address("short"), DIGEST), tmp_path / "file")
+
+
+def test_offline_nothing_is_asked_for_and_where_the_file_has_to_be_is_said(server, tmp_path, monkeypatch):
+    monkeypatch.setenv(module.OFFLINE, "1")
+    file = RemoteFile(server.address("whole"), DIGEST)
+    with pytest.raises(DataError) as caught:
+        download(file, tmp_path / "file")
+    assert caught.value.what == "whole is not here, and nothing is fetched from the network (--offline)."
+    assert caught.value.possible == f"It has to be at {tmp_path / 'file'}"
+    (tmp_path / "file").write_bytes(CONTENT)
+    assert download(file, tmp_path / "file").read_bytes() == CONTENT
+    assert server.asked == []
+
+
+def _download(url, path):
+    download(RemoteFile(url, DIGEST), path)
+
+
+def test_of_several_processes_one_fetches(server, tmp_path):
+    context = multiprocessing.get_context("fork")
+    url = server.address("whole")
+    processes = [context.Process(target=_download, args=(url, tmp_path / "file")) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert len(server.asked) == 1
+    assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def tar_of(path, *names):

@@ -162,7 +162,7 @@ def postgresql(tmp_path):
         subprocess.run([*control, "--mode=immediate", "stop"], **run)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_postgresql_store_is_copied_and_its_password_stays_unsaid(postgresql, mongo_uri, tmp_path, capsys):
     fill(postgresql, tmp_path)
     assert main(["import", postgresql, mongo_uri]) == 0

@@ -15,6 +15,7 @@ import torch
 
 from framework_core import registry
 from framework_core.plugins.targets import import_target
+from framework_plugins_vision.tasks.task import TASKS
 from framework_plugins_vision.timm_catalogue import Architecture, architectures, scan
 
 OURS = {"resnet20", "resnet32", "resnet44", "resnet56", "wide_resnet28_10", "vit"}
@@ -59,7 +60,8 @@ def test_every_spec_is_complete(kind):
     for spec in specs(kind):
         assert type(spec).model_validate(spec.model_dump()) == spec
         assert spec.domain == "vision"
-        assert spec.tasks == ("image-classification",)
+        assert spec.tasks[0] == "image-classification"
+        assert set(spec.tasks) <= set(TASKS)
         assert spec.summary
         assert spec.tags
         assert spec.builder.startswith("framework_plugins_vision.")
@@ -176,6 +178,7 @@ def helper():
 """
 NAMES = """
 import json
+from framework_plugins_vision.tasks.task import TASKS
 from framework_plugins_vision.timm_catalogue import architectures
 print(json.dumps(architectures()))
 """

@@ -1,32 +1,47 @@
-"""Files from the network: checked, continued where they were cut off, from a mirror where one is given."""
+"""Files from the network: checked, continued where they were cut off, from the first address that gives them."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
+import os
 import shutil
 import tarfile
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from framework_core.download_progress import megabytes, shown_progress
 from framework_core.errors import DataError
 
 if TYPE_CHECKING:
     import requests
 
+OFFLINE = "FRAMEWORK_OFFLINE"
+"""Environment variable: anything but 0 fetches nothing from the network, as ``--offline`` does."""
+
 _log = logging.getLogger("framework_core")
 
-CHUNK = 1 << 16
+CHUNK = 1 << 12
+"""Bytes that are waited for at once: few, so that a server that gives a byte now and then is noticed."""
+
+BLOCK = 1 << 20
 TIMEOUT_SECONDS = 30
+"""How long a server may be silent."""
+
+SLOWEST = 1024
+"""Bytes a second; a server that gives less for ``SLOW_SECONDS`` is given up."""
+
+SLOW_SECONDS = 60.0
 ATTEMPTS = 3
 """How often a connection that breaks is taken up again, at each address."""
 
 PAUSE_SECONDS = 1.0
-LINE_SECONDS = 10.0
-"""How often a download says how far it is."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +51,16 @@ class RemoteFile:
     Args:
         url: Its own address.
         digest: ``sha256:...`` or ``md5:...``; what is fetched has to have it.
-        mirrors: Other addresses of the same file, tried first.
+        mirrors: Other addresses of the same file, tried first, in this order.
+        size: How many bytes it has, where that is known.
+        folder: What it becomes when it is unpacked, for an archive.
     """
 
     url: str
     digest: str
     mirrors: tuple[str, ...] = ()
+    size: int | None = None
+    folder: str = ""
 
     @property
     def name(self) -> str:
@@ -65,13 +84,51 @@ def download(file: RemoteFile, path: Path) -> Path:
     Raises:
         DataError: No address gives it, or what they give is not that file.
     """
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(path.name + ".lock")):
-        if not path.exists():
-            _fetch(file, path)
+    if not path.exists():
+        _refuse_offline(file, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(path):
+            if not path.exists():
+                _fetch(file, path)
     return path
+
+
+def is_offline() -> bool:
+    """Whether nothing may be fetched from the network."""
+    return os.environ.get(OFFLINE, "0") not in ("", "0")
+
+
+def go_offline() -> None:
+    """Fetch nothing from the network, here and in every process that is started from here; nor may the hub's tools."""
+    for name in (OFFLINE, "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        os.environ[name] = "1"
+
+
+def _refuse_offline(file: RemoteFile, path: Path) -> None:
+    if is_offline():
+        raise DataError(
+            f"{file.name} is not here, and nothing is fetched from the network (--offline).",
+            paths=[path],
+            possible=f"It has to be at {path}",
+            next_step=f"Fetch it where there is a network, from {file.url}, and put it there.",
+        )
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Let one process fetch a file, while the others wait."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        _log.info("waiting   another process fetches %s", path.name)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def unpack(archive: Path, folder: Path) -> Path:
@@ -109,11 +166,15 @@ def _fetch(file: RemoteFile, path: Path) -> None:
     causes = []
     for url in [*file.mirrors, file.url]:
         try:
-            _fetch_from(url, part)
+            _fetch_from(url, part, file.size)
+        except _WrongFileError as error:
+            part.unlink(missing_ok=True)
+            causes.append(f"  {url}: {error}")
+            continue
         except requests.RequestException as error:
             causes.append(f"  {url}: {_cause(error)}")
             continue
-        found = _digest(part, file.digest.partition(":")[0])
+        found = digest(part, file.digest.partition(":")[0])
         if found == file.digest:
             part.replace(path)
             return
@@ -126,13 +187,17 @@ def _fetch(file: RemoteFile, path: Path) -> None:
     )
 
 
-def _fetch_from(url: str, part: Path) -> None:
+class _WrongFileError(Exception):
+    """A server gives something that cannot be the file."""
+
+
+def _fetch_from(url: str, part: Path, size: int | None) -> None:
     """Fetch into ``part``, going on where it ends."""
     import requests
 
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _continue(url, part)
+            _continue(url, part, size)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError):
             if attempt == ATTEMPTS:
                 raise
@@ -141,10 +206,12 @@ def _fetch_from(url: str, part: Path) -> None:
             return
 
 
-def _continue(url: str, part: Path) -> None:
+def _continue(url: str, part: Path, size: int | None) -> None:
     import requests
 
     there = part.stat().st_size if part.exists() else 0
+    if size is not None and there >= size:
+        return
     headers = {"Range": f"bytes={there}-"} if there else {}
     # Compressed on the way, the length and the range would be of something else.
     headers["Accept-Encoding"] = "identity"
@@ -153,34 +220,64 @@ def _continue(url: str, part: Path) -> None:
             return
         response.raise_for_status()
         goes_on = response.status_code == requests.codes.partial_content
-        _save(response, part, there if goes_on else 0)
+        _save(response, part, there if goes_on else 0, size)
 
 
-def _save(response: requests.Response, part: Path, there: int) -> None:
+def _save(response: requests.Response, part: Path, there: int, size: int | None) -> None:
     import requests
 
     length = response.headers.get("Content-Length")
-    total = there + int(length) if length else None
-    said = time.monotonic()
-    _log.info("download  %s%s", response.url, f", {_megabytes(total)}" if total else "")
-    with part.open("ab" if there else "wb") as file:
+    told = there + int(length) if length else None
+    if size is not None and told is not None and told != size:
+        raise _WrongFileError(f"it gives another file, of {told:,} bytes in place of {size:,}")
+    total = size if told is None else told
+    _announce(response.url, part, there, total)
+    watch = _Watch()
+    with part.open("ab" if there else "wb") as file, shown_progress(part.stem, total, there) as progress:
         for chunk in response.iter_content(CHUNK):
             file.write(chunk)
             there += len(chunk)
-            if time.monotonic() - said > LINE_SECONDS:
-                said = time.monotonic()
-                of = f" of {_megabytes(total)}" if total else ""
-                _log.info("download  %s%s", _megabytes(there), of)
+            progress.update(there)
+            if total is not None and there > total:
+                raise _WrongFileError(f"it gives another file, of more than {total:,} bytes")
+            if watch.too_slow(len(chunk)):
+                raise requests.RequestException(f"it gives less than {SLOWEST:,} bytes a second")
     if total is not None and there < total:
         raise requests.ConnectionError(f"it ended after {there} of {total} bytes")
 
 
-def _digest(path: Path, algorithm: str) -> str:
+def _announce(url: str, part: Path, there: int, total: int | None) -> None:
+    """Say what is about to be fetched, from where and how much of it."""
+    size = f", {megabytes(total)}" if total else ""
+    already = f", {megabytes(there)} of it here already" if there else ""
+    _log.info("download  %s from %s%s%s, to %s", part.stem, urlsplit(url).hostname, size, already, part.parent)
+
+
+class _Watch:
+    """Sees whether a server is too slow to wait for."""
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+        self._arrived = 0
+
+    def too_slow(self, count: int) -> bool:
+        """Whether it was, over the last ``SLOW_SECONDS``."""
+        self._arrived += count
+        took = time.monotonic() - self._since
+        if took < SLOW_SECONDS:
+            return False
+        slow = self._arrived < SLOWEST * took
+        self._since, self._arrived = time.monotonic(), 0
+        return slow
+
+
+def digest(path: Path, algorithm: str) -> str:
+    """The digest of a file, as ``algorithm:digits``."""
     # MD5 is what some publishers give; it guards against a broken file there, not against an attacker.
     found = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            found.update(chunk)
+        while block := file.read(BLOCK):
+            found.update(block)
     return f"{algorithm}:{found.hexdigest()}"
 
 
@@ -193,12 +290,8 @@ def _cause(error: requests.RequestException) -> str:
     return str(innermost) or type(innermost).__name__
 
 
-def _megabytes(count: int | None) -> str:
-    return f"{(count or 0) / 1e6:.1f} MB"
-
-
 def mirrored(file: RemoteFile, mirror: str | None) -> RemoteFile:
     """The same file, with the folder of a mirror in front."""
     if not mirror:
         return file
-    return RemoteFile(file.url, file.digest, (f"{mirror.rstrip('/')}/{file.name}", *file.mirrors))
+    return replace(file, mirrors=(f"{mirror.rstrip('/')}/{file.name}", *file.mirrors))

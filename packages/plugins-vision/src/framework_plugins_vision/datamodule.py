@@ -5,29 +5,48 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from framework_core import BaseDataModule, DataError, DataSpec
+from framework_core.errors import ConfigError, ConfigProblem
+from framework_plugins_vision.batch_augmentation import BatchAugmentation
+from framework_plugins_vision.repeated_augmentation import RepeatedSampler
 from framework_plugins_vision.transforms import SUFFIXES, Transform, read_image
+
+MIXED_TASKS = ("image-classification", "multi_label_classification")
+"""The tasks whose targets can be shares of classes."""
 
 SAMPLED = 64
 """Samples from each end of a split that a fingerprint is made from where nothing better is known."""
 
 
 class BaseVisionDataModule(BaseDataModule):
-    """Images with a class each. ``setup`` sets ``train_dataset``, and ``val_dataset`` and ``test_dataset`` if any.
+    """Images with a target each. ``setup`` sets ``train_dataset``, and ``val_dataset`` and ``test_dataset`` if any.
 
-    A sample is a pair: an image tensor ``(channels, height, width)`` and the index of its class. Set ``class_names``
-    too, unless the dataset has ``classes`` as torchvision's have; and ``eval_transform`` to let a trained model
-    predict image files.
+    A sample is a pair: an image tensor ``(channels, height, width)`` and a target. What the target is, ``task`` says:
+
+    - ``image-classification``: the index of its class, ``int64``.
+    - ``multi_label_classification``: ``(classes,)`` of ``float32``, 1 for each class that the image has, else 0.
+    - ``regression``: ``(targets,)`` of ``float32``, in the order of ``target_names``.
+    - ``semantic_segmentation``: ``(height, width)`` of ``int64``, the class of each pixel, or ``ignore_index``.
+
+    Set ``class_names`` too, unless the dataset has ``classes`` as torchvision's have; and ``eval_transform`` to let a
+    trained model predict image files.
 
     Args:
         batch_size: How many images make a batch.
         num_workers: How many processes load images.
+        mixup: The alpha of mixup.
+        cutmix: The alpha of cutmix.
+        mix_prob: The share of training batches that are mixed.
+        random_erasing: The share of training images from which a rectangle is erased.
+        repeated_augmentation: How many times a training sample is taken in a row.
     """
 
     domain: ClassVar[str] = "vision"
@@ -35,9 +54,24 @@ class BaseVisionDataModule(BaseDataModule):
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     """The files that are taken from a folder to predict."""
 
-    def __init__(self, *, batch_size: int = 64, num_workers: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        batch_size: int = 64,
+        num_workers: int | None = None,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        mix_prob: float = 1.0,
+        random_erasing: float = 0.0,
+        repeated_augmentation: int = 1,
+    ) -> None:
         super().__init__(batch_size=batch_size, num_workers=num_workers)
+        self.augment = BatchAugmentation(mixup, cutmix, mix_prob, random_erasing)
+        self.repeats = repeated_augmentation
+        self.task = self.tasks[0]
         self.class_names: tuple[str, ...] = ()
+        self.target_names: tuple[str, ...] = ()
+        self.ignore_index: int | None = None
         self.eval_transform: Transform | None = None
 
     def data_spec(self) -> DataSpec:
@@ -45,25 +79,50 @@ class BaseVisionDataModule(BaseDataModule):
 
         Raises:
             DataError: There is no training data, or its classes are not known.
+            ConfigError: Targets of this task cannot be mixed.
         """
+        self._check_mixing()
         train = self._split("train")
-        image, _ = train[0]
+        image, target = train[0]
         if not isinstance(image, Tensor):
             raise DataError(
                 f"{type(self).__name__} gives {type(image).__name__} for an image.",
                 possible="An image is a tensor of shape (channels, height, width).",
                 next_step="Give its datasets a transform that ends in a tensor.",
             )
+        target = torch.as_tensor(target)
+        names = () if self.task == "regression" else self._class_names(train)
+        self.augment = replace(self.augment, num_classes=len(names))
         return DataSpec(
-            task=self.tasks[0],
+            task=self.task,
             input_shape=tuple(image.shape),
             input_dtype=str(image.dtype).removeprefix("torch."),
-            class_names=self._class_names(train),
+            class_names=names,
+            target_names=self.target_names,
+            target_shape=tuple(target.shape),
+            target_dtype=str(target.dtype).removeprefix("torch."),
+            ignore_index=self.ignore_index,
             split_sizes=self._split_sizes(),
             class_counts=self._class_counts(train),
             fingerprint=self.fingerprint(),
             source=self.source(),
         )
+
+    def train_sampler(self, dataset: Dataset[Any]) -> Sampler[int] | None:
+        """Each sample several times in a row, where that is asked for."""
+        return RepeatedSampler(len(dataset), self.repeats) if self.repeats > 1 else None  # type: ignore[arg-type]
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Mix and erase training images, on the device they are on by now; targets become shares of classes."""
+        if not self.augment or self.trainer is None or not self.trainer.training:
+            return batch
+        return self.augment(*batch)
+
+    def _check_mixing(self) -> None:
+        if self.augment.mixes and self.task not in MIXED_TASKS:
+            name = "mixup" if self.augment.mixup else "cutmix"
+            message = f"mixes classes, and {self.task} has none to mix; it is possible for {' and '.join(MIXED_TASKS)}"
+            raise ConfigError([ConfigProblem(f"dataset.{name}", message)])
 
     def fingerprint(self) -> str:
         """A digest of the data. By default of the first and last samples of each split; a subclass may know better."""
@@ -72,8 +131,8 @@ class BaseVisionDataModule(BaseDataModule):
             dataset: Any = self._split(split)
             size = len(dataset)
             for index in sorted({*range(min(SAMPLED, size)), *range(max(0, size - SAMPLED), size)}):
-                image, label = dataset[index]
-                digest.update(f"{split} {index} {size} {int(label)} ".encode())
+                image, target = dataset[index]
+                digest.update(f"{split} {index} {size} {torch.as_tensor(target).tolist()} ".encode())
                 digest.update(image.numpy().tobytes())
         return f"samples:{digest.hexdigest()[:32]}"
 
@@ -110,7 +169,7 @@ class BaseVisionDataModule(BaseDataModule):
     def _class_counts(self, train: Any) -> dict[str, int]:
         """Counted where the labels are at hand without reading an image."""
         labels = getattr(train, "targets", None)
-        if labels is None:
+        if labels is None or self.task != "image-classification":
             return {}
         names = self._class_names(train)
         counts = Counter(int(label) for label in labels)

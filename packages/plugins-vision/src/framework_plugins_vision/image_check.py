@@ -7,16 +7,14 @@ import json
 import logging
 import os
 import time
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 
 from framework_core.cache import cache_folder
-from framework_plugins_vision.transforms import reason
+from framework_plugins_vision import reading
 
 PATIENCE_SECONDS = 2.0
 """A check that takes longer says so."""
@@ -28,18 +26,19 @@ _TAIL = 4096
 _log = logging.getLogger("framework_core")
 
 
-def check_images(folder: Path, paths: Sequence[Path], *, full: bool) -> tuple[dict[Path, str], dict[Path, str]]:
+def check_images(folder: Path, paths: Sequence[Path], *, verify: str) -> tuple[dict[Path, str], dict[Path, str]]:
     """Look whether images can be read.
 
     Args:
         folder: The folder they are in; names what is kept.
         paths: The images.
-        full: Whether to decode each, or only to look at its beginning and end.
+        verify: ``full`` decodes each, ``quick`` looks at its beginning and end, ``none`` at its size only.
 
     Returns:
-        A digest of each readable image (of its content, or of its size where ``full`` is off), and the reason for
-        each that is not.
+        A digest of each readable image (of its content, or of its size where not ``full``), and the reason for each
+        that is not.
     """
+    full = verify == "full"
     known = _known(folder) if full else {}
     digests: dict[Path, str] = {}
     unreadable: dict[Path, str] = {}
@@ -53,8 +52,9 @@ def check_images(folder: Path, paths: Sequence[Path], *, full: bool) -> tuple[di
             to_check.append(path)
     started = time.monotonic()
     said = False
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        answers = pool.map(_decoded if full else _looked_at, to_check)
+    # The filter of warnings belongs to the process, not to a thread: it is set here, and not where they arise.
+    with reading.quiet(), ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        answers = pool.map(_METHODS[verify], to_check)
         for number, (path, (digest, why)) in enumerate(zip(to_check, answers, strict=True), 1):
             if why:
                 unreadable[path] = why
@@ -64,8 +64,8 @@ def check_images(folder: Path, paths: Sequence[Path], *, full: bool) -> tuple[di
                 said = True
                 hint = " (once; quicker: dataset.verify=quick)" if full else ""
                 _log.info("checking %s images, %s done%s", f"{len(to_check):,}", f"{number:,}", hint)
-    if full and to_check and not unreadable:
-        _keep(folder, {str(path): [*_mark(path), digests[path]] for path in paths})
+    if full and to_check:
+        _keep(folder, {str(path): [*_mark(path), digests[path]] for path in paths if path in digests})
     return digests, unreadable
 
 
@@ -73,12 +73,9 @@ def _decoded(path: Path) -> tuple[str, str]:
     """The digest of an image's content, or why it cannot be decoded."""
     try:
         content = path.read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(content)) as image:
-                image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return "", reason(error)
+        reading.pixels(content, 3)
+    except reading.UNREADABLE as error:
+        return "", reading.reason(error)
     return hashlib.sha256(content).hexdigest(), ""
 
 
@@ -86,18 +83,27 @@ def _looked_at(path: Path) -> tuple[str, str]:
     """The size of an image file that begins and ends as its format does, or what is wrong."""
     try:
         size = path.stat().st_size
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                end = _ENDS.get(image.format or "")
+        with Image.open(path) as image:
+            end = _ENDS.get(image.format or "")
         with path.open("rb") as file:
             file.seek(max(0, size - _TAIL))
             tail = file.read()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        return "", reason(error)
+    except reading.UNREADABLE as error:
+        return "", reading.reason(error)
     if end is not None and end not in tail:
         return "", "it is cut short"
     return str(size), ""
+
+
+def _listed(path: Path) -> tuple[str, str]:
+    """The size of a file that is there."""
+    try:
+        return str(path.stat().st_size), ""
+    except OSError as error:
+        return "", reading.reason(error)
+
+
+_METHODS = {"full": _decoded, "quick": _looked_at, "none": _listed}
 
 
 def _mark(path: Path) -> list[int]:

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 import typer
 
-from framework_core.cli import completion, config, doctor, evaluate, info, init, listing, predict, search, train, ui
+from framework_core.cli import (
+    completion,
+    config,
+    data,
+    doctor,
+    evaluate,
+    info,
+    init,
+    listing,
+    predict,
+    runs,
+    search,
+    train,
+    ui,
+    watch,
+)
 
 app = typer.Typer(
     name="fw",
@@ -22,6 +37,9 @@ app.add_typer(listing.app, name="list")
 app.command("search")(search.search)
 app.add_typer(info.app, name="info")
 app.add_typer(config.app, name="config")
+app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
+app.command("watch")(watch.watch)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 app.command("init")(init.init)
@@ -40,6 +58,7 @@ def _version(wanted: bool) -> None:
 def options(
     without: list[str] = typer.Option([], "--without", metavar="PLUGIN", help="Leave a plugin out. Can be repeated."),
     strict: bool = typer.Option(False, "--strict", help="Make a broken plugin an error."),
+    offline: bool = typer.Option(False, "--offline", help="Fetch nothing from the network."),
     debug: bool = typer.Option(False, "--debug", help="Show where an error arose."),
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version."),
 ) -> None:

@@ -59,6 +59,10 @@ def _follow(front: list[str]) -> None:
 
     show_log()
     without = [word.removeprefix("--without=") for word in front if word.startswith("--without=")]
+    if "--offline" in front:
+        from framework_core.download import go_offline
+
+        go_offline()
     if without or "--strict" in front:
         switches.configure(without=without, strict="--strict" in front)
 
@@ -109,7 +113,7 @@ def hoisted(words: list[str]) -> tuple[list[str], list[str]]:
         if word == "--":
             rest += words[position:]
             break
-        if word in ("--strict", "--debug") or word.startswith("--without="):
+        if word in ("--strict", "--offline", "--debug") or word.startswith("--without="):
             front.append(word)
         elif word == "--without":
             position += 1

@@ -71,13 +71,16 @@ class BatchSummary(Contract):
     """Their dtype, by its torch name."""
 
     target_min: float
-    """The smallest target."""
+    """The smallest target, those to ignore left out."""
 
     target_max: float
     """The largest target."""
 
     inputs_finite: bool = True
     """Whether no input is NaN or infinite."""
+
+    targets_finite: bool = True
+    """Whether no target is NaN or infinite."""
 
 
 class DataContract(Contract):
@@ -99,11 +102,21 @@ class DataContract(Contract):
             found.append("inputs hold NaN or infinite values")
         if batch.target_shape[:1] != batch.input_shape[:1]:
             found.append(f"a batch has {batch.input_shape[0]} inputs and {batch.target_shape[:1] or 'no'} targets")
+        if not batch.targets_finite:
+            found.append("targets hold NaN or infinite values")
+        if said.target_shape is not None and batch.target_shape[1:] != said.target_shape:
+            found.append(
+                f"a target has shape {_by(batch.target_shape[1:])}, the data was said to have {_by(said.target_shape)}"
+            )
         if said.num_classes:
             found += self._check_labels(batch)
+        elif said.target_dtype and batch.target_dtype != said.target_dtype:
+            found.append(f"targets are {batch.target_dtype}, the data was said to have {said.target_dtype}")
         return found
 
     def _check_labels(self, batch: BatchSummary) -> list[str]:
+        if self.data.target_dtype.startswith("float"):
+            return self._check_shares(batch)
         last = self.data.num_classes - 1
         if batch.target_dtype != "int64":
             return [f"labels are {batch.target_dtype}; a label is an int64 index of a class, 0 to {last}"]
@@ -111,6 +124,17 @@ class DataContract(Contract):
             return [
                 f"labels run from {batch.target_min:g} to {batch.target_max:g}, "
                 f"but {self.data.num_classes} classes have labels 0 to {last}"
+            ]
+        return []
+
+    def _check_shares(self, batch: BatchSummary) -> list[str]:
+        """Where a sample may have several classes, its target has a number from 0 to 1 for each."""
+        if batch.target_dtype != self.data.target_dtype:
+            return [f"targets are {batch.target_dtype}, the data was said to have {self.data.target_dtype}"]
+        if batch.target_min < 0 or batch.target_max > 1:
+            return [
+                f"targets run from {batch.target_min:g} to {batch.target_max:g}; "
+                "a class has 1 where a sample has it, and 0 where not"
             ]
         return []
 

@@ -14,8 +14,8 @@ class DataSpec(Contract):
     class names and input shape without the data.
     """
 
-    task: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
-    """What is to be learned: ``image-classification``, ``text-classification``, ``forecasting`` ..."""
+    task: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")
+    """What is to be learned: ``image-classification``, ``multi_label_classification``, ``forecasting`` ..."""
 
     input_shape: tuple[int, ...] = ()
     """The shape of one input without the batch: ``(channels, height, width)`` for an image."""
@@ -25,6 +25,19 @@ class DataSpec(Contract):
 
     class_names: tuple[str, ...] = ()
     """The name of each class; a label is an index into this. Empty where there are no classes."""
+
+    target_names: tuple[str, ...] = ()
+    """The name of each number to predict, for regression: a target has one value for each."""
+
+    target_shape: tuple[int, ...] | None = None
+    """The shape of one target without the batch: ``()`` for a label, ``(classes,)`` for one yes or no a class,
+    ``(height, width)`` for a mask. ``None`` where nobody says."""
+
+    target_dtype: str = ""
+    """The dtype of the targets, by its torch name; empty is ``int64`` where there are classes."""
+
+    ignore_index: int | None = None
+    """A label that stands for no class: what has it counts neither in the loss nor in a metric."""
 
     split_sizes: dict[str, int] = Field(default_factory=dict)
     """The number of samples in each split: ``train``, ``val``, ``test``."""
@@ -52,6 +65,11 @@ class DataSpec(Contract):
     def num_classes(self) -> int:
         """How many classes there are; 0 where there are none."""
         return len(self.class_names)
+
+    @property
+    def num_outputs(self) -> int:
+        """How many numbers a model gives for a sample, or for a pixel: one a class, or one a target."""
+        return len(self.class_names) or len(self.target_names)
 
     @property
     def channels(self) -> int:

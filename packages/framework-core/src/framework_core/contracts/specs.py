@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, StringConstraints
 
 from framework_core.contracts._contract import CONTRACT_VERSION, Contract
+from framework_core.download import RemoteFile
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A component's name: letters, digits, dots, dashes and underscores."""
@@ -83,6 +84,9 @@ class DatasetSpec(ComponentSpec):
 
     default: bool = False
     """Whether it is taken where a model of its domain is trained and no dataset is named."""
+
+    files: tuple[RemoteFile, ...] = ()
+    """What it fetches from the network with ``data_cache.fetch``; ``fw data`` lists, checks and removes it."""
 
 
 class OptimizerSpec(ComponentSpec):

@@ -44,7 +44,7 @@ def check(model: LightningModule, datamodule: LightningDataModule, data: DataSpe
     if not _is_pair(batch):
         return None
     inputs, target = batch
-    _refuse(subject, DataContract(data=data).check(_summary(inputs, target)))
+    _refuse(subject, DataContract(data=data).check(_summary(inputs, target, data.ignore_index)))
     if isinstance(model, BaseModel):
         _refuse(subject, _check_outputs(model, inputs[:SAMPLES], target[:SAMPLES], data), advice)
     return inputs[:SAMPLES]
@@ -71,23 +71,27 @@ def _check_outputs(model: BaseModel, inputs: Tensor, target: Tensor, data: DataS
 
 
 def _wrong_outputs(outputs: Any, data: DataSpec) -> list[str]:
-    if not isinstance(outputs, Tensor) or not data.num_classes:
+    if not isinstance(outputs, Tensor) or not data.num_outputs:
         return []
-    if outputs.ndim < 2 or outputs.shape[1] != data.num_classes:
+    if outputs.ndim < 2 or outputs.shape[1] != data.num_outputs:
         given = outputs.shape[1] if outputs.ndim > 1 else 1
-        return [f"the model gives {given} outputs for a sample, the data has {data.num_classes} classes"]
+        what = "classes" if data.num_classes else "targets"
+        return [f"the model gives {given} outputs for a sample, the data has {data.num_outputs} {what}"]
     return []
 
 
-def _summary(inputs: Tensor, target: Tensor) -> BatchSummary:
+def _summary(inputs: Tensor, target: Tensor, ignore_index: int | None) -> BatchSummary:
+    counted = target if ignore_index is None else target[target != ignore_index]
+    values = counted if counted.numel() else torch.zeros(1)
     return BatchSummary(
         input_shape=tuple(inputs.shape),
         input_dtype=str(inputs.dtype).removeprefix("torch."),
         target_shape=tuple(target.shape),
         target_dtype=str(target.dtype).removeprefix("torch."),
-        target_min=float(target.min()),
-        target_max=float(target.max()),
+        target_min=float(values.min()),
+        target_max=float(values.max()),
         inputs_finite=not inputs.is_floating_point() or bool(torch.isfinite(inputs).all()),
+        targets_finite=not target.is_floating_point() or bool(torch.isfinite(target).all()),
     )
 
 

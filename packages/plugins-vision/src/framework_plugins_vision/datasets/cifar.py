@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from framework_core import DataError
-from framework_core.cache import cache_folder
-from framework_core.download import RemoteFile, download, mirrored, unpack
-from framework_plugins_vision import transforms
-from framework_plugins_vision.datamodule import BaseVisionDataModule
-from framework_plugins_vision.datasets.images import ImagesInMemory
-from framework_plugins_vision.splits import stratified_split
+from framework_plugins_vision.datasets.published_images import PublishedImages
+from framework_plugins_vision.published import FILES
 
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
@@ -26,10 +22,8 @@ SHIFT = 4
 
 @dataclass(frozen=True)
 class Edition:
-    """One of the two sets: where it is, and how its files are written."""
+    """How the files of one of the two sets are written."""
 
-    remote: RemoteFile
-    folder: str
     train: tuple[str, ...]
     test: str
     names: str
@@ -44,10 +38,6 @@ class Edition:
 
 EDITIONS = {
     10: Edition(
-        remote=RemoteFile(
-            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "md5:c32a1d4ab5d03f1284b67883e8d87530"
-        ),
-        folder="cifar-10-batches-bin",
         train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
         test="test_batch.bin",
         names="batches.meta.txt",
@@ -56,10 +46,6 @@ EDITIONS = {
         std=(0.2470, 0.2435, 0.2616),
     ),
     100: Edition(
-        remote=RemoteFile(
-            "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz", "md5:03b5dce01913d631647c71ecec9e9cb8"
-        ),
-        folder="cifar-100-binary",
         train=("train.bin",),
         test="test.bin",
         names="fine_label_names.txt",
@@ -70,7 +56,7 @@ EDITIONS = {
 }
 
 
-class Cifar(BaseVisionDataModule):
+class Cifar(PublishedImages):
     """60,000 colour images of 32x32 pixels (Krizhevsky, https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf).
 
     The test images are the authors'; validation is taken from the 50,000 training images, by class and seed.
@@ -78,16 +64,13 @@ class Cifar(BaseVisionDataModule):
     Args:
         classes: 10 or 100.
         path: The folder with the unpacked binary files; empty fetches them into the user's cache, once.
-        mirror: Another address to fetch the archive from: the folder that it is in.
+        mirror: Another address to fetch the archive from, tried first: the folder that it is in.
         augmentation: ``standard`` moves training images by up to 4 pixels and mirrors half of them (He et al., section
             4.2), ``none`` leaves them.
         val_fraction: The share of the training images kept for validation.
         split_seed: Decides which images go where.
-        batch_size: How many images make a batch.
-        num_workers: How many processes load images.
+        **common: What every image dataset takes.
     """
-
-    in_memory = True
 
     def __init__(
         self,
@@ -97,104 +80,52 @@ class Cifar(BaseVisionDataModule):
         augmentation: str = "standard",
         val_fraction: float = 0.1,
         split_seed: int = 0,
-        *,
-        batch_size: int = 64,
-        num_workers: int | None = None,
+        **common: Any,
     ) -> None:
-        super().__init__(batch_size=batch_size, num_workers=num_workers)
         self.edition = EDITIONS[classes]
-        self.path = path
-        self.mirror = mirror
-        self.augmentation = augmentation
-        self.val_fraction = val_fraction
-        self.split_seed = split_seed
-        self.eval_transform = transforms.evaluation((SIDE, SIDE), 1.0, self.edition.mean, self.edition.std)
-        self._digest = hashlib.sha256()
+        super().__init__(
+            f"cifar{classes}",
+            FILES[f"cifar{classes}"],
+            side=SIDE,
+            mean=self.edition.mean,
+            std=self.edition.std,
+            path=path,
+            mirror=mirror,
+            augmentation=augmentation,
+            shift=SHIFT,
+            mirrored=True,
+            val_fraction=val_fraction,
+            split_seed=split_seed,
+            **common,
+        )
 
     @property
     def folder(self) -> Path:
-        """Where the binary files are."""
-        if self.path is None:
-            return cache_folder() / "data" / self.edition.folder
-        inside = Path(self.path) / self.edition.folder
-        return inside if inside.is_dir() else Path(self.path)
+        """Where the binary files are: the archive's own folder, or what it was unpacked to."""
+        inside = super().folder / self.files[0].folder
+        return inside if self.path is None or inside.is_dir() else super().folder
 
-    def prepare_data(self) -> None:
-        """Fetch and unpack the files, unless they are there.
-
-        Raises:
-            DataError: They cannot be fetched.
-        """
-        if self.path is None and not self.folder.exists():
-            remote = mirrored(self.edition.remote, self.mirror)
-            unpack(download(remote, self.folder.parent / remote.name), self.folder)
-
-    def setup(self, stage: str | None = None) -> None:
-        """Read the images and split them.
-
-        Raises:
-            DataError: A file is missing or cut short.
-        """
-        if self.train_dataset is not None:
-            return
-        edition = self.edition
-        names = self._file(edition.names).read_text(encoding="utf-8").split("\n")
+    def read_train(self) -> tuple[Tensor, Tensor]:
+        """The 50,000 images to learn from, and the names of their classes."""
+        names = self.file_named(self.edition.names).read_text(encoding="utf-8").split("\n")
         self.class_names = tuple(name.strip() for name in names if name.strip())
-        images, targets = self._read(edition.train)
-        splits = stratified_split(
-            targets.tolist(), val_fraction=self.val_fraction, test_fraction=0.0, seed=self.split_seed
-        )
-        self._digest.update(repr(splits).encode())
-        chosen, kept = torch.tensor(splits["train"]), torch.tensor(splits["val"], dtype=torch.int64)
-        if self.augmentation == "standard":
-            self.train_dataset = ImagesInMemory(
-                images[chosen], targets[chosen], shift=SHIFT, mirror=True, finish=self._normalised
-            )
-        else:
-            self.train_dataset = ImagesInMemory(images[chosen], targets[chosen], finish=self._normalised)
-        if len(kept):
-            self.val_dataset = ImagesInMemory(images[kept], targets[kept], finish=self._normalised)
-        self.test_dataset = ImagesInMemory(*self._read([edition.test]), finish=self._normalised)
+        return self._read(self.edition.train)
 
-    def fingerprint(self) -> str:
-        """Of every pixel, every label and the split."""
-        return f"content:{self._digest.hexdigest()[:32]}"
+    def read_test(self) -> tuple[Tensor, Tensor]:
+        """The 10,000 images of the authors' test."""
+        return self._read((self.edition.test,))
 
-    def source(self) -> str:
-        """Where they came from."""
-        return self.edition.remote.url if self.path is None else self.path
-
-    def _read(self, names: tuple[str, ...] | list[str]) -> tuple[Tensor, Tensor]:
+    def _read(self, names: tuple[str, ...]) -> tuple[Tensor, Tensor]:
         """Images ``(count, 3, 32, 32)`` of bytes, and their classes."""
         before = self.edition.label_bytes
         records = []
         for name in names:
-            path = self._file(name)
+            path = self.file_named(name)
             content = np.fromfile(path, dtype=np.uint8)
             if len(content) == 0 or len(content) % (before + PIXELS):
                 raise DataError(f"The file {path} is cut short: {len(content):,} bytes are no whole number of images.")
-            self._digest.update(content.tobytes())
+            self.digest.update(content.tobytes())
             records.append(content.reshape(-1, before + PIXELS))
         whole = np.concatenate(records)
         targets = torch.from_numpy(whole[:, before - 1].astype(np.int64))
-        if int(targets.max()) >= len(self.class_names):
-            raise DataError(
-                f"A label in {self.folder} is {int(targets.max())}, but {self.edition.names} names "
-                f"{len(self.class_names)} classes."
-            )
         return torch.from_numpy(whole[:, before:].reshape(-1, 3, SIDE, SIDE)), targets
-
-    def _file(self, name: str) -> Path:
-        path = self.folder / name
-        if path.is_file():
-            return path
-        raise DataError(
-            f"There is no file {path}.",
-            paths=[path],
-            possible=f"The folder holds the files of {self.edition.remote.name}, unpacked.",
-            next_step="Leave dataset.path out to fetch them, or name the folder that they are in.",
-        )
-
-    def _normalised(self, images: Tensor) -> Tensor:
-        mean, std = (torch.tensor(each).view(1, 3, 1, 1) for each in (self.edition.mean, self.edition.std))
-        return (images.to(torch.float32) / 255 - mean) / std

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-from torch.utils.data import Dataset
+import torch
 
 from framework_core.errors import DataError, near_names
 from framework_plugins_vision import transforms
-from framework_plugins_vision.datamodule import BaseVisionDataModule
-from framework_plugins_vision.image_check import check_images
+from framework_plugins_vision.datasets.image_module import ImageFilesDataModule, Samples
 from framework_plugins_vision.splits import stratified_split
 
 SPLIT_FOLDERS = {
@@ -22,69 +18,28 @@ SPLIT_FOLDERS = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
-SHOWN = 5
-"""How many unreadable images an error names."""
-
-_log = logging.getLogger("framework_core")
 Sample = tuple[Path, int]
 
 
-class ImageFolder(BaseVisionDataModule):
+class ImageFolder(ImageFilesDataModule):
     """Images in a folder for each class, or in train, val and test folders of those.
 
     Args:
         path: The folder.
-        image_size: The size images are brought to: a side, or height and width.
-        channels: 1 for grey, 3 for colour.
-        augmentation: ``standard`` crops and mirrors training images at random, ``none`` leaves them.
-        min_crop: The smallest share of an image that a random crop keeps.
-        flip: Whether the standard augmentation mirrors half of the images.
-        crop_pct: The share of the side that the centre crop of validation keeps.
-        mean: Subtracted from each channel, whose values run from 0 to 1.
-        std: What each channel is divided by.
         val_fraction: The share kept for validation where there is no val folder.
         test_fraction: The share kept for the test where there is no test folder.
         split_seed: Decides which images go where.
-        verify: ``full`` decodes every image once, ``quick`` looks at its beginning and end only.
-        batch_size: How many images make a batch.
-        num_workers: How many processes load images.
+        **images: How images are read and prepared, as ``ImageFilesDataModule`` takes it.
     """
 
     def __init__(
-        self,
-        path: str,
-        image_size: int | tuple[int, int] = 224,
-        channels: int = 3,
-        augmentation: str = "standard",
-        min_crop: float = 0.35,
-        flip: bool = True,
-        crop_pct: float = 0.875,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        split_seed: int = 0,
-        verify: str = "full",
-        *,
-        batch_size: int = 64,
-        num_workers: int | None = None,
+        self, path: str, val_fraction: float = 0.1, test_fraction: float = 0.1, split_seed: int = 0, **images: Any
     ) -> None:
-        super().__init__(batch_size=batch_size, num_workers=num_workers)
+        super().__init__(**images)
         self.path = Path(path)
-        self.channels = channels
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.split_seed = split_seed
-        self.verify = verify
-        size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        mean, std = _for_channels(mean, channels), _for_channels(std, channels)
-        self.eval_transform = transforms.evaluation(size, crop_pct, mean, std)
-        self.train_transform = (
-            transforms.training(size, min_crop, flip=flip, mean=mean, std=std)
-            if augmentation == "standard"
-            else self.eval_transform
-        )
-        self._fingerprint = ""
 
     def setup(self, stage: str | None = None) -> None:
         """Find the images, check them and split them.
@@ -97,40 +52,16 @@ class ImageFolder(BaseVisionDataModule):
         self.class_names, splits = find_images(
             self.path, val_fraction=self.val_fraction, test_fraction=self.test_fraction, seed=self.split_seed
         )
-        digests = self._check([path for samples in splits.values() for path, _ in samples])
-        for split, samples in splits.items():
-            if samples:
-                transform = self.train_transform if split == "train" else self.eval_transform
-                setattr(self, f"{split}_dataset", _Images(samples, self.channels, transform))
-        lines = [
-            f"{split} {path.relative_to(self.path).as_posix()} {digests[path]}"
-            for split, samples in splits.items()
-            for path, _ in samples
-        ]
-        method = "content" if self.verify == "full" else "listing"
-        digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-        self._fingerprint = f"{method}:{digest[:32]}"
-
-    def fingerprint(self) -> str:
-        """Of every file, its class and its split."""
-        return self._fingerprint
+        self.use(self.path, {split: labelled(samples) for split, samples in splits.items()})
 
     def source(self) -> str:
         """The folder."""
         return str(self.path.resolve())
 
-    def _check(self, paths: list[Path]) -> dict[Path, str]:
-        digests, unreadable = check_images(self.path, paths, full=self.verify == "full")
-        if unreadable:
-            shown = [f"{path}: {why}" for path, why in list(unreadable.items())[:SHOWN]]
-            more = [f"... and {len(unreadable) - SHOWN} more"] if len(unreadable) > SHOWN else []
-            count = "An image" if len(unreadable) == 1 else f"{len(unreadable)} images"
-            raise DataError(
-                "\n  ".join([f"{count} of {len(paths):,} in {self.path} cannot be read:", *shown, *more]),
-                paths=list(unreadable),
-                next_step="Repair them, or move them out of the folder.",
-            )
-        return digests
+
+def labelled(samples: Sequence[Sample]) -> Samples:
+    """Files and the index of the class of each."""
+    return Samples([path for path, _ in samples], torch.tensor([label for _, label in samples], dtype=torch.int64))
 
 
 def find_images(
@@ -236,27 +167,3 @@ def _no_images(folder: Path, folders: Sequence[Path]) -> DataError:
         possible=f"Image files end in {', '.join(transforms.SUFFIXES)}.",
         next_step="Name another folder with dataset.path=FOLDER",
     )
-
-
-def _for_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
-    """One value a channel; grey images take the mean of what was given for colours."""
-    if len(values) == channels:
-        return tuple(values)
-    return (sum(values) / len(values),) * channels
-
-
-class _Images(Dataset[tuple[Tensor, int]]):
-    """Image files with a class each."""
-
-    def __init__(self, samples: Sequence[Sample], channels: int, transform: Any) -> None:
-        self.paths = [str(path) for path, _ in samples]
-        self.targets = [label for _, label in samples]
-        self.channels = channels
-        self.transform = transform
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image = transforms.read_image(Path(self.paths[index]), self.channels)
-        return self.transform(image), self.targets[index]

@@ -1,0 +1,46 @@
+"""From the bytes of an image to the numbers that a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+class Normalization(nn.Module):
+    """Values from 0 to 1, less the mean of their channel, by its deviation: the last step of a transform.
+
+    Bytes go straight into the numbers of a batch, channel by channel while they are in the processor's cache; torch's
+    own steps for it take two to three times as long.
+
+    Args:
+        mean: Subtracted from each channel.
+        std: What each channel is divided by.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.mean = tuple(float(each) for each in mean)
+        self.std = tuple(float(each) for each in std)
+
+    def forward(self, image: Tensor, *others: Any) -> Any:
+        """The image as ``float32``; what else goes through the transform is left as it is."""
+        out = torch.empty(image.shape, dtype=torch.float32)
+        self.into(image, out)
+        return (out, *others) if others else out
+
+    def into(self, image: Tensor, out: Tensor) -> None:
+        """The same, into a place that is there: ``(channels, height, width)``, of ``float32``."""
+        scale = 255.0 if image.dtype == torch.uint8 else 1.0
+        source, target = image.numpy(), out.numpy()
+        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
+            plane = np.ascontiguousarray(source[channel])
+            np.subtract(plane, np.float32(mean * scale), out=target[channel], dtype=np.float32)
+            target[channel] *= np.float32(1 / (std * scale))
+
+    def extra_repr(self) -> str:
+        """What is subtracted and divided by."""
+        return f"mean={self.mean}, std={self.std}"
