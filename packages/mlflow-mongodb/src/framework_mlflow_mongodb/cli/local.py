@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
@@ -33,35 +34,20 @@ def serve(directory: str, host: str, port: int, mongodb_port: int, workers: int)
     server = None
     try:
         server = _start_server(mongod.uri(), artifacts, host, port, workers)
-        while not stop.is_set() and server.poll() is None and not _answers(host, port):
-            stop.wait(0.2)
-        if server.poll() is None and not stop.is_set():
-            _say_where(host, port, mongod.uri(), folder)
+        while not (_is_well(host, port) or stop.wait(0.2)):
+            if server.poll() is not None:
+                return _stopped(server)
+        print(f"MLflow   http://{host}:{port}", flush=True)
+        print(f"MongoDB  {mongod.uri()}", flush=True)
+        print(f"Data     {folder}    (Ctrl-C stops both)", flush=True)
         while not stop.wait(0.2):
             if server.poll() is not None:
-                print(f"Error: the MLflow server stopped with {server.returncode}.", file=sys.stderr)
-                return 1
+                return _stopped(server)
         return 0
     finally:
         if server is not None:
             _stop(server)
         mongod.stop()
-
-
-def _answers(host: str, port: int) -> bool:
-    """Whether the server is up: whoever is told of its address may use it at once."""
-    here = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104  # what the server listens on
-    try:
-        with urllib.request.urlopen(f"http://{here}:{port}/health", timeout=2):  # http, as written
-            return True
-    except OSError:
-        return False
-
-
-def _say_where(host: str, port: int, uri: str, folder: Path) -> None:
-    print(f"MLflow   http://{host}:{port}")
-    print(f"MongoDB  {uri}")
-    print(f"Data     {folder}    (Ctrl-C stops both)", flush=True)
 
 
 def _start_server(uri: str, artifacts: Path, host: str, port: int, workers: int) -> subprocess.Popen[bytes]:
@@ -72,6 +58,30 @@ def _start_server(uri: str, artifacts: Path, host: str, port: int, workers: int)
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     # Its log is no result: on stdout stand the addresses alone.
     return subprocess.Popen(command, env=environment, start_new_session=True, stdout=sys.stderr)
+
+
+def _is_well(host: str, port: int) -> bool:
+    """Whether the server answers; it takes half a minute to start on a busy machine."""
+    try:
+        with urllib.request.urlopen(f"http://{_reachable(host)}:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _reachable(host: str) -> str:
+    """Return where a server that listens on `host` answers: one that listens everywhere does so on loopback."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    loopback = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else host
+    return f"[{loopback}]" if address.version == 6 else loopback
+
+
+def _stopped(server: subprocess.Popen[bytes]) -> int:
+    print(f"Error: the MLflow server stopped with {server.returncode}.", file=sys.stderr)
+    return 1
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
