@@ -13,6 +13,7 @@ from torchvision.transforms import v2
 from framework_core import DataError
 from framework_plugins_vision import reading
 from framework_plugins_vision.normalization import Normalization
+from framework_plugins_vision.random_crop import RandomHorizontalFlip, RandomResizedCrop
 
 Transform = Callable[[Any], Tensor]
 """From an image to what a model takes: a tensor of bytes ``(channels, height, width)``, or an image of PIL's."""
@@ -49,7 +50,7 @@ def training(
     size: tuple[int, int], min_crop: float, *, flip: bool, mean: Sequence[float], std: Sequence[float]
 ) -> Transform:
     """A random crop and mirror image (Szegedy et al., https://arxiv.org/abs/1409.4842, section 6), normalised."""
-    mirror = [v2.RandomHorizontalFlip()] if flip else []
-    crop = v2.RandomResizedCrop(size, scale=(min_crop, 1.0), antialias=True)
+    mirror = [RandomHorizontalFlip()] if flip else []
+    crop = RandomResizedCrop(size, scale=(min_crop, 1.0), antialias=True)
     transform: Transform = v2.Compose([v2.PILToTensor(), crop, *mirror, Normalization(mean, std)])
     return transform
