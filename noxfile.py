@@ -33,12 +33,15 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 WORKERS = "3"
 """Test processes on two cores: some of them wait for servers, clocks and disks."""
 
-MAIN_JOB = "tests/test_main_job.py"
-KILLING = "packages/mlflow-mongodb/tests"
-"""Its long tests kill servers and clients a hundred times; they have a session of their own."""
+SHARED = {"venv_location": str(HERE / ".nox" / "shared")}
+"""Sessions of one Python share an environment: it is filled, and its modules are compiled, once."""
 
+MAIN_JOB = "tests/test_main_job.py"
 GPU = shutil.which("nvidia-smi") is not None
-QUICK = "not long and not ddp and not docs and not catalogue and not editor" + ("" if GPU else " and not gpu")
+LONG = "(long or ddp) and not thorough"
+QUICK = "not thorough and not long and not ddp and not docs and not catalogue and not editor" + (
+    "" if GPU else " and not gpu"
+)
 
 
 def group(name: str) -> list[str]:
@@ -46,7 +49,7 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, name))
 
 
-@nox.session
+@nox.session(**SHARED)
 def lint(session: nox.Session) -> None:
     """Formatting, style, and who imports whom."""
     session.install(*EDITABLE, *group("lint"), *PINNED)
@@ -55,34 +58,47 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-cache")
 
 
-@nox.session
+@nox.session(**SHARED)
 def types(session: nox.Session) -> None:
     """mypy, strict."""
     session.install(*EDITABLE, *group("types"), *PINNED)
     session.run("mypy")
 
 
-@nox.session
+@nox.session(**SHARED)
 def tests(session: nox.Session) -> None:
     """The quick tests of every package; arguments after -- go to pytest."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    session.run("pytest", "-m", QUICK, "-n", WORKERS, "--durations=8", *session.posargs, env=ONE_THREAD)
+    session.run(
+        "pytest", "-m", QUICK, "-n", WORKERS, "--dist", "loadgroup", "--durations=8", *session.posargs, env=ONE_THREAD
+    )
 
 
-@nox.session
+@nox.session(**SHARED)
 def long(session: nox.Session) -> None:
     """The main job to its accuracy, several processes, signals, servers, wheels in fresh environments."""
     session.install(*EDITABLE, *group("test"), *PINNED)
     if session.posargs:
-        session.run("pytest", "-m", "long or ddp", *session.posargs)
+        session.run("pytest", "-m", LONG, *session.posargs)
         return
     # The main job wants both cores for itself.
     session.run("pytest", MAIN_JOB)
-    others = ["-m", "long or ddp", "--deselect", MAIN_JOB, "--ignore", KILLING]
-    session.run("pytest", *others, "-n", WORKERS, "--dist", "loadfile", "--durations=8", env=ONE_THREAD)
+    session.run(
+        "pytest",
+        "-m",
+        LONG,
+        "--deselect",
+        MAIN_JOB,
+        "-n",
+        WORKERS,
+        "--dist",
+        "loadfile",
+        "--durations=8",
+        env=ONE_THREAD,
+    )
 
 
-@nox.session
+@nox.session(**SHARED)
 def docs(session: nox.Session) -> None:
     """Build the documentation and run every command and example in it."""
     session.install(*EDITABLE, *group("test"), *group("docs"), *PINNED)
@@ -90,14 +106,14 @@ def docs(session: nox.Session) -> None:
     session.run("pytest", "-m", "docs", "-n", WORKERS, *session.posargs, env=ONE_THREAD)
 
 
-@nox.session
+@nox.session(**SHARED)
 def editor(session: nox.Session) -> None:
     """The schema of settings in an editor's language server; npm fetches it."""
     session.install(*EDITABLE, *group("test"), *group("editor"), *PINNED)
     session.run("pytest", "-m", "editor", *session.posargs, env=ONE_THREAD)
 
 
-@nox.session(default=False)
+@nox.session(default=False, **SHARED)
 def coverage(session: nox.Session) -> None:
     """The quick tests once more, and how much of the code they run."""
     session.install(*EDITABLE, *group("test"), *PINNED)
@@ -106,14 +122,14 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", "--fail-under=85")
 
 
-@nox.session(default=False)
-def killing(session: nox.Session) -> None:
-    """MLflow on MongoDB while servers and clients are killed at random moments; takes half an hour."""
-    session.install("-e", f"{MONGODB}[local]", *group("test"), *PINNED)
-    session.run("pytest", "-m", "long", KILLING, "--override-ini", "timeout=3600", *session.posargs)
+@nox.session(default=False, **SHARED)
+def thorough(session: nox.Session) -> None:
+    """What takes minutes a test: servers and clients killed a hundred times, networks that never answer."""
+    session.install(*EDITABLE, *group("test"), *PINNED)
+    session.run("pytest", "-m", "thorough", "--override-ini", "timeout=3600", *session.posargs, env=ONE_THREAD)
 
 
-@nox.session(default=False)
+@nox.session(default=False, **SHARED)
 def catalogue(session: nox.Session) -> None:
     """Every architecture of the catalogue, where the quick tests take a sample."""
     session.install(*EDITABLE, *group("test"), *PINNED)

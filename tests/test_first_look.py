@@ -28,7 +28,7 @@ COMPONENTS = {
     "scheduler": ["cosine", "step", "plateau", "cosin"],
     "trainer": ["debug", "default", "deterministic", "debgu"],
 }
-LINE_COUNT = 160
+LINE_COUNTS = [60, pytest.param(1000, marks=pytest.mark.thorough)]
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def keys_of(node, prefix=""):
             yield from keys_of(below, f"{prefix}{name}.")
 
 
-def lines(vocabulary, seed):
+def lines(vocabulary, count, seed):
     """Lines of a few settings, each key with any value: many are allowed, many are not."""
     drawn = random.Random(seed)
     own = sorted(
@@ -63,7 +63,7 @@ def lines(vocabulary, seed):
         }
     )
     keys = [*keys_of(vocabulary["settings"]), *own, "model.nmae", "trainer.max_epoch", "foo.bar", "seed.x"]
-    for number in range(LINE_COUNT):
+    for number in range(count):
         words = [f"{drawn.choice(['', '', '+', '++'])}{drawn.choice(keys)}={drawn.choice(VALUES)}"]
         if number % 2:
             words += [f"{key}={drawn.choice(VALUES)}" for key in drawn.sample(keys, drawn.randint(0, 2))]
@@ -92,9 +92,10 @@ def told(error):
     return {str(error)}
 
 
-def test_whatever_the_full_check_accepts_is_passed_and_what_both_refuse_is_said_alike(vocabulary):
+@pytest.mark.parametrize("count", LINE_COUNTS)
+def test_whatever_the_full_check_accepts_is_passed_and_what_both_refuse_is_said_alike(count, vocabulary):
     accepted = refused = alike = 0
-    for words in lines(vocabulary, seed=7):
+    for words in lines(vocabulary, count, seed=7):
         first = problems(Line(words), vocabulary)
         error = full_check(words)
         if error is None:
@@ -104,8 +105,8 @@ def test_whatever_the_full_check_accepts_is_passed_and_what_both_refuse_is_said_
             refused += 1
             both = told(told_together(first)) & told(error)
             alike += bool(both)
-    assert accepted > LINE_COUNT // 40
-    assert refused > LINE_COUNT // 4
+    assert accepted > count // 40
+    assert refused > count // 4
     assert alike > 0.8 * refused
 
 

@@ -104,7 +104,17 @@ def test_the_run_has_its_metrics_and_their_curves(job, client, run):
 
 
 def test_the_run_has_its_plots(client, run):
-    assert artifacts(client, run, "plots") == {"plots/confusion_matrix.png", "plots/learning_curves.png"}
+    drawn = ("confusion_matrix", "learning_curves", "worst_mistakes")
+    assert artifacts(client, run, "plots") == {f"plots/{name}.png" for name in drawn}
+
+
+def test_the_run_has_a_model_card_with_intervals(job, client, run):
+    assert {"model_card.md", "intervals.json"} <= artifacts(client, run)
+    card = (job.folder / job.said["folder"] / "model_card.md").read_text()
+    (line,) = (line for line in card.splitlines() if line.startswith("| test/accuracy |"))
+    value, interval = (cell.strip() for cell in line.split("|")[2:4])
+    low, high = map(float, interval.split(" to "))
+    assert low <= float(value) == float(job.said["test/accuracy"]) <= high
 
 
 def test_the_run_has_its_data_and_where_it_came_from(client, run):

@@ -24,6 +24,14 @@ from framework_core.plugins.registry import registry
 HERE = Path(__file__).parent
 COMPONENTS = HERE / "components.py"
 
+BARE = (
+    "trainer.accelerator=cpu",
+    "mlops.report=false",
+    "mlops.tracking.log_model=false",
+    "mlops.tracking.system_metrics=false",
+)
+"""Settings that leave out of a run what takes most of a short run's time."""
+
 
 # A shell that starts the tests in the background makes them deaf to Ctrl-C, and the commands they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -42,13 +50,19 @@ class Done:
         return json.loads(self.out)
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What commands keep for the next one: as full as a user's is after the first command."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of its own, with a cache of its own, and nothing left behind in the process."""
+def project(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of its own, and nothing left behind in the process."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("FRAMEWORK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FRAMEWORK_CACHE", str(cache))
     for name in ("MLFLOW_TRACKING_URI", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     modules, path = set(sys.modules), list(sys.path)
@@ -138,8 +152,8 @@ def train(fw, components: str, project: Path, empty_store: Path) -> Callable[...
     shutil.copy(empty_store, project)
 
     def run(*words: str) -> Done:
-        quick = ("trainer.max_epochs=2", "trainer.accelerator=cpu", "mlops.tracking.system_metrics=false")
-        return fw("train", "--model", f"{components}:Net", "--dataset", f"{components}:Iris", *quick, *words)
+        chosen = ("--model", f"{components}:Net", "--dataset", f"{components}:Iris")
+        return fw("train", *chosen, "trainer.max_epochs=2", *BARE, *words)
 
     return run
 

@@ -20,6 +20,12 @@ def register_components():
 
 
 @pytest.fixture
+def cache(tmp_path):
+    """A cache of its own for every test."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture
 def offering(install, tmp_path):
     """Install a plugin that offers one model and notes when it is asked."""
 

@@ -68,8 +68,13 @@ def test_checkpoints_hold_plain_values_only(train):
 
 
 def test_plots_are_images_in_the_runs_folder(train):
-    train()
+    train("mlops.report=true")
     assert (runs()[0] / "plots" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_plots_can_be_left_out(train):
+    train("mlops.report=false")
+    assert not (runs()[0] / "plots").exists()
 
 
 def test_a_dry_run_checks_everything_and_writes_nothing(train, project, empty_store):

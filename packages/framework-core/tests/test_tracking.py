@@ -79,7 +79,8 @@ def test_the_data_is_there_with_its_fingerprint(tracked):
 
 
 def test_settings_environment_and_plots_are_artifacts(tracked):
-    client, run, found = tracked()
+    client, run, found = tracked("mlops.report=true")
+    assert [item.path for item in client.list_artifacts(run.info.run_id, "plots")] == ["plots/learning_curves.png"]
     names = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "data.json", "environment.json", "plots"} <= names
     config = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/config.yaml")
@@ -108,7 +109,7 @@ def test_the_commit_and_what_differs_from_it_are_there(tracked, components):
 
 
 def test_the_model_is_there_with_signature_and_example_and_answers_as_trained(tracked, fw):
-    client, run, _ = tracked("trainer.max_epochs=20")
+    client, run, _ = tracked("trainer.max_epochs=20", "mlops.tracking.log_model=true")
     (logged,) = client.search_logged_models([run.info.experiment_id])
     assert logged.source_run_id == run.info.run_id
     model = mlflow.pyfunc.load_model(logged.model_uri)
@@ -133,7 +134,7 @@ def test_the_model_can_be_left_out(tracked):
 
 def test_the_use_of_the_machine_is_there(tracked):
     _, run, _ = tracked("mlops.tracking.system_metrics=true", "trainer.max_epochs=150")
-    assert run.data.metrics["system/cpu_utilization_percentage"] > 0
+    assert run.data.metrics["system/cpu_utilization_percentage"] > 0, run.data.metrics
     assert run.data.metrics["system/system_memory_usage_megabytes"] > 0
 
 
@@ -274,7 +275,7 @@ def server(project):
 @pytest.mark.long
 def test_a_run_goes_to_a_server(train, server):
     uri, _ = server
-    found = train(f"mlops.tracking.uri={uri}", "--json").json
+    found = train(f"mlops.tracking.uri={uri}", "mlops.tracking.log_model=true", "--json").json
     run = MlflowClient(uri).get_run(found["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.metrics["test/accuracy"] == pytest.approx(found["metrics"]["test/accuracy"])

@@ -76,7 +76,7 @@ def is_free(port, seconds=10):
 @pytest.mark.long
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
 def test_the_page_shows_a_run_until_it_is_stopped(number, code, train, program, port):
-    found = train("--json").json
+    found = train("mlops.report=true", "--json").json
     process = program("ui", "--port", port)
     said = process.stderr.readline()
     assert said.startswith(f"MLflow on sqlite:///mlflow.db: http://127.0.0.1:{port}  (Ctrl-C ends it)"), said

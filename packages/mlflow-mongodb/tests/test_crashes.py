@@ -13,7 +13,7 @@ from mlflow.entities import ViewType
 
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
-ROUNDS = [2, pytest.param(100, marks=pytest.mark.long)]
+ROUNDS = [2, pytest.param(100, marks=pytest.mark.thorough)]
 
 # Logs one point, one small and one large batch per step, and says which steps were acknowledged.
 WRITER = """

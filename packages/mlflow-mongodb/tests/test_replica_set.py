@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from framework_mlflow_mongodb.mongod import LocalMongod, find_mongod
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.thorough
 STEP_DOWNS = 5
 
 

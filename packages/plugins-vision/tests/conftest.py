@@ -97,7 +97,13 @@ def fw_process(project: Path) -> Callable[..., Done]:
 @pytest.fixture
 def train(fw) -> Callable[..., Done]:
     """``fw train`` on the processor, recorded in the run's folder only, its result as JSON."""
-    quiet = ("trainer.accelerator=cpu", "mlops.tracking.backend=none", "dataset.num_workers=0", "--json")
+    quiet = (
+        "trainer.accelerator=cpu",
+        "mlops.tracking.backend=none",
+        "mlops.report=false",
+        "dataset.num_workers=0",
+        "--json",
+    )
 
     def run(*words: str) -> Done:
         return fw("train", *words, *quiet)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import pytest
 import torch
 
 from framework_core import registry
+from framework_core.contracts.signature import parameters_of
 from framework_core.errors import ConfigError, ContractError
 from framework_core.plugins.catalogue import config_class, import_builder
 
@@ -103,8 +102,8 @@ def test_it_learns_a_handful_of_images_by_heart(name, build):
 def test_defaults_are_those_of_the_constructor(name):
     offer = registry.resolve("model", name)
     settings = config_class(offer)(name=name).settings()
-    taken = inspect.signature(import_builder(offer).__init__).parameters
-    assert settings.keys() == taken.keys() - {"self", "data"}
+    taken = {parameter.name: parameter for parameter, _ in parameters_of(import_builder(offer))}
+    assert settings.keys() == taken.keys() - {"data"}
     for key, value in settings.items():
         assert taken[key].default == value or key == "depth"
 
@@ -114,8 +113,8 @@ def test_defaults_of_a_dataset_are_those_of_the_constructor(name):
     offer = registry.resolve("dataset", name)
     given = {"path": "somewhere"} if name == "image_folder" else {}
     settings = config_class(offer)(name=name, **given).settings()
-    taken = inspect.signature(import_builder(offer).__init__).parameters
-    assert settings.keys() == taken.keys() - {"self"}
+    taken = {parameter.name: parameter for parameter, _ in parameters_of(import_builder(offer))}
+    assert settings.keys() == taken.keys()
     for key, value in settings.items():
         assert key == "path" or taken[key].default == value
 

@@ -8,11 +8,27 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from framework_core.errors import DataError, OutputError, quoted
 
 Row = dict[str, Any]
+
+
+class Attachment(Protocol):
+    """A predicted value that is a file of its own, as a mask is: it is written beside the table."""
+
+    suffix: str
+    """The ending of the file: ``.png``."""
+
+    def content(self, source: Path) -> bytes:
+        """What stands in the file.
+
+        Args:
+            source: The file that was predicted.
+        """
+
+
 Writer = Callable[[Sequence[Row], Path], None]
 
 
@@ -63,6 +79,7 @@ def write(rows: Sequence[Row], path: Path) -> None:
         OutputError: The ending is none of these, or the file cannot be written.
     """
     writer = check_output(path)
+    rows = [_with_files(row, index, len(rows), path) for index, row in enumerate(rows)]
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
@@ -71,6 +88,26 @@ def write(rows: Sequence[Row], path: Path) -> None:
         Path(temporary).replace(path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def is_attachment(value: object) -> bool:
+    """Whether a predicted value is a file of its own."""
+    return hasattr(value, "content") and hasattr(value, "suffix")
+
+
+def _with_files(row: Row, index: int, count: int, table: Path) -> Row:
+    """A row with the paths of its attachments, which are written into a folder named as the table."""
+    found = dict(row)
+    for name, value in row.items():
+        if is_attachment(value):
+            source = Path(row["path"])
+            folder = table.with_suffix("")
+            folder.mkdir(exist_ok=True)
+            # Files of different folders may have one name.
+            place = folder / f"{index:0{len(str(count - 1))}d}-{source.stem}{value.suffix}"
+            place.write_bytes(value.content(source))
+            found[name] = str(place)
+    return found
 
 
 def check_output(path: Path) -> Writer:

@@ -24,6 +24,7 @@ from framework_core.prediction import Row, files_in, rows_of
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
 from framework_core.training import preparation
+from framework_core.training.callbacks import training_callbacks
 from framework_core.training.folders import check_places, resumable
 from framework_core.training.memory import memory_errors
 from framework_core.training.session import Session, data_errors_of_workers
@@ -57,7 +58,7 @@ def train(
     """
     resumed = resumable(resume, config) if resume else None
     with _quiet(), memory_errors(config):
-        prepared = _prepared(config)
+        prepared, config = _prepared(config)
         return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()
 
 
@@ -68,9 +69,10 @@ def dry_run(config: RunConfig) -> None:
         RequestError: Something that was asked for cannot be done.
     """
     with _quiet(), data_errors_of_workers(), memory_errors(config):
-        prepared = _prepared(config)
+        prepared, config = _prepared(config)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
-        trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), **trial)
+        callbacks = training_callbacks(config)
+        trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=callbacks, **trial)
         trainer.fit(prepared.model, datamodule=prepared.datamodule)
         if preparation.can_measure(prepared.model, prepared.datamodule, "test"):
             trainer.test(prepared.model, datamodule=prepared.datamodule, verbose=False)
@@ -158,14 +160,15 @@ class FrameworkTrainer:
             return train(self.config, **self._trainer_arguments)
 
 
-def _prepared(config: RunConfig) -> preparation.Prepared:
-    """Check everything that can be checked before something is written."""
+def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
+    """Check everything that can be checked before something is written; settings complete with what follows."""
     check_places(config)
     build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False)
     seed_everything(config.seed, workers=True, verbose=False)
+    config, filled = preparation.fitted_to_model(config)
     prepared = preparation.prepare(config)
-    preparation.say_what_is_trained(prepared, config)
-    return prepared
+    preparation.say_what_is_trained(prepared, config, filled)
+    return prepared, config
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from framework_core import BaseDataModule, DataError, DataSpec
+from framework_core.errors import ConfigError, ConfigProblem
+from framework_plugins_vision.batch_augmentation import BatchAugmentation
+from framework_plugins_vision.repeated_augmentation import RepeatedSampler
 from framework_plugins_vision.transforms import SUFFIXES, Transform, read_image
+
+MIXED_TASKS = ("image-classification", "multi_label_classification")
+"""The tasks whose targets can be shares of classes."""
 
 SAMPLED = 64
 """Samples from each end of a split that a fingerprint is made from where nothing better is known."""
@@ -35,6 +42,11 @@ class BaseVisionDataModule(BaseDataModule):
     Args:
         batch_size: How many images make a batch.
         num_workers: How many processes load images.
+        mixup: The alpha of mixup.
+        cutmix: The alpha of cutmix.
+        mix_prob: The share of training batches that are mixed.
+        random_erasing: The share of training images from which a rectangle is erased.
+        repeated_augmentation: How many times a training sample is taken in a row.
     """
 
     domain: ClassVar[str] = "vision"
@@ -42,8 +54,20 @@ class BaseVisionDataModule(BaseDataModule):
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     """The files that are taken from a folder to predict."""
 
-    def __init__(self, *, batch_size: int = 64, num_workers: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        batch_size: int = 64,
+        num_workers: int | None = None,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        mix_prob: float = 1.0,
+        random_erasing: float = 0.0,
+        repeated_augmentation: int = 1,
+    ) -> None:
         super().__init__(batch_size=batch_size, num_workers=num_workers)
+        self.augment = BatchAugmentation(mixup, cutmix, mix_prob, random_erasing)
+        self.repeats = repeated_augmentation
         self.task = self.tasks[0]
         self.class_names: tuple[str, ...] = ()
         self.target_names: tuple[str, ...] = ()
@@ -55,7 +79,9 @@ class BaseVisionDataModule(BaseDataModule):
 
         Raises:
             DataError: There is no training data, or its classes are not known.
+            ConfigError: Targets of this task cannot be mixed.
         """
+        self._check_mixing()
         train = self._split("train")
         image, target = train[0]
         if not isinstance(image, Tensor):
@@ -65,11 +91,13 @@ class BaseVisionDataModule(BaseDataModule):
                 next_step="Give its datasets a transform that ends in a tensor.",
             )
         target = torch.as_tensor(target)
+        names = () if self.task == "regression" else self._class_names(train)
+        self.augment = replace(self.augment, num_classes=len(names))
         return DataSpec(
             task=self.task,
             input_shape=tuple(image.shape),
             input_dtype=str(image.dtype).removeprefix("torch."),
-            class_names=() if self.task == "regression" else self._class_names(train),
+            class_names=names,
             target_names=self.target_names,
             target_shape=tuple(target.shape),
             target_dtype=str(target.dtype).removeprefix("torch."),
@@ -79,6 +107,22 @@ class BaseVisionDataModule(BaseDataModule):
             fingerprint=self.fingerprint(),
             source=self.source(),
         )
+
+    def train_sampler(self, dataset: Dataset[Any]) -> Sampler[int] | None:
+        """Each sample several times in a row, where that is asked for."""
+        return RepeatedSampler(len(dataset), self.repeats) if self.repeats > 1 else None  # type: ignore[arg-type]
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Mix and erase training images, on the device they are on by now; targets become shares of classes."""
+        if not self.augment or self.trainer is None or not self.trainer.training:
+            return batch
+        return self.augment(*batch)
+
+    def _check_mixing(self) -> None:
+        if self.augment.mixes and self.task not in MIXED_TASKS:
+            name = "mixup" if self.augment.mixup else "cutmix"
+            message = f"mixes classes, and {self.task} has none to mix; it is possible for {' and '.join(MIXED_TASKS)}"
+            raise ConfigError([ConfigProblem(f"dataset.{name}", message)])
 
     def fingerprint(self) -> str:
         """A digest of the data. By default of the first and last samples of each split; a subclass may know better."""

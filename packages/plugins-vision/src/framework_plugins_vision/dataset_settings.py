@@ -114,6 +114,12 @@ class ImageMasksConfig(CheckedImagesConfig):
     split_seed: NonNegativeInt = 0
     """Decides which images go where."""
 
+    @model_validator(mode="after")
+    def _moved_together(self) -> ImageMasksConfig:
+        if self.auto_augment:
+            raise ValueError("auto_augment changes images without their masks; it is for tasks without masks")
+        return self
+
 
 class WebDatasetConfig(ImageFilesConfig):
     """Shards of a WebDataset: tar files in which an image and its label stand side by side."""

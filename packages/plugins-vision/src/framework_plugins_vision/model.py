@@ -1,93 +1,143 @@
-"""The base class of vision models: image classification, its loss, metrics, predictions and plots."""
+"""The base class of vision models: what is learned from images, by the task of the data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import Tensor
-from torch.nn import functional
+from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from framework_core import BaseModel, DataSpec
 from framework_core.contracts import ModelContract
+from framework_core.errors import ContractError
+from framework_plugins_vision.tasks.task import OF_WHOLE_IMAGES, Objective, Task, task_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 class BaseVisionModel(BaseModel):
-    """Learns the class of an image. Inputs are ``(batch, channels, height, width)``, outputs one logit a class.
+    """Learns from images: their class, several classes, numbers, or the class of each pixel, as the data says.
 
-    A subclass gives ``_build_model``; metrics, loss and ``forward`` have defaults that it may replace.
+    Inputs are ``(batch, channels, height, width)``; outputs are one number a class or target, ``(batch, outputs)``, and
+    for masks ``(batch, classes, height, width)``. ``self.data.num_outputs`` says how many. A subclass gives
+    ``_build_model``; metrics, loss and ``forward`` have defaults that it may replace.
 
     Args:
+        loss: What is made small; empty takes the task's own.
+        label_smoothing: The share of a label that is spread over all classes.
+        bce_threshold: With ``loss="bce"``, the share of a class above which it counts as the whole class.
+        huber_delta: With ``loss="huber"``, the error up to which it is a square.
+        threshold: With several labels, the probability from which an image has a class.
         data: What the model is trained on.
+
+    Raises:
+        ConfigError: The loss makes no sense for the data's task.
     """
 
     domain: ClassVar[str] = "vision"
-    tasks: ClassVar[tuple[str, ...]] = ("image-classification",)
-    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/accuracy", "max")
+    tasks: ClassVar[tuple[str, ...]] = OF_WHOLE_IMAGES
 
-    def __init__(self, *, data: DataSpec | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        loss: str | None = None,
+        label_smoothing: float = 0.0,
+        bce_threshold: float | None = None,
+        huber_delta: float = 1.0,
+        threshold: float = 0.5,
+        data: DataSpec | None = None,
+    ) -> None:
         super().__init__(data=data)
-        self._confusion: MulticlassConfusionMatrix | None = None
-        self._taken_for_what: list[list[int]] = []
+        objective = Objective(loss, label_smoothing, bce_threshold, huber_delta, threshold)
+        self._task: Task | None = None if data is None else task_for(data, objective)
+        if self._task is not None:
+            self.monitor = self._task.monitor
+        self._test_counts: MetricCollection | None = None
+
+    @property
+    def task(self) -> Task:
+        """What is learned.
+
+        Raises:
+            ContractError: The data is for a task that this package does not have.
+        """
+        if self._task is None:
+            raise ContractError(
+                f"{type(self).__name__} has no loss", [f"the task {self.data.task} is not one of images"]
+            )
+        return self._task
 
     @property
     def contract(self) -> ModelContract:
-        """Classification needs two classes at least."""
-        return ModelContract(tasks=self.tasks, min_classes=2)
+        """Telling classes apart needs two at least."""
+        return ModelContract(tasks=self.tasks, min_classes=self._task.min_classes if self._task else 0)
+
+    def parameter_layers(self) -> Sequence[Sequence[str]]:
+        """The parts of a sequential network, one layer each; parts without parameters belong to none."""
+        if not isinstance(self.model, nn.Sequential):
+            return ()
+        parts = [[f"model.{name}.{each}" for each, _ in part.named_parameters()] for name, part in _parts(self.model)]
+        return [part for part in parts if part]
 
     def _setup_metrics(self) -> Metric | MetricCollection | Mapping[str, Metric]:
-        """Accuracy over all images, and F1 averaged over classes."""
-        if self._data_spec is None or not self.data.num_classes:
-            return {}
-        classes = self.data.num_classes
-        return {
-            "accuracy": MulticlassAccuracy(classes, average="micro"),
-            "f1": MulticlassF1Score(classes, average="macro"),
-        }
+        """The task's metrics."""
+        return {} if self._task is None else self._task.metrics()
 
     def loss(self, outputs: Any, target: Tensor) -> Tensor:
-        """Cross-entropy."""
-        return functional.cross_entropy(outputs, target)
+        """The task's loss."""
+        return self.task.loss(outputs, target, training=self.training)
 
     def on_test_start(self) -> None:
-        """Count anew what is taken for what."""
-        self._confusion = MulticlassConfusionMatrix(self.data.num_classes).to(self.device)
+        """Count anew."""
+        counts = {} if self._task is None else dict(self._task.test_metrics())
+        self._test_counts = MetricCollection(counts, compute_groups=False).to(self.device)
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        """One batch to ``test/loss``, the metrics and the confusion matrix."""
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
+        """One batch to ``test/loss``, the metrics, and what the task counts."""
         inputs, target = batch
         outputs = self(inputs)
-        if self._confusion is not None:
-            self._confusion.update(outputs, target)
+        if self._test_counts is not None and self._task is not None:
+            self._test_counts.update(outputs, target)
+            self._task.observe(inputs, outputs, target)
         self._log_evaluation(outputs, target, "test", self.test_metrics)
+        return {"outputs": outputs, "target": target}
 
     def on_test_epoch_end(self) -> None:
         """Put together what every process counted."""
-        if self._confusion is not None:
-            self._taken_for_what = self._confusion.compute().tolist()
-            self._confusion = None
+        if self._test_counts and self._task is not None:
+            found = self._task.finish_test(self._test_counts.compute())
+            self.log_dict({f"test/{name}": value for name, value in found.items()})
+        self._test_counts = None
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """One batch of images to the likeliest class of each, its probability, and those of all classes."""
-        probabilities = torch.softmax(self(batch).float(), dim=1)
-        confidence, label = probabilities.max(dim=1)
-        names = self.data.class_names
-        return {
-            "label": [names[index] for index in label.tolist()],
-            "confidence": confidence,
-            "probabilities": [dict(zip(names, row, strict=True)) for row in probabilities.tolist()],
-        }
+        """One batch of images to the columns of a table."""
+        return self.task.predict(self(batch))
+
+    def mistakes_figure(self, inputs: Sequence[Tensor], outputs: Tensor, target: Tensor) -> Figure | None:
+        """The images with the highest loss, with what was right and what was said."""
+        captions = self.task.captions(outputs, target)
+        if not captions:
+            return None
+        from framework_plugins_vision.plots import gallery
+
+        return gallery(inputs, captions)
 
     def figures(self) -> dict[str, Figure]:
-        """The confusion matrix of the last test."""
-        from framework_core.tracking.plots import confusion_matrix
+        """What the task draws after the last test."""
+        return {} if self._task is None else self._task.figures()
 
-        if not self._taken_for_what:
-            return {}
-        return {"confusion_matrix": confusion_matrix(self._taken_for_what, self.data.class_names)}
+
+def _parts(network: nn.Sequential) -> list[tuple[str, nn.Module]]:
+    """The parts of a sequence, those of a sequence inside it and of an encoder one by one."""
+    found: list[tuple[str, nn.Module]] = []
+    for name, part in network.named_children():
+        if isinstance(part, nn.Sequential):
+            found += [(f"{name}.{inner}", each) for inner, each in _parts(part)]
+        elif isinstance(part, nn.TransformerEncoder):
+            found += [(f"{name}.layers.{index}", each) for index, each in enumerate(part.layers)]
+            found += [(f"{name}.norm", part.norm)] if part.norm is not None else []
+        else:
+            found.append((name, part))
+    return found

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from framework_core import hookimpl
-from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
+from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec, OptimizerSpec, SchedulerSpec
 from framework_plugins_vision.published import FILES
 from framework_plugins_vision.timm_catalogue import architectures
 
 CLASSIFICATION = ("image-classification",)
+OF_IMAGES = ("image-classification", "multi_label_classification", "regression")
+OF_PIXELS = (*OF_IMAGES, "semantic_segmentation")
 RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385"
 WIDE_RESNET_PAPER = "Zagoruyko and Komodakis, Wide Residual Networks, https://arxiv.org/abs/1605.07146"
 VIT_PAPER = "Dosovitskiy et al., An Image is Worth 16x16 Words, https://arxiv.org/abs/2010.11929"
@@ -17,6 +19,13 @@ CIFAR_REPORT = (
     "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, "
     "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
 )
+TIMM_SCHEDULERS = {
+    "timm_cosine": ("TimmCosine", "Half a cosine down, in one cycle or several; timm's"),
+    "timm_multistep": ("TimmMultiStep", "Times a rate at given epochs; timm's"),
+    "timm_poly": ("TimmPoly", "A power of what is left; timm's"),
+    "timm_step": ("TimmStep", "Times a rate every few epochs; timm's"),
+    "timm_tanh": ("TimmTanh", "Falls as a hyperbolic tangent, in one cycle or several; timm's"),
+}
 _MNISTS = (
     (
         "mnist",
@@ -39,10 +48,11 @@ CIFAR_RESNETS = {20: 269_722, 32: 464_154, 44: 658_586, 56: 853_018}
 
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
-    """The models and datasets of this package."""
+    """The models and datasets of this package, and what timm has to train them."""
     yield from _own_models()
     yield from _timm_models()
     yield from _datasets()
+    yield from _training()
 
 
 @hookimpl
@@ -51,12 +61,29 @@ def register_config_packages() -> list[str]:
     return ["framework_plugins_vision.conf"]
 
 
+def _training() -> Iterable[ComponentSpec]:
+    yield OptimizerSpec(
+        name="lamb",
+        builder="timm.optim:Lamb",
+        config="framework_plugins_vision.timm_settings:Lamb",
+        summary="AdamW with a step for each layer as long as its weights, for large batches; timm's",
+        paper="You et al., Large Batch Optimization for Deep Learning, https://arxiv.org/abs/1904.00962",
+    )
+    for name, (settings, summary) in TIMM_SCHEDULERS.items():
+        yield SchedulerSpec(
+            name=name,
+            builder=f"framework_plugins_vision.timm_schedulers:{name}",
+            config=f"framework_plugins_vision.timm_settings:{settings}",
+            summary=summary,
+        )
+
+
 def _own_models() -> Iterable[ModelSpec]:
     for depth, parameters in CIFAR_RESNETS.items():
         yield ModelSpec(
             name=f"resnet{depth}",
             domain="vision",
-            tasks=CLASSIFICATION,
+            tasks=OF_IMAGES,
             summary=f"ResNet-{depth} for images of about 32x32, {parameters / 1e6:.2f} M parameters",
             builder="framework_plugins_vision.models.cifar_resnet:CifarResNet",
             config="framework_plugins_vision.settings:CifarResNetConfig",
@@ -68,7 +95,7 @@ def _own_models() -> Iterable[ModelSpec]:
     yield ModelSpec(
         name="wide_resnet28_10",
         domain="vision",
-        tasks=CLASSIFICATION,
+        tasks=OF_IMAGES,
         summary="Wide ResNet 28-10 for images of about 32x32, 36.48 M parameters",
         builder="framework_plugins_vision.models.wide_resnet:WideResNet",
         config="framework_plugins_vision.settings:WideResNetConfig",
@@ -80,7 +107,7 @@ def _own_models() -> Iterable[ModelSpec]:
     yield ModelSpec(
         name="vit",
         domain="vision",
-        tasks=CLASSIFICATION,
+        tasks=OF_IMAGES,
         summary="A small vision transformer for images of about 32x32, 2.69 M parameters",
         builder="framework_plugins_vision.models.small_vit:SmallViT",
         config="framework_plugins_vision.settings:SmallViTConfig",
@@ -96,7 +123,7 @@ def _timm_models() -> Iterable[ModelSpec]:
         yield ModelSpec(
             name=each.name,
             domain="vision",
-            tasks=CLASSIFICATION,
+            tasks=OF_PIXELS,
             summary=each.summary,
             builder="framework_plugins_vision.models.timm_adapter:TimmModel",
             config="framework_plugins_vision.settings:TimmConfig",

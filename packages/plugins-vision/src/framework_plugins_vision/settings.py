@@ -10,10 +10,31 @@ from framework_core.contracts import ComponentConfig
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Loss = Literal["cross_entropy", "bce", "mse", "l1", "huber", "dice", "cross_entropy_dice"]
 Mean = Annotated[tuple[float, ...], Field(min_length=1, max_length=4)]
 
 
-class TimmConfig(ComponentConfig):
+class VisionModelConfig(ComponentConfig):
+    """What every model for images takes; what makes no sense for the data's task is refused when the data is known."""
+
+    loss: Loss | None = None
+    """What is made small; empty takes the task's own: cross_entropy, bce for several labels, mse for numbers,
+    cross_entropy_dice for masks."""
+
+    label_smoothing: Rate = 0.0
+    """The share of a label that is spread over all classes (https://arxiv.org/abs/1512.00567, section 7)."""
+
+    bce_threshold: float | None = Field(default=None, ge=0, lt=1)
+    """With ``loss=bce``: a share of a class above it counts as the whole class, any other as none."""
+
+    huber_delta: float = Field(default=1.0, gt=0)
+    """With ``loss=huber``: the error up to which it is a square."""
+
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """With several labels: the probability from which an image has a class, in F1 and in predictions."""
+
+
+class TimmConfig(VisionModelConfig):
     """What every timm architecture takes."""
 
     pretrained: bool | str = False
@@ -37,6 +58,12 @@ class TimmConfig(ComponentConfig):
     cache_dir: str | None = None
     """Where downloaded weights are kept; empty takes the hub's own place."""
 
+    decoder: Literal["unet", "fpn"] = "unet"
+    """For masks: what turns the features of the encoder into a class for each pixel."""
+
+    decoder_width: PositiveInt = 128
+    """For masks: the channels of the decoder at its widest."""
+
     args: dict[str, Any] = Field(default_factory=dict)
     """Any other parameter that the architecture takes in timm."""
 
@@ -51,15 +78,15 @@ class TimmConfig(ComponentConfig):
         return {**super().settings(), "architecture": self.name.rpartition(":")[2]}
 
 
-class CifarResNetConfig(ComponentConfig):
-    """Nothing to set: the name says the depth."""
+class CifarResNetConfig(VisionModelConfig):
+    """A residual network; its name says the depth."""
 
     def settings(self) -> dict[str, Any]:
         """The depth, which the name says."""
-        return {"depth": int(self.name.rpartition("resnet")[2])}
+        return {**super().settings(), "depth": int(self.name.rpartition("resnet")[2])}
 
 
-class WideResNetConfig(ComponentConfig):
+class WideResNetConfig(VisionModelConfig):
     """A wide residual network."""
 
     depth: Literal[10, 16, 22, 28, 34, 40] = 28
@@ -72,7 +99,7 @@ class WideResNetConfig(ComponentConfig):
     """Dropout inside each block."""
 
 
-class SmallViTConfig(ComponentConfig):
+class SmallViTConfig(VisionModelConfig):
     """A vision transformer for small images."""
 
     patch_size: PositiveInt = 4
@@ -106,6 +133,53 @@ class VisionDataConfig(ComponentConfig):
     num_workers: NonNegativeInt | None = None
     """How many processes load images; empty takes none for data in memory, and otherwise one a core."""
 
+    mixup: float = Field(default=0.0, ge=0)
+    """The alpha of mixup (https://arxiv.org/abs/1710.09412): another training image shines through each."""
+
+    cutmix: float = Field(default=0.0, ge=0)
+    """The alpha of cutmix (https://arxiv.org/abs/1905.04899): a rectangle of another image pasted in."""
+
+    mix_prob: float = Field(default=1.0, gt=0, le=1)
+    """The share of batches that are mixed; each in one way where mixup and cutmix are both on."""
+
+    random_erasing: Rate = 0.0
+    """The share of training images from which a rectangle is erased (https://arxiv.org/abs/1708.04896)."""
+
+    repeated_augmentation: PositiveInt = 1
+    """How many times a sample is taken in a row, augmented anew (https://arxiv.org/abs/1901.09335)."""
+
+    @model_validator(mode="after")
+    def _something_to_mix(self) -> VisionDataConfig:
+        if self.mix_prob != 1 and not (self.mixup or self.cutmix):
+            raise ValueError("mix_prob has an effect with mixup or cutmix only")
+        return self
+
+
+class PolicyConfig(VisionDataConfig):
+    """What datasets take whose images are bytes while they are augmented."""
+
+    auto_augment: Literal["randaugment", "trivialaugment"] | None = None
+    """A policy beside the standard augmentation: https://arxiv.org/abs/1909.13719, https://arxiv.org/abs/2103.10158."""
+
+    randaugment_magnitude: float = Field(default=9.0, ge=0, le=10)
+    """How strong the operations of RandAugment are."""
+
+    randaugment_ops: PositiveInt = 2
+    """How many of them an image has."""
+
+    randaugment_std: float = Field(default=0.5, ge=0)
+    """By how much their strength varies."""
+
+    @model_validator(mode="after")
+    def _policy_that_is_used(self) -> PolicyConfig:
+        names = ("randaugment_magnitude", "randaugment_ops", "randaugment_std")
+        changed = [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+        if changed and self.auto_augment != "randaugment":
+            raise ValueError(f"{' and '.join(changed)} has an effect with auto_augment=randaugment only")
+        if self.auto_augment and getattr(self, "augmentation", "standard") == "none":
+            raise ValueError("auto_augment and augmentation=none exclude each other")
+        return self
+
 
 class DigitsConfig(VisionDataConfig):
     """Handwritten digits."""
@@ -126,7 +200,7 @@ class DigitsConfig(VisionDataConfig):
     """Decides which images go where."""
 
 
-class PublishedImagesConfig(VisionDataConfig):
+class PublishedImagesConfig(PolicyConfig):
     """What published sets of small images take."""
 
     path: str | None = None
@@ -161,11 +235,11 @@ class MnistConfig(PublishedImagesConfig):
         return {**super().settings(), "edition": self.name.rpartition(":")[2]}
 
 
-class ImageFilesConfig(VisionDataConfig):
+class ImageFilesConfig(PolicyConfig):
     """What every dataset of image files takes."""
 
-    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] = 224
-    """The size images are brought to: a side, or height and width."""
+    image_size: PositiveInt | tuple[PositiveInt, PositiveInt] | None = None
+    """The size images are brought to: a side, or height and width; empty takes the model's own, or 224."""
 
     channels: Literal[1, 3] = 3
     """1 for grey, 3 for colour."""
@@ -179,14 +253,17 @@ class ImageFilesConfig(VisionDataConfig):
     flip: bool = True
     """Whether the standard augmentation mirrors half of the images."""
 
-    crop_pct: float = Field(default=0.875, gt=0, le=1)
-    """The share of the side that the centre crop of validation keeps."""
+    crop_pct: float | None = Field(default=None, gt=0, le=1)
+    """The share of the side that the centre crop of validation keeps; empty takes the model's own, or 0.875."""
 
-    mean: Mean = (0.485, 0.456, 0.406)
-    """Subtracted from each channel, whose values run from 0 to 1."""
+    interpolation: Literal["bilinear", "bicubic", "nearest"] | None = None
+    """How images are resized; empty takes the model's own, or bilinear."""
 
-    std: Mean = (0.229, 0.224, 0.225)
-    """What each channel is divided by."""
+    mean: Mean | None = None
+    """Subtracted from each channel, whose values run from 0 to 1; empty takes the model's own, or ImageNet's."""
+
+    std: Mean | None = None
+    """What each channel is divided by; empty takes the model's own, or ImageNet's."""
 
     on_error: Literal["refuse", "skip"] = "refuse"
     """What is done with an image that cannot be read: it is refused, or left out with a warning."""

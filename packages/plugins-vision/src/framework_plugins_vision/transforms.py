@@ -12,6 +12,7 @@ from torchvision.transforms import v2
 
 from framework_core import DataError
 from framework_plugins_vision import reading
+from framework_plugins_vision.augmentation_policies import Policy
 from framework_plugins_vision.normalization import Normalization
 from framework_plugins_vision.random_crop import RandomHorizontalFlip, RandomResizedCrop
 
@@ -20,6 +21,9 @@ Transform = Callable[[Any], Tensor]
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """The image files that are read."""
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of the images of ImageNet, by channel, on a scale from 0 to 1."""
 
 
 def read_image(path: Path, channels: int) -> Image.Image:
@@ -35,22 +39,41 @@ def read_image(path: Path, channels: int) -> Image.Image:
         raise DataError(f"The image {path} cannot be read: {reading.reason(error)}", paths=[path]) from error
 
 
-def evaluation(size: tuple[int, int], crop_pct: float, mean: Sequence[float], std: Sequence[float]) -> Transform:
+def evaluation(
+    size: tuple[int, int],
+    crop_pct: float,
+    mean: Sequence[float],
+    std: Sequence[float],
+    interpolation: str = "bilinear",
+) -> Transform:
     """Resize so that a centre crop keeps ``crop_pct`` of the side, crop, normalise."""
     height, width = size
+    smooth = {"interpolation": v2.InterpolationMode(interpolation), "antialias": True}
     if height == width:
-        resize = v2.Resize(round(height / crop_pct), antialias=True)
+        resize = v2.Resize(round(height / crop_pct), **smooth)
     else:
-        resize = v2.Resize((round(height / crop_pct), round(width / crop_pct)), antialias=True)
+        resize = v2.Resize((round(height / crop_pct), round(width / crop_pct)), **smooth)
     transform: Transform = v2.Compose([v2.PILToTensor(), resize, v2.CenterCrop(size), Normalization(mean, std)])
     return transform
 
 
 def training(
-    size: tuple[int, int], min_crop: float, *, flip: bool, mean: Sequence[float], std: Sequence[float]
+    size: tuple[int, int],
+    min_crop: float,
+    *,
+    flip: bool,
+    mean: Sequence[float],
+    std: Sequence[float],
+    interpolation: str = "bilinear",
+    policy: Policy | None = None,
 ) -> Transform:
-    """A random crop and mirror image (Szegedy et al., https://arxiv.org/abs/1409.4842, section 6), normalised."""
+    """A random crop and mirror image (Szegedy et al., https://arxiv.org/abs/1409.4842, section 6), then a policy.
+
+    The result is normalised.
+    """
     mirror = [RandomHorizontalFlip()] if flip else []
-    crop = RandomResizedCrop(size, scale=(min_crop, 1.0), antialias=True)
-    transform: Transform = v2.Compose([v2.PILToTensor(), crop, *mirror, Normalization(mean, std)])
+    mode = v2.InterpolationMode(interpolation)
+    crop = RandomResizedCrop(size, scale=(min_crop, 1.0), interpolation=mode, antialias=True)
+    steps = [v2.PILToTensor(), crop, *mirror, *([policy] if policy else []), Normalization(mean, std)]
+    transform: Transform = v2.Compose(steps)
     return transform

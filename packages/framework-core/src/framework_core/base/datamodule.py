@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from lightning.fabric.utilities.seed import pl_worker_init_function
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
 from framework_core.base.batches import BatchDataset, TensorBatches, as_it_is
 from framework_core.contracts.data import DataSpec
@@ -83,7 +83,11 @@ class BaseDataModule(LightningDataModule):
         dataset = self._split("train")
         # Batch normalisation cannot learn from a single sample.
         alone = len(dataset) % self.batch_size == 1 and len(dataset) > 1  # type: ignore[arg-type]
-        return self.loader(dataset, shuffle=True, drop_last=alone)
+        return self.loader(dataset, shuffle=True, drop_last=alone, sampler=self.train_sampler(dataset))
+
+    def train_sampler(self, dataset: Dataset[Any]) -> Sampler[int] | None:
+        """The order of the training samples, where it is not a plain shuffle."""
+        return None
 
     def val_dataloader(self) -> DataLoader[Any] | list[Any]:
         """The validation batches; none where there is no validation split."""
@@ -93,8 +97,15 @@ class BaseDataModule(LightningDataModule):
         """The test batches; none where there is no test split."""
         return [] if self.test_dataset is None else self.loader(self.test_dataset)
 
-    def loader(self, dataset: Dataset[Any], *, shuffle: bool = False, drop_last: bool = False) -> DataLoader[Any]:
-        """A loader with this module's batch size and workers."""
+    def loader(
+        self,
+        dataset: Dataset[Any],
+        *,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        sampler: Sampler[int] | None = None,
+    ) -> DataLoader[Any]:
+        """A loader with this module's batch size and workers; a sampler takes the place of ``shuffle``."""
         workers = self._workers()
         if type(dataset) is TensorDataset:
             dataset = TensorBatches(dataset)
@@ -102,7 +113,8 @@ class BaseDataModule(LightningDataModule):
             dataset,
             collate_fn=as_it_is if isinstance(dataset, BatchDataset) else None,
             batch_size=self.batch_size,
-            shuffle=shuffle,
+            shuffle=shuffle and sampler is None,
+            sampler=sampler,
             drop_last=drop_last,
             num_workers=workers,
             worker_init_fn=_start_worker if workers else None,

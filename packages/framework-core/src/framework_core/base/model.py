@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -47,7 +47,7 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     tasks: ClassVar[tuple[str, ...]] = ()
     """What it can be trained for; empty for anything."""
 
-    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/loss", "min")
+    monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")
     """The metric that tells which checkpoint is best, and whether less or more of it is better."""
 
     def __init__(self, *, data: DataSpec | None = None) -> None:
@@ -97,6 +97,28 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """What the model asks of the data; checked before training."""
         return ModelContract(tasks=self.tasks)
 
+    @classmethod
+    def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
+        """What the model would have its data be, known before it is built; nothing by default.
+
+        A setting of the dataset that has one of these names and is empty takes the value.
+
+        Args:
+            **settings: The model's settings.
+
+        Returns:
+            Settings of a dataset: ``{"image_size": 224}``.
+        """
+        return {}
+
+    def parameter_layers(self) -> Sequence[Sequence[str]]:
+        """The names of the parameters by layer, from the input to the head; fine-tuning goes by it.
+
+        Returns:
+            Names as in ``named_parameters``; nothing where the model does not say.
+        """
+        return ()
+
     def _build_model(self) -> nn.Module:
         """The network. ``self.data`` and everything that ``__init__`` set is there.
 
@@ -130,13 +152,19 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """One batch to ``val/loss`` and the metrics."""
         self._evaluate(batch, "val", self.val_metrics)
 
-    def test_step(self, batch: Any, batch_idx: int) -> None:
-        """One batch to ``test/loss`` and the metrics."""
-        self._evaluate(batch, "test", self.test_metrics)
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
+        """One batch to ``test/loss`` and the metrics.
 
-    def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> None:
+        Returns:
+            ``outputs`` and ``target``: intervals of the metrics and the worst mistakes are told from them.
+        """
+        return self._evaluate(batch, "test", self.test_metrics)
+
+    def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> Mapping[str, Any]:
         inputs, target = batch
-        self._log_evaluation(self(inputs), target, split, metrics)
+        outputs = self(inputs)
+        self._log_evaluation(outputs, target, split, metrics)
+        return {"outputs": outputs, "target": target}
 
     def _log_evaluation(self, outputs: Any, target: Tensor, split: str, metrics: MetricCollection) -> None:
         loss = self.loss(outputs, target)
@@ -151,6 +179,16 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     def figures(self) -> Mapping[str, Figure]:
         """What to draw after the test, by name."""
         return {}
+
+    def mistakes_figure(self, inputs: Sequence[Tensor], outputs: Tensor, target: Tensor) -> Figure | None:
+        """Draw the samples of the test with the highest loss; nothing by default.
+
+        Args:
+            inputs: Each as the dataset gives it, the highest loss first.
+            outputs: What the model gave for each, the sample axis first.
+            target: What was right.
+        """
+        return None
 
     def configure_optimizers(self) -> Any:
         """The optimizer and scheduler that the run was configured with; AdamW outside a run."""

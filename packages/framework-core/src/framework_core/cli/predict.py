@@ -27,10 +27,13 @@ def predict(
         prediction.write(rows, output)
         note(f"{len(rows)} predictions in {output}")
     elif as_json:
-        print_json(rows)
+        print_json([{key: value for key, value in row.items() if not prediction.is_attachment(value)} for row in rows])
     else:
-        head = [name for name, value in rows[0].items() if not isinstance(value, list | dict)]
+        files = [name for name, value in rows[0].items() if prediction.is_attachment(value)]
+        head = [name for name, value in rows[0].items() if not isinstance(value, list | dict) and name not in files]
         print_table([[_cell(row[name]) for name in head] for row in rows], head)
+        if files:
+            note(f"{', '.join(files)}: files of their own; write them with -o predictions.csv")
 
 
 def _cell(value: object) -> str:

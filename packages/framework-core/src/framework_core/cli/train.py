@@ -155,6 +155,7 @@ def _plain(result: RunResult) -> dict[str, Any]:
         "directory": str(result.run.directory),
         "tracking_uri": result.run.tracking_uri,
         "metrics": result.metrics,
+        "intervals": result.intervals,
         "best_checkpoint": str(result.best_checkpoint or ""),
         "last_checkpoint": str(result.last_checkpoint or ""),
         "command": result.command,

@@ -28,6 +28,12 @@ MOVED = {
 """Keys that people try, and where the setting is."""
 
 
+SHARDED = ("fsdp", "deepspeed")
+"""How the names of strategies begin that spread the weights over devices."""
+
+SPREAD = "the weights are spread over the devices"
+
+
 def validate_run(values: Mapping[str, Any], references: Mapping[str, str] | None = None) -> RunConfig:
     """Check composed values.
 
@@ -132,6 +138,7 @@ def _crossed(config: RunConfig) -> list[ConfigProblem | FrameworkError]:
     if config.scheduler.needs_end and trainer.max_epochs in (-1, None) and trainer.max_steps == -1:
         message = f"the scheduler {config.scheduler.name!r} has to know where training ends"
         problems.append(ConfigProblem("trainer.max_epochs", message, value=trainer.max_epochs))
+    problems += _training(config)
     for section, monitor, mode in (
         ("checkpoint", config.checkpoint.monitor, config.checkpoint.mode),
         ("early_stopping", config.early_stopping.monitor, config.early_stopping.mode),
@@ -139,6 +146,25 @@ def _crossed(config: RunConfig) -> list[ConfigProblem | FrameworkError]:
         if monitor and not mode:
             message = f"has to be set beside {section}.monitor: min or max"
             problems.append(ConfigProblem(f"{section}.mode", message))
+    return problems
+
+
+def _training(config: RunConfig) -> list[ConfigProblem]:
+    """Ways of training that cannot stand together."""
+    problems = []
+    sharded = config.strategy_name.startswith(SHARDED)
+    if sharded and config.averaging.kind is not None:
+        problems.append(
+            ConfigProblem("averaging.kind", f"is not possible with strategy={config.strategy_name}: {SPREAD}")
+        )
+    if sharded and config.adaptive_gradient_clip_val is not None:
+        message = f"is not possible with strategy={config.strategy_name}: {SPREAD}"
+        problems.append(ConfigProblem("adaptive_gradient_clip_val", message))
+    if config.adaptive_gradient_clip_val is not None and config.trainer.gradient_clip_val is not None:
+        message = "gradients are cut in one way: this, or trainer.gradient_clip_val"
+        problems.append(ConfigProblem("adaptive_gradient_clip_val", message))
+    if config.averaging.kind == "swa" and config.trainer.max_epochs in (-1, None):
+        problems.append(ConfigProblem("trainer.max_epochs", "averaging.kind=swa has to know how many epochs there are"))
     return problems
 
 

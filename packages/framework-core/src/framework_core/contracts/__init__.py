@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from framework_core.contracts._contract import CONTRACT_VERSION as CONTRACT_VERSION
+    from framework_core.contracts._section import Section as Section
     from framework_core.contracts.checks import BatchSummary as BatchSummary
     from framework_core.contracts.checks import DataContract as DataContract
     from framework_core.contracts.checks import ModelContract as ModelContract
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from framework_core.contracts.config import OptimizerConfig as OptimizerConfig
     from framework_core.contracts.config import RunConfig as RunConfig
     from framework_core.contracts.config import SchedulerConfig as SchedulerConfig
-    from framework_core.contracts.config import Section as Section
     from framework_core.contracts.config import TrackingConfig as TrackingConfig
     from framework_core.contracts.config import WarmupConfig as WarmupConfig
     from framework_core.contracts.data import DataSpec as DataSpec
@@ -37,9 +37,12 @@ if TYPE_CHECKING:
     from framework_core.contracts.specs import SchedulerSpec as SchedulerSpec
     from framework_core.contracts.specs import StrategySpec as StrategySpec
     from framework_core.contracts.trainer import TrainerConfig as TrainerConfig
+    from framework_core.contracts.training import AveragingConfig as AveragingConfig
+    from framework_core.contracts.training import FinetuneConfig as FinetuneConfig
 
 _MODULES = {
     "_contract": ("CONTRACT_VERSION",),
+    "_section": ("Section",),
     "checks": ("BatchSummary", "DataContract", "ModelContract"),
     "config": (
         "CheckpointConfig",
@@ -52,7 +55,6 @@ _MODULES = {
         "OptimizerConfig",
         "RunConfig",
         "SchedulerConfig",
-        "Section",
         "TrackingConfig",
         "WarmupConfig",
     ),
@@ -69,6 +71,7 @@ _MODULES = {
         "StrategySpec",
     ),
     "trainer": ("TrainerConfig",),
+    "training": ("AveragingConfig", "FinetuneConfig"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562

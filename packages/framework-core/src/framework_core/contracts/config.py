@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveInt,
@@ -16,13 +14,9 @@ from pydantic import (
     StringConstraints,
 )
 
+from framework_core.contracts._section import Section
 from framework_core.contracts.trainer import TrainerConfig
-
-
-class Section(BaseModel):
-    """Settings that belong together. Frozen; a key that is not a field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, protected_namespaces=())
+from framework_core.contracts.training import AveragingConfig, FinetuneConfig
 
 
 class ComponentConfig(Section):
@@ -155,6 +149,9 @@ class MLOpsConfig(Section):
     tracking: TrackingConfig = TrackingConfig()
     """Where runs are recorded."""
 
+    report: bool = True
+    """Whether plots, intervals of the test's metrics, the worst mistakes and a model card are made at the end."""
+
 
 class DistributedConfig(Section):
     """Training on several devices."""
@@ -198,6 +195,15 @@ class RunConfig(Section):
 
     early_stopping: EarlyStoppingConfig = EarlyStoppingConfig()
     """When training stops before its time."""
+
+    averaging: AveragingConfig = AveragingConfig()
+    """An average of the weights."""
+
+    finetune: FinetuneConfig = FinetuneConfig()
+    """Starting from pretrained weights without spoiling them."""
+
+    adaptive_gradient_clip_val: float | None = Field(default=None, gt=0)
+    """Where the gradient of each unit is cut, as a share of the norm of its weights."""
 
     callbacks: dict[str, SerializeAsAny[ComponentConfig]] = Field(default_factory=dict)
     """Callbacks that plugins offer, by name."""

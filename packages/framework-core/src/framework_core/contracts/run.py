@@ -44,6 +44,9 @@ class RunResult(Contract):
     metrics: dict[str, float] = Field(default_factory=dict)
     """Its last metrics: ``train/loss``, ``val/accuracy``, ``test/accuracy`` ..."""
 
+    intervals: dict[str, tuple[float, float]] = Field(default_factory=dict)
+    """Ends of the 95 % interval of each metric of the test, over its samples; empty where it is not told."""
+
     best_checkpoint: Path | None = None
     """The checkpoint that was best."""
 

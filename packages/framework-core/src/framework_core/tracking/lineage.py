@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import distributions
+from hashlib import sha256
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from framework_core.config.saved import without_credentials
+from framework_core.plugins.registry import registry
 
 DIFF_LIMIT = 5_000_000
 """Characters of a diff that are kept."""
@@ -40,10 +48,44 @@ def code_state(folder: Path) -> CodeState:
 
 def packages() -> dict[str, str]:
     """Every installed distribution with its version."""
-    found = {
-        str(metadata["Name"]): str(metadata["Version"]) for metadata in (dist.metadata for dist in distributions())
-    }
+    texts = (dist.read_text("METADATA") or dist.read_text("PKG-INFO") or "" for dist in distributions())
+    found = dict(_name_and_version(text) for text in texts if text)
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
+
+
+def _name_and_version(metadata: str) -> tuple[str, str]:
+    # The ``metadata`` of a distribution reads its description as well.
+    headers = dict(line.split(": ", 1) for line in metadata.partition("\n\n")[0].splitlines() if ": " in line)
+    return headers.get("Name", ""), headers.get("Version", "")
+
+
+def plugins() -> dict[str, dict[str, str]]:
+    """The packages that bring plugins: version, where each was installed from, and a digest of its files.
+
+    The digest is that of the list of files with their hashes which the installer wrote (RECORD): the same wheel gives
+    the same digest. A package that is run from its source has the commit of its folder instead.
+    """
+    found = {}
+    for name in sorted({plugin.distribution for plugin in registry.plugins.found if plugin.state == "active"}):
+        with suppress(PackageNotFoundError):
+            found[name] = _installed(distribution(name))
+    return found
+
+
+def _installed(dist: Distribution) -> dict[str, str]:
+    origin = json.loads(dist.read_text("direct_url.json") or "{}")
+    facts = {"version": dist.version, "from": without_credentials(origin.get("url", "a package index"))}
+    if origin.get("dir_info", {}).get("editable"):
+        facts["commit"] = code_state(Path(url2pathname(urlsplit(origin["url"]).path))).commit
+    elif record := dist.read_text("RECORD"):
+        facts["sha256"] = sha256(_of_the_wheel(record).encode()).hexdigest()
+    return {key: value for key, value in facts.items() if value}
+
+
+def _of_the_wheel(record: str) -> str:
+    """The lines that are the same wherever the wheel is installed."""
+    kept = (line for line in record.splitlines() if ".dist-info/" not in line and line.split(",")[1:2] != [""])
+    return "\n".join(sorted(kept))
 
 
 def machine() -> dict[str, str]:

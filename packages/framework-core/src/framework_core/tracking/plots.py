@@ -25,7 +25,7 @@ def learning_curves(curves: Mapping[str, Curve]) -> Figure:
         if points:
             split, _, quantity = name.rpartition("/")
             panels.setdefault(quantity, {})[split or quantity] = points
-    figure = _figure(5.5 * min(2, len(panels) or 1), 3.4 * max(1, -(-len(panels) // 2)))
+    figure = new_figure(5.5 * min(2, len(panels) or 1), 3.4 * max(1, -(-len(panels) // 2)))
     columns = min(2, len(panels) or 1)
     for index, (quantity, lines) in enumerate(panels.items()):
         axes = figure.add_subplot(-(-len(panels) // columns), columns, index + 1)
@@ -45,7 +45,7 @@ def confusion_matrix(counts: Sequence[Sequence[int]], class_names: Sequence[str]
     matrix = np.asarray(counts, dtype=float)
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = min(14.0, max(4.5, 0.42 * len(class_names) + 2.5))
-    figure = _figure(side + 0.8, side)
+    figure = new_figure(side + 0.8, side)
     axes = figure.add_subplot()
     image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.046)
@@ -76,7 +76,7 @@ def _draw_panel(axes: Axes, quantity: str, lines: Mapping[str, Curve]) -> None:
         axes.legend()
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure that needs no display and touches no global state of matplotlib."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

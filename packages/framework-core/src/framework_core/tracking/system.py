@@ -24,11 +24,9 @@ class SystemMetrics:
             self._monitors.append(gpu())
         except Exception as error:  # noqa: BLE001  # MLflow raises whatever the missing driver raises
             _log.debug("No GPU is watched: %s", error)
-        # Use is measured since the last look, so a first one has to be taken.
-        self.sample()
 
     def sample(self) -> dict[str, float]:
-        """The use since the last sample."""
+        """The use since the last sample of this thread; what the first one tells of the processor means nothing."""
         found: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()

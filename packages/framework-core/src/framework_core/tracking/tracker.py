@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,12 +25,11 @@ from framework_core.contracts.run import Status
 from framework_core.errors import TrackingError
 from framework_core.secrets import conceal
 from framework_core.tracking import logged_model
-from framework_core.tracking.lineage import code_state, machine, packages
+from framework_core.tracking.lineage import code_state, machine, packages, plugins
 from framework_core.tracking.store import shown_uri, tracking_uri
 from framework_core.tracking.writer import MetricWriter
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
 MLFLOW_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -62,10 +62,10 @@ class Tracker:
     problems: list[str] = field(default_factory=list)
     """What could not be recorded."""
 
-    def log_figure(self, figure: Figure, path: str) -> None:
-        """Store an image."""
-        with self._tolerant(path), _tidy_mlflow():
-            self.client.log_figure(self.run_id, figure, path)
+    def log_file(self, file: Path, folder: str) -> None:
+        """Store a file of the run's folder; ``.`` is the top."""
+        with self._tolerant(file.name), _tidy_mlflow():
+            self.client.log_artifact(self.run_id, str(file), None if folder == "." else folder)
 
     def log_text(self, text: str, path: str) -> None:
         """Store a text."""
@@ -76,8 +76,26 @@ class Tracker:
         """Record final values."""
         self.writer.write(metrics, step)
 
-    def log_model(self, model: torch.nn.Module, config: RunConfig, data: DataSpec, example: torch.Tensor) -> None:
-        """Store the model with its signature and an input example."""
+    def log_model(
+        self,
+        model: torch.nn.Module,
+        config: RunConfig,
+        data: DataSpec,
+        example: torch.Tensor,
+        *,
+        metrics: Mapping[str, float],
+        card: Path | None = None,
+    ) -> None:
+        """Store the model with its signature and an input example.
+
+        Args:
+            model: The trained model.
+            config: The settings of the run.
+            data: What it was trained on.
+            example: A few inputs.
+            metrics: What it reached; linked to the model and to the data.
+            card: Its model card.
+        """
         import mlflow
         from mlflow.models import ModelSignature
 
@@ -86,7 +104,7 @@ class Tracker:
             outputs = logged_model.to_numpy(model.cpu().eval()(example.cpu()))
         with self._tolerant("the model"), tempfile.TemporaryDirectory() as folder, _tidy_mlflow():
             logged_model.save(model, saved_settings(config)["model"], data, Path(folder) / "model")
-            mlflow.pyfunc.log_model(
+            stored = mlflow.pyfunc.log_model(
                 name="model",
                 loader_module="framework_core.tracking.logged_model",
                 data_path=str(Path(folder) / "model"),
@@ -95,6 +113,22 @@ class Tracker:
                 pip_requirements=_requirements(),
                 metadata={"task": data.task, "class_names": list(data.class_names)},
             )
+            self._link(str(stored.model_id), config, data, metrics)
+            if card is not None and card.is_file():
+                self.client.log_model_artifact(str(stored.model_id), str(card))
+
+    def _link(self, model_id: str, config: RunConfig, data: DataSpec, metrics: Mapping[str, float]) -> None:
+        """The final metrics once more, as those of this model on this data."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        of_data = {"dataset_name": config.dataset.name, "dataset_digest": _digest(data)}
+        linked = [
+            Metric(name, value, now, 0, model_id=model_id, run_id=self.run_id, **of_data)
+            for name, value in metrics.items()
+            if name.startswith("test/")
+        ]
+        self.client.log_batch(self.run_id, metrics=linked)
 
     def finish(self, status: Status) -> None:
         """Write what is left and set the run's status."""
@@ -238,7 +272,7 @@ def _record(client: MlflowClient, run_id: str, config: RunConfig, data: DataSpec
         client.log_batch(run_id, params=params[first : first + PARAMS_A_CALL])
     client.log_text(run_id, settings_text(config), "config.yaml")
     client.log_text(run_id, conceal(data.model_dump_json(indent=2)), "data.json")
-    environment = {"machine": machine(), "packages": packages()}
+    environment = {"machine": machine(), "plugins": plugins(), "packages": packages()}
     client.log_text(run_id, conceal(json.dumps(environment, indent=2)), "environment.json")
     code = code_state(Path.cwd())
     if code.diff:
@@ -254,13 +288,17 @@ def _record_dataset(client: MlflowClient, run_id: str, config: RunConfig, data: 
     profile = {"splits": data.split_sizes, "classes": data.num_classes, "task": data.task}
     dataset = Dataset(
         name=config.dataset.name,
-        digest=data.fingerprint.rpartition(":")[2][:36] or "unknown",
+        digest=_digest(data),
         source_type="local",
         source=conceal(json.dumps({"uri": data.source})),
         schema=json.dumps({"input_shape": data.input_shape, "input_dtype": data.input_dtype}),
         profile=json.dumps(profile),
     )
     client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def _digest(data: DataSpec) -> str:
+    return data.fingerprint.rpartition(":")[2][:36] or "unknown"
 
 
 def _schema(values: Any) -> Any:

@@ -85,7 +85,9 @@ class MetricWriter:
         return len(left)
 
     def _run(self) -> None:
-        # Use is measured over the time since the last look: right at the start there is none yet.
+        if self._sample is not None:
+            # Use is measured since the same thread's last look, so a first one has to be taken.
+            self._sample()
         next_sample = time.monotonic() + self._sample_seconds
         samples = 0
         while not self._closing.wait(RETRY_SECONDS if self._failing else INTERVAL_SECONDS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from framework_core.contracts.config import (
 from framework_core.errors import ConfigError, ConfigProblem
 from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.registry import registry
+from framework_core.training.layers import numbered_layers
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class Optimization:
         scheduler: The scheduler's settings.
         monitor: The metric a plateau is looked for in.
         mode: Whether less (``"min"``) or more (``"max"``) of it is better.
+        layer_decay: What the learning rate is multiplied by from one layer to the one before it.
     """
 
     optimizer: OptimizerConfig
     scheduler: SchedulerConfig
     monitor: str | None
     mode: str
+    layer_decay: float | None = None
 
     def __call__(self, module: LightningModule) -> dict[str, Any]:
         """Lightning's form of an optimizer with its scheduler.
@@ -55,7 +59,10 @@ class Optimization:
         settings = self.optimizer.settings()
         if isinstance(self.optimizer, DecayingOptimizerConfig):
             settings.pop("decay_norm_and_bias")
-        return builder(parameter_groups(module, self.optimizer), **settings)
+        groups = parameter_groups(module, self.optimizer)
+        if self.layer_decay is not None:
+            groups = groups_by_layer(groups, numbered_layers(module), self.optimizer.lr, self.layer_decay)
+        return builder(groups, **settings)
 
     def _scheduler(self, optimizer: Any, module: LightningModule) -> Any:
         builder = import_builder(registry.catalogue.get("scheduler", self.scheduler.name))
@@ -87,6 +94,22 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
     plain = [parameter for parameter in trained if parameter.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
+
+
+def groups_by_layer(
+    groups: list[dict[str, Any]], layers: Mapping[nn.Parameter, int], lr: float, decay: float
+) -> list[dict[str, Any]]:
+    """Parameter groups split by layer, the head first, each layer with its own learning rate.
+
+    Clark et al., https://arxiv.org/abs/2003.10555, table 7, and Bao et al., https://arxiv.org/abs/2106.08254.
+    """
+    last = max(layers.values())
+    found = []
+    for layer in range(last, -1, -1):
+        for group in groups:
+            chosen = [parameter for parameter in group["params"] if layers[parameter] == layer]
+            found.append({**group, "params": chosen, "lr": lr * decay ** (last - layer)})
+    return [group for group in found if group["params"]]
 
 
 def warmup_steps(config: WarmupConfig, total_steps: int, steps_per_epoch: float) -> int:

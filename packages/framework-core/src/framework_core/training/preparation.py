@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from framework_core.config.validate import short_name
 from framework_core.contracts.checks import ModelContract
 from framework_core.contracts.config import ComponentConfig, RunConfig
 from framework_core.contracts.data import DataSpec
-from framework_core.errors import ContractError
+from framework_core.errors import ConfigError, ConfigProblem, ContractError
 from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.registry import build, registry
 from framework_core.process import is_main_process
 from framework_core.training import preflight
+from framework_core.training.layers import layers_of
 from framework_core.training.optimization import Optimization
 
 _log = logging.getLogger("framework_core")
@@ -61,6 +63,8 @@ def prepare(config: RunConfig) -> Prepared:
     example = preflight.check(model, datamodule, data, subject=subject)
     monitor, mode = _monitor(config, model, datamodule)
     _set_optimization(model, config, monitor, mode)
+    if config.finetune.freeze_epochs:
+        layers_of(model)
     return Prepared(datamodule, data, model, example, monitor, mode)
 
 
@@ -69,6 +73,27 @@ def _tasks(model: str) -> tuple[str, ...]:
     offer = registry.resolve("model", model)
     tasks: tuple[str, ...] = getattr(offer.spec, "tasks", ()) or getattr(import_builder(offer), "tasks", ())
     return tasks
+
+
+def fitted_to_model(config: RunConfig) -> tuple[RunConfig, dict[str, Any]]:
+    """Fill empty settings of the dataset with what the model was made for, where it says so.
+
+    Returns:
+        The settings, and what was filled in.
+    """
+    offer = registry.resolve("model", config.model.name)
+    wishes = getattr(import_builder(offer), "input_settings", None)
+    if wishes is None:
+        return config, {}
+    fields = type(config.dataset).model_fields
+    filled = {
+        name: value
+        for name, value in wishes(**config.model.settings()).items()
+        if name in fields and getattr(config.dataset, name) is None
+    }
+    if not filled:
+        return config, {}
+    return config.model_copy(update={"dataset": config.dataset.model_copy(update=filled)}), filled
 
 
 def set_up_data(config: ComponentConfig, stage: str) -> LightningDataModule:
@@ -163,7 +188,14 @@ def _monitor(config: RunConfig, model: LightningModule, datamodule: LightningDat
 def _set_optimization(model: LightningModule, config: RunConfig, monitor: str | None, mode: str) -> None:
     own = is_overridden("configure_optimizers", model, parent=BaseModel if isinstance(model, BaseModel) else None)
     if isinstance(model, BaseModel) and not own:
-        model.optimization = Optimization(config.optimizer, config.scheduler, monitor, mode)
+        model.optimization = Optimization(
+            config.optimizer, config.scheduler, monitor, mode, config.finetune.layer_decay
+        )
+        if config.finetune.layer_decay is not None:
+            layers_of(model)
+    elif config.finetune.layer_decay is not None:
+        message = f"{type(model).__name__} sets its own optimizer, so this has no effect"
+        raise ConfigError([ConfigProblem("finetune.layer_decay", message)])
     else:
         name = type(model).__name__
         _log.info("%s sets its own optimizer: the settings optimizer and scheduler have no effect.", name)
@@ -183,8 +215,8 @@ def load_weights(model: LightningModule, checkpoint: Path) -> None:
         raise ContractError(f"The checkpoint {checkpoint} does not fit the model", [" ".join(first).strip()]) from error
 
 
-def say_what_is_trained(prepared: Prepared, config: RunConfig) -> None:
-    """Model and data in two lines."""
+def say_what_is_trained(prepared: Prepared, config: RunConfig, filled: Mapping[str, Any]) -> None:
+    """Model and data in two lines, and in a third what the data took from the model."""
     if not is_main_process():
         return
     data, model = prepared.data, prepared.model
@@ -192,7 +224,19 @@ def say_what_is_trained(prepared: Prepared, config: RunConfig) -> None:
     shape = "x".join(str(length) for length in data.input_shape)
     classes = f", {data.num_classes} classes" if data.num_classes else ""
     _log.info("data      %s: %s samples of %s%s", short_name(config.dataset.name), sizes, shape, classes)
+    if filled:
+        taken = ", ".join(f"{name} {_shown(value)}" for name, value in filled.items())
+        _log.info(
+            "input     %s, as %s was made for  else: dataset.%s=...",
+            taken,
+            short_name(config.model.name),
+            next(iter(filled)),
+        )
     count = sum(parameter.numel() for parameter in model.parameters())
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     some = "" if trained == count else f", {trained:,} of them trained"
     _log.info("model     %s: %s parameters%s", short_name(config.model.name), f"{count:,}", some)
+
+
+def _shown(value: Any) -> str:
+    return "/".join(f"{each:g}" for each in value) if isinstance(value, tuple) else str(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from typing import Any
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from framework_core.base.model import BaseModel
 from framework_core.config.saved import settings_text
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.run import RunInfo, RunResult, Status
@@ -23,10 +21,12 @@ from framework_core.errors import DataError, RunInterrupted
 from framework_core.plugins.registry import registry
 from framework_core.process import is_main_process
 from framework_core.secrets import conceal
-from framework_core.tracking import plots, tracker
+from framework_core.tracking import tracker
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord
+from framework_core.training.callbacks import training_callbacks
 from framework_core.training.concealment import ConcealedHyperparameters
+from framework_core.training.evidence import Answers, KeptAnswers
 from framework_core.training.folders import CHILDREN_USE, new_folder
 from framework_core.training.interruption import Interruption, where_it_goes_on
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
@@ -34,6 +34,7 @@ from framework_core.training.monitoring import MonitoredMetrics
 from framework_core.training.preparation import Prepared, can_measure, load_weights
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
+from framework_core.training.report import CARD, Report, repeat_command
 from framework_core.training.trainer import (
     best_checkpoint,
     build_trainer,
@@ -87,6 +88,7 @@ class Session:
         writer = self._tracker.writer if self._tracker else None
         self._logger = TrackingLogger(config.experiment.name, self._record.name, writer)
         self._metrics: dict[str, float] = {}
+        self._intervals: dict[str, tuple[float, float]] = {}
         self._best: ModelCheckpoint | None = None
 
     def execute(self) -> RunResult:
@@ -115,7 +117,9 @@ class Session:
 
     def _fit_and_test(self, interruption: Interruption) -> None:
         recorder = StepRecorder(self._logger, self._config.trainer.log_every_n_steps)
-        trainer = self._trainer([interruption, recorder], recorder)
+        answers = KeptAnswers()
+        own: list[Callback] = [interruption, recorder, *([answers] if self._config.mlops.report else [])]
+        trainer = self._trainer(own, recorder)
         newest = self._resumed.last_checkpoint if self._resumed else None
         if newest and self._main:
             _log.info("goes on   %s, %s", self._record.name, where_it_goes_on(newest))
@@ -129,12 +133,13 @@ class Session:
             trainer.test(model, datamodule=datamodule, verbose=False)
             self._metrics |= _numbers(trainer.callback_metrics)
         if self._main and not self._config.trainer.fast_dev_run:
-            self._record_outcome()
+            self._record_outcome(answers.answers)
 
     def _trainer(self, own: list[Callback], recorder: StepRecorder) -> Trainer:
         config, prepared = self._config, self._prepared
         monitor, mode = prepared.monitor, prepared.mode
-        callbacks = [*own, *self._callbacks, MonitoredMetrics(self._monitored()), ConcealedHyperparameters()]
+        asked = training_callbacks(config)
+        callbacks = [*own, *asked, *self._callbacks, MonitoredMetrics(self._monitored()), ConcealedHyperparameters()]
         if config.trainer.enable_checkpointing and not config.trainer.fast_dev_run:
             callbacks += self._checkpoints()
         if config.early_stopping.patience is not None:
@@ -201,22 +206,25 @@ class Session:
             self._metrics[self._best.monitor] = float(self._best.best_model_score)
         load_weights(self._prepared.model, path)
 
-    def _record_outcome(self) -> None:
-        curves = {name: self._logger.curve(name) for name in self._logger.history}
-        figures = {"learning_curves": plots.learning_curves(_worth_drawing(curves))}
-        model = self._prepared.model
-        if isinstance(model, BaseModel):
-            figures |= model.figures()
-        folder = self._record.directory / "plots"
-        folder.mkdir(exist_ok=True)
-        for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png")
-        if self._tracker is None:
-            return
-        for name, figure in figures.items():
-            self._tracker.log_figure(figure, f"plots/{name}.png")
-        if self._config.mlops.tracking.log_model and self._prepared.example is not None:
-            self._tracker.log_model(model, self._config, self._prepared.data, self._prepared.example)
+    def _record_outcome(self, answers: Answers | None) -> None:
+        if self._config.mlops.report:
+            curves = {name: self._logger.curve(name) for name in self._logger.history}
+            report = Report(self._config, self._prepared, self._record, self._metrics, curves, answers)
+            self._intervals = report.intervals
+            for path in report.write():
+                if self._tracker is not None:
+                    self._tracker.log_file(path, path.parent.relative_to(self._record.directory).as_posix())
+        tracking = self._config.mlops.tracking
+        if self._tracker is not None and tracking.log_model and self._prepared.example is not None:
+            model = self._prepared.model
+            self._tracker.log_model(
+                model,
+                self._config,
+                self._prepared.data,
+                self._prepared.example,
+                metrics=self._metrics,
+                card=self._record.directory / CARD,
+            )
 
     def _close(self, status: Status) -> RunResult:
         last = self._record.last_checkpoint
@@ -225,6 +233,7 @@ class Session:
             run=self._info,
             status=status,
             metrics=dict(sorted(self._metrics.items())),
+            intervals=self._intervals,
             best_checkpoint=best,
             last_checkpoint=last,
             command=repeat_command(self._record),
@@ -240,15 +249,6 @@ class Session:
     def _announce(self, event: str, **facts: Any) -> None:
         if self._main:
             registry.plugins.announce(event, **facts)
-
-
-def repeat_command(record: RunRecord) -> str:
-    """The command that repeats a run."""
-    return f"fw train --config {shlex.quote(str(record.directory / CONFIG))}"
-
-
-def _worth_drawing(curves: Mapping[str, list[tuple[int, float]]]) -> dict[str, list[tuple[int, float]]]:
-    return {name: points for name, points in curves.items() if len(points) > 1 or name.startswith("val/")}
 
 
 def _numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

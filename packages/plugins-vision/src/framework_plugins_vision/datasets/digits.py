@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,8 +35,7 @@ class Digits(BaseVisionDataModule):
         val_fraction: The share kept for validation.
         test_fraction: The share kept for the test.
         split_seed: Decides which images go where.
-        batch_size: How many images make a batch.
-        num_workers: How many processes load images.
+        **common: What every image dataset takes: ``batch_size``, ``num_workers``, ``mixup`` ...
     """
 
     in_memory = True
@@ -47,11 +47,9 @@ class Digits(BaseVisionDataModule):
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
         split_seed: int = 0,
-        *,
-        batch_size: int = 64,
-        num_workers: int | None = None,
+        **common: Any,
     ) -> None:
-        super().__init__(batch_size=batch_size, num_workers=num_workers)
+        super().__init__(**common)
         self.image_size = image_size
         self.augmentation = augmentation
         self.val_fraction = val_fraction

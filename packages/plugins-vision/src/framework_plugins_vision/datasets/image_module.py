@@ -15,10 +15,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from framework_core import DataError, DataSpec
 from framework_plugins_vision import transforms
+from framework_plugins_vision.augmentation_policies import policy
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.datasets.image_files import ImageFiles, ImageReader, UnlabelledImages
 from framework_plugins_vision.datasets.kept_images import LIMIT, KeptImages, decoded_size
 from framework_plugins_vision.image_check import check_images
+
+SIDE, CROP_PCT = 224, 0.875
+"""The side of images, and the share of it that the centre crop keeps, where nobody says them."""
 
 SHOWN = 5
 """How many unreadable images a message names."""
@@ -41,52 +45,63 @@ class ImageFilesDataModule(BaseVisionDataModule):
     """Image files. A subclass finds them in its ``setup`` and hands them to ``use``.
 
     Args:
-        image_size: The size images are brought to: a side, or height and width.
+        image_size: The size images are brought to: a side, or height and width; empty is 224.
         channels: 1 for grey, 3 for colour.
         augmentation: ``standard`` crops and mirrors training images at random, ``none`` leaves them.
         min_crop: The smallest share of an image that a random crop keeps.
         flip: Whether the standard augmentation mirrors half of the images.
-        crop_pct: The share of the side that the centre crop of validation keeps.
-        mean: Subtracted from each channel, whose values run from 0 to 1.
-        std: What each channel is divided by.
+        crop_pct: The share of the side that the centre crop of validation keeps; empty is 0.875.
+        interpolation: How images are resized; empty is bilinear.
+        mean: Subtracted from each channel, whose values run from 0 to 1; empty is ImageNet's.
+        std: What each channel is divided by; empty is ImageNet's.
+        auto_augment: A policy beside the standard augmentation: ``randaugment`` or ``trivialaugment``.
+        randaugment_magnitude: How strong the operations of RandAugment are, 0 to 10.
+        randaugment_ops: How many of them an image has.
+        randaugment_std: By how much their strength varies.
         verify: ``full`` decodes every image once, ``quick`` looks at its beginning and end, ``none`` at its size only.
         on_error: What is done with an image that cannot be read: ``refuse`` or ``skip``.
         cache: ``memory`` keeps decoded images, ``none`` does not, ``auto`` where they take 256 MB at most.
-        batch_size: How many images make a batch.
-        num_workers: How many processes load images.
+        **common: What every image dataset takes: ``batch_size``, ``num_workers``, ``mixup`` ...
     """
 
     def __init__(
         self,
         *,
-        image_size: int | tuple[int, int] = 224,
+        image_size: int | tuple[int, int] | None = None,
         channels: int = 3,
         augmentation: str = "standard",
         min_crop: float = 0.35,
         flip: bool = True,
-        crop_pct: float = 0.875,
-        mean: Sequence[float] = (0.485, 0.456, 0.406),
-        std: Sequence[float] = (0.229, 0.224, 0.225),
+        crop_pct: float | None = None,
+        interpolation: str | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        auto_augment: str | None = None,
+        randaugment_magnitude: float = 9.0,
+        randaugment_ops: int = 2,
+        randaugment_std: float = 0.5,
         verify: str = "full",
         on_error: str = "refuse",
         cache: str = "auto",
-        batch_size: int = 64,
-        num_workers: int | None = None,
+        **common: Any,
     ) -> None:
-        super().__init__(batch_size=batch_size, num_workers=num_workers)
+        super().__init__(**common)
         self.channels = channels
         self.verify = verify
         self.on_error = on_error
         self.cache = cache
+        image_size, crop_pct = image_size or SIDE, crop_pct or CROP_PCT
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.size = size
-        mean, std = _for_channels(mean, channels), _for_channels(std, channels)
-        self.eval_transform = transforms.evaluation(size, crop_pct, mean, std)
-        self.train_transform = (
-            transforms.training(size, min_crop, flip=flip, mean=mean, std=std)
-            if augmentation == "standard"
-            else self.eval_transform
-        )
+        mean, std = _for_channels(mean or transforms.MEAN, channels), _for_channels(std or transforms.STD, channels)
+        smooth = interpolation or "bilinear"
+        self.eval_transform = transforms.evaluation(size, crop_pct, mean, std, smooth)
+        chosen = policy(auto_augment, magnitude=randaugment_magnitude, ops=randaugment_ops, std=randaugment_std)
+        self.train_transform = self.eval_transform
+        if augmentation == "standard":
+            self.train_transform = transforms.training(
+                size, min_crop, flip=flip, mean=mean, std=std, interpolation=smooth, policy=chosen
+            )
         needed = max(size) / min(crop_pct, math.sqrt(min_crop) if augmentation == "standard" else 1.0)
         self.reader = ImageReader(channels, short_side=math.ceil(needed))
         self._read: Any = self.reader
@@ -132,11 +147,11 @@ class ImageFilesDataModule(BaseVisionDataModule):
         reader = ImageReader(data.channels, self.reader.short_side)
         return UnlabelledImages(paths, reader, self.eval_transform or self.train_transform)
 
-    def loader(self, dataset: Dataset[Any], *, shuffle: bool = False, drop_last: bool = False) -> DataLoader[Any]:
+    def loader(self, dataset: Dataset[Any], **how: Any) -> DataLoader[Any]:
         """A loader, whose processes share what is kept in memory."""
         if isinstance(self._read, KeptImages) and isinstance(dataset, ImageFiles) and self._workers():
             self._read.fill(dataset.paths)
-        return super().loader(dataset, shuffle=shuffle, drop_last=drop_last)
+        return super().loader(dataset, **how)
 
     def _dataset(self, split: str, paths: Sequence[Path], targets: Tensor) -> Dataset[Any]:
         transform = self.train_transform if split == "train" else self.eval_transform

@@ -20,6 +20,7 @@ class ImagesInMemory(BatchDataset):
         shift: How far an image is moved at most, in pixels, up or down and left or right.
         fill: What comes into view at the border.
         mirror: Whether half of the images are mirrored, left to right.
+        policy: What else happens to a batch at random.
         finish: From the batch as it is kept to what the model takes.
     """
 
@@ -31,6 +32,7 @@ class ImagesInMemory(BatchDataset):
         shift: int = 0,
         fill: float = 0,
         mirror: bool = False,
+        policy: Callable[[Tensor], Tensor] | None = None,
         finish: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.side = images.shape[-1]
@@ -38,6 +40,7 @@ class ImagesInMemory(BatchDataset):
         self.targets = targets
         self.shift = shift
         self.mirror = mirror
+        self.policy = policy
         self.finish = finish
 
     def __len__(self) -> int:
@@ -49,6 +52,8 @@ class ImagesInMemory(BatchDataset):
         if self.mirror:
             turned = torch.rand(len(indices)) < 0.5
             images[turned] = images[turned].flip(-1)
+        if self.policy:
+            images = self.policy(images)
         return self.finish(images) if self.finish else images, self.targets[indices]
 
     def _moved(self, indices: Tensor) -> Tensor:

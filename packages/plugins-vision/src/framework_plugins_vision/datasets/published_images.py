@@ -14,6 +14,7 @@ from torch import Tensor
 from framework_core import DataError, data_cache
 from framework_core.download import RemoteFile, mirrored
 from framework_plugins_vision import transforms
+from framework_plugins_vision.augmentation_policies import EachOfBatch, policy
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.datasets.images import ImagesInMemory
 from framework_plugins_vision.normalization import Normalization
@@ -39,7 +40,11 @@ class PublishedImages(BaseVisionDataModule):
         mirrored: Whether the standard augmentation mirrors.
         val_fraction: The share of the training images kept for validation.
         split_seed: Decides which images go where.
-        **common: What every image dataset takes.
+        auto_augment: A policy beside the standard augmentation: ``randaugment`` or ``trivialaugment``.
+        randaugment_magnitude: How strong the operations of RandAugment are, 0 to 10.
+        randaugment_ops: How many of them an image has.
+        randaugment_std: By how much their strength varies.
+        **common: What every image dataset takes: ``batch_size``, ``num_workers``, ``mixup`` ...
     """
 
     in_memory = True
@@ -59,9 +64,14 @@ class PublishedImages(BaseVisionDataModule):
         mirrored: bool,
         val_fraction: float,
         split_seed: int,
+        auto_augment: str | None = None,
+        randaugment_magnitude: float = 9.0,
+        randaugment_ops: int = 2,
+        randaugment_std: float = 0.5,
         **common: Any,
     ) -> None:
         super().__init__(**common)
+        self._policy = policy(auto_augment, magnitude=randaugment_magnitude, ops=randaugment_ops, std=randaugment_std)
         self.dataset_name = name
         self.files = tuple(files)
         self.path = path
@@ -122,7 +132,14 @@ class PublishedImages(BaseVisionDataModule):
         """The training images, augmented as was asked for."""
         if self.augmentation == "none":
             return ImagesInMemory(images, targets, finish=self.normalization.batch)
-        return ImagesInMemory(images, targets, shift=self.shift, mirror=self.mirrored, finish=self.normalization.batch)
+        return ImagesInMemory(
+            images,
+            targets,
+            shift=self.shift,
+            mirror=self.mirrored,
+            policy=EachOfBatch(self._policy) if self._policy else None,
+            finish=self.normalization.batch,
+        )
 
     def fingerprint(self) -> str:
         """Of every pixel, every label and the split."""

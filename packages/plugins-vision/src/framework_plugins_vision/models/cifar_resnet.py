@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from framework_core import DataSpec
 from framework_plugins_vision.model import BaseVisionModel
 
 WIDTHS = (16, 32, 64)
@@ -20,13 +21,13 @@ class CifarResNet(BaseVisionModel):
 
     Args:
         depth: The number of layers: 20, 32, 44, 56 or any other 6n+2.
-        data: What the model is trained on.
+        **common: What every model for images takes: ``data``, ``loss``, ``label_smoothing`` ...
     """
 
-    def __init__(self, depth: int = 20, *, data: DataSpec | None = None) -> None:
+    def __init__(self, depth: int = 20, **common: Any) -> None:
         if depth < 8 or (depth - 2) % 6:
             raise ValueError(f"depth is 6n+2 (8, 14, 20, 26, 32 ...), not {depth}")
-        super().__init__(data=data)
+        super().__init__(**common)
         self.depth = depth
 
     def _build_model(self) -> nn.Module:
@@ -43,7 +44,7 @@ class CifarResNet(BaseVisionModel):
             *blocks,
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Linear(channels, self.data.num_classes),
+            nn.Linear(channels, self.data.num_outputs),
         )
         return network.apply(_start)
 

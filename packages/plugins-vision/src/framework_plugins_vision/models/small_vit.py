@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from framework_core import DataSpec
 from framework_core.contracts import ModelContract
 from framework_plugins_vision.model import BaseVisionModel
 
@@ -23,7 +24,7 @@ class SmallViT(BaseVisionModel):
         depth: How many blocks.
         heads: How many attention heads.
         drop_rate: Dropout in each block.
-        data: What the model is trained on.
+        **common: What every model for images takes: ``data``, ``loss``, ``label_smoothing`` ...
     """
 
     def __init__(
@@ -33,12 +34,11 @@ class SmallViT(BaseVisionModel):
         depth: int = 6,
         heads: int = 3,
         drop_rate: float = 0.0,
-        *,
-        data: DataSpec | None = None,
+        **common: Any,
     ) -> None:
         if width % heads:
             raise ValueError(f"width {width} is not a multiple of heads {heads}")
-        super().__init__(data=data)
+        super().__init__(**common)
         self.patch_size = patch_size
         self.width = width
         self.depth = depth
@@ -73,7 +73,7 @@ class SmallViT(BaseVisionModel):
             _Positions(patches, self.width),
             nn.TransformerEncoder(block, self.depth, nn.LayerNorm(self.width), enable_nested_tensor=False),
             _Mean(),
-            nn.Linear(self.width, self.data.num_classes),
+            nn.Linear(self.width, self.data.num_outputs),
         )
 
 

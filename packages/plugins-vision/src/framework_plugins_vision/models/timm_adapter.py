@@ -6,15 +6,15 @@ import inspect
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import timm
 import torch
+from timm.models import group_parameters
 from torch import Tensor, nn
 
-from framework_core import DataSpec
 from framework_core.contracts import ModelContract
 from framework_core.errors import (
     ConfigError,
@@ -25,11 +25,16 @@ from framework_core.errors import (
     near_names,
 )
 from framework_plugins_vision.model import BaseVisionModel
+from framework_plugins_vision.models.segmentation_network import SegmentationNetwork
+from framework_plugins_vision.tasks.task import OF_WHOLE_IMAGES
 
 _log = logging.getLogger("framework_core")
 
 COLOURS_ONLY = ("csatv2", "csatv2_21m")
 """Architectures that take three channels whatever they are told."""
+
+SEGMENTATION = "semantic_segmentation"
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
 WITHOUT_HUB = "Without them: model.weights=FILE (.safetensors or .pth), or model.pretrained=false"
 
@@ -46,9 +51,14 @@ class TimmModel(BaseVisionModel):
         global_pool: How features become one vector.
         img_size: The input size, for architectures that are built for one.
         cache_dir: Where downloaded weights are kept.
+        decoder: For masks: ``unet`` or ``fpn``.
+        decoder_width: For masks: the channels of the decoder at its widest.
         args: Any other parameter that the architecture takes.
-        data: What the model is trained on; without it the model is timm's own, for 1,000 classes.
+        **common: What every model for images takes: ``loss``, ``label_smoothing`` ..., and ``data``; without data the
+            model is timm's own, for 1,000 classes.
     """
+
+    tasks: ClassVar[tuple[str, ...]] = (*OF_WHOLE_IMAGES, SEGMENTATION)
 
     def __init__(
         self,
@@ -60,22 +70,57 @@ class TimmModel(BaseVisionModel):
         global_pool: str | None = None,
         img_size: int | tuple[int, int] | None = None,
         cache_dir: str | None = None,
+        decoder: str = "unet",
+        decoder_width: int = 128,
         args: Mapping[str, Any] | None = None,
-        *,
-        data: DataSpec | None = None,
+        **common: Any,
     ) -> None:
-        super().__init__(data=data)
+        super().__init__(**common)
         self.architecture = architecture
         self.pretrained = pretrained
         self.weights = weights
         self.cache_dir = cache_dir
         self.img_size = img_size
+        self.decoder = decoder
+        self.decoder_width = decoder_width
         self.parameters_of_timm = {
             "drop_rate": drop_rate,
             "drop_path_rate": drop_path_rate,
             "global_pool": global_pool,
             **(args or {}),
         }
+
+    @classmethod
+    def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
+        """The images that the architecture, or the chosen set of weights, was trained with: timm's data config."""
+        architecture, pretrained = settings["architecture"], settings.get("pretrained")
+        name = f"{architecture}.{pretrained}" if isinstance(pretrained, str) else architecture
+        # A name that is none is refused where the model is built, with those that there are.
+        config = timm.get_pretrained_cfg(name, allow_unregistered=False) if _is_known(name) else None
+        if config is None:
+            return {}
+        height, width = config.input_size[1:]
+        own = settings.get("img_size")
+        found = {
+            "image_size": own or (height if height == width else (height, width)),
+            "crop_pct": float(config.crop_pct),
+            "interpolation": config.interpolation,
+            "mean": tuple(config.mean),
+            "std": tuple(config.std),
+        }
+        return found if config.interpolation in INTERPOLATIONS else {**found, "interpolation": "bicubic"}
+
+    def parameter_layers(self) -> Sequence[Sequence[str]]:
+        """The groups that timm has for it; for masks the decoder is the head."""
+        segments = isinstance(self.model, SegmentationNetwork)
+        network, prefix = (self.model.encoder, "model.encoder.") if segments else (self.model, "model.")
+        numbers = _layer_numbers(network)
+        layers: list[list[str]] = [[] for _ in range(max(numbers.values()) + 1)] if numbers else []
+        for name, number in numbers.items():
+            layers[number].append(prefix + name)
+        named = set(numbers)
+        rest = [name for name, _ in self.named_parameters() if name.removeprefix(prefix) not in named]
+        return [layer for layer in [*layers, rest] if layer]
 
     @property
     def contract(self) -> ModelContract:
@@ -89,16 +134,40 @@ class TimmModel(BaseVisionModel):
 
     def _build_model(self) -> nn.Module:
         arguments = {**self.parameters_of_timm, **self._head()}
+        if self._data_spec is None:
+            return self._network(arguments)
+        if self.data.task == SEGMENTATION:
+            return self._segmenting(lambda: self._network(arguments))
+        return _classifying(self._network(arguments), self.data.num_outputs)
+
+    def _network(self, arguments: dict[str, Any]) -> nn.Module:
         if self.weights is not None:
-            network = self._from_file(Path(self.weights), arguments)
-        else:
-            network = self._sized({**arguments, "pretrained": bool(self.pretrained), "cache_dir": self.cache_dir})
-        return network if self._data_spec is None else _classifying(network, self.data.num_classes)
+            return self._from_file(Path(self.weights), arguments)
+        return self._sized({**arguments, "pretrained": bool(self.pretrained), "cache_dir": self.cache_dir})
 
     def _head(self) -> dict[str, Any]:
         if self._data_spec is None:
             return {}
-        return {"num_classes": self.data.num_classes, "in_chans": self.data.channels}
+        if self.data.task == SEGMENTATION:
+            return {"features_only": True, "in_chans": self.data.channels}
+        return {"num_classes": self.data.num_outputs, "in_chans": self.data.channels}
+
+    def _segmenting(self, build: Callable[[], Any]) -> SegmentationNetwork:
+        """A decoder behind an encoder of features.
+
+        Raises:
+            ContractError: The architecture gives no features.
+        """
+        try:
+            encoder = build()
+            return SegmentationNetwork(
+                encoder, decoder=self.decoder, width=self.decoder_width, num_classes=self.data.num_classes
+            )
+        except (RuntimeError, AttributeError, KeyError) as error:
+            subject = f"The model {self.architecture!r} cannot be built for masks"
+            found = str(error).partition("\n")[0] or type(error).__name__
+            step = "Choose another encoder, for example: --model resnet34"
+            raise ContractError(subject, [f"it gives no features to decode: {found}"], next_step=step) from error
 
     def _from_file(self, path: Path, arguments: dict[str, Any]) -> nn.Module:
         """Start from a file. For other classes timm would load whatever it finds there, so the file's come first."""
@@ -186,6 +255,25 @@ _UNKNOWN_PARAMETER = re.compile(
     r"(\w*)(?:\.__init__)?\(\) got (?:an )?unexpected keyword argument(?:\(s\): \[)? ?'(\w+)'"
 )
 _OWN_PARAMETERS = frozenset(inspect.signature(TimmModel.__init__).parameters)
+
+
+def _is_known(name: str) -> bool:
+    architecture, _, weights = name.partition(".")
+    return timm.is_model(architecture) and (not weights or name in timm.list_pretrained(f"{architecture}.*"))
+
+
+def _layer_numbers(network: Any) -> dict[str, int]:
+    """The layer of each parameter as timm counts them, from the input to the head; nothing where it does not say."""
+    if not hasattr(network, "group_matcher"):
+        return _numbers_of_stages(network) if hasattr(network, "feature_info") else {}
+    numbers: dict[str, int] = group_parameters(network, network.group_matcher(coarse=False), reverse=True)
+    return numbers
+
+
+def _numbers_of_stages(encoder: nn.Module) -> dict[str, int]:
+    """An encoder of features only has its stages in order."""
+    order: dict[str, int] = {}
+    return {name: order.setdefault(name.partition(".")[0], len(order)) for name, _ in encoder.named_parameters()}
 
 
 def _classifying(network: Any, classes: int) -> nn.Module:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from framework_core import DataSpec
 from framework_plugins_vision.model import BaseVisionModel
 
 
@@ -19,15 +20,13 @@ class WideResNet(BaseVisionModel):
         depth: The number of layers, 6n+4.
         widen: The factor k.
         drop_rate: Dropout inside each block.
-        data: What the model is trained on.
+        **common: What every model for images takes: ``data``, ``loss``, ``label_smoothing`` ...
     """
 
-    def __init__(
-        self, depth: int = 28, widen: int = 10, drop_rate: float = 0.0, *, data: DataSpec | None = None
-    ) -> None:
+    def __init__(self, depth: int = 28, widen: int = 10, drop_rate: float = 0.0, **common: Any) -> None:
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f"depth is 6n+4 (10, 16, 22, 28 ...), not {depth}")
-        super().__init__(data=data)
+        super().__init__(**common)
         self.depth = depth
         self.widen = widen
         self.drop_rate = drop_rate
@@ -46,7 +45,7 @@ class WideResNet(BaseVisionModel):
             nn.ReLU(inplace=True),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            nn.Linear(channels, self.data.num_classes),
+            nn.Linear(channels, self.data.num_outputs),
         )
         return network.apply(_start)
 

@@ -1,0 +1,131 @@
+"""What the last test answered, sample by sample, and how far its metrics can be trusted."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from framework_core.base.model import BaseModel
+
+LIMIT = 20_000_000
+"""Numbers in the outputs of a test; more than this are not kept, and nothing is told from them."""
+
+MOST_RESAMPLES, FEWEST_RESAMPLES, WORK = 400, 100, 400_000_000
+"""How often a test is drawn again: for large outputs less often, so that it takes seconds."""
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the model answered to each sample of the test, in the order of the data.
+
+    Attributes:
+        outputs: What the model gave, the sample axis first.
+        target: What was right.
+    """
+
+    outputs: Tensor
+    target: Tensor
+
+
+class KeptAnswers(Callback):
+    """Keeps what ``test_step`` returns under ``outputs`` and ``target``, where both are tensors and small enough."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Tensor, Tensor]] = []
+        self._count = 0
+        self._complete = True
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew."""
+        self._parts, self._count = [], 0
+        # Each process sees a part of the test, some samples twice.
+        self._complete = trainer.world_size == 1
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep one batch."""
+        pair = _pair(outputs)
+        self._count += pair[0].numel() if pair else 0
+        if pair is None or not self._complete or self._count > LIMIT:
+            self._complete, self._parts = False, []
+            return
+        given, target = pair[0].detach().cpu(), pair[1].detach().cpu()
+        self._parts.append((given.float() if given.is_floating_point() else given, target))
+
+    @property
+    def answers(self) -> Answers | None:
+        """All of the test; nothing where it was too large, or a model gave no tensors."""
+        if not self._complete or not self._parts:
+            return None
+        outputs, target = (torch.cat(each) for each in zip(*self._parts, strict=True))
+        return Answers(outputs, target)
+
+
+def _pair(returned: Any) -> tuple[Tensor, Tensor] | None:
+    if not isinstance(returned, Mapping):
+        return None
+    given, target = returned.get("outputs"), returned.get("target")
+    if not isinstance(given, Tensor) or not isinstance(target, Tensor) or not given.ndim or not target.ndim:
+        return None
+    return given, target
+
+
+def intervals(model: BaseModel, answers: Answers, *, seed: int) -> dict[str, tuple[float, float]]:
+    """The range in which each metric of the test lies for 95 % of test sets like this one.
+
+    Percentile bootstrap over samples (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). It
+    tells what the choice of test samples does, and nothing about other seeds or other data.
+
+    Args:
+        model: Has the metrics and the loss.
+        answers: What it answered to each sample.
+        seed: Of the drawing.
+
+    Returns:
+        Lower and upper end by the metric's name; only metrics that are single numbers.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    count = len(answers.target)
+    metrics = model.test_metrics.clone().cpu()
+    drawn: dict[str, list[float]] = {}
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # a class that was not drawn
+        for _ in range(min(MOST_RESAMPLES, max(FEWEST_RESAMPLES, WORK // answers.outputs.numel()))):
+            index = torch.randint(count, (count,), generator=generator)
+            outputs, target = answers.outputs[index], answers.target[index]
+            metrics.reset()
+            metrics.update(outputs, target)
+            found = {"test/loss": model.loss(outputs, target), **metrics.compute()}
+            for name, value in found.items():
+                if value.numel() == 1:
+                    drawn.setdefault(name, []).append(float(value))
+    return {name: _ends(torch.tensor(values)) for name, values in drawn.items()}
+
+
+def _ends(values: Tensor) -> tuple[float, float]:
+    tail = (1 - LEVEL) / 2
+    return float(values.nanquantile(tail)), float(values.nanquantile(1 - tail))
+
+
+def hardest(model: BaseModel, answers: Answers, count: int) -> list[int]:
+    """The samples with the highest loss, the highest first."""
+    with torch.inference_mode():
+        losses = [
+            float(model.loss(answers.outputs[index : index + 1], answers.target[index : index + 1]))
+            for index in range(len(answers.target))
+        ]
+    return sorted(range(len(losses)), key=losses.__getitem__, reverse=True)[:count]

@@ -1,0 +1,138 @@
+"""What a run leaves for people when it ends: plots, intervals, the worst mistakes, a model card."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from framework_core.base.model import BaseModel
+from framework_core.contracts.config import RunConfig
+from framework_core.plugins.registry import registry
+from framework_core.secrets import conceal
+from framework_core.tracking import plots
+from framework_core.tracking.lineage import code_state
+from framework_core.tracking.lookup import CONFIG, RunRecord
+from framework_core.tracking.model_card import CardFacts, model_card
+from framework_core.training import evidence
+from framework_core.training.evidence import Answers
+from framework_core.training.preparation import Prepared
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CARD = "model_card.md"
+MISTAKES = 25
+"""Samples on the figure of the worst mistakes."""
+
+
+class Report:
+    """Tells of a run that has been tested.
+
+    Args:
+        config: The settings.
+        prepared: Data and model.
+        record: The run.
+        metrics: Its last metrics.
+        curves: Points by name.
+        answers: What the model answered to the test, where it is known.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        prepared: Prepared,
+        record: RunRecord,
+        metrics: Mapping[str, float],
+        curves: Mapping[str, list[tuple[int, float]]],
+        answers: Answers | None,
+    ) -> None:
+        self._config = config
+        self._prepared = prepared
+        self._record = record
+        self._metrics = metrics
+        self._curves = curves
+        self._model = prepared.model.cpu().eval() if isinstance(prepared.model, BaseModel) else None
+        self._answers = answers
+
+    @cached_property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The interval of each metric of the test."""
+        if self._model is None or self._answers is None:
+            return {}
+        return evidence.intervals(self._model, self._answers, seed=self._config.seed or 0)
+
+    def write(self) -> list[Path]:
+        """Write the files into the run's folder; return them."""
+        folder = self._record.directory / "plots"
+        folder.mkdir(exist_ok=True)
+        written = []
+        for name, figure in self._figures().items():
+            written.append(folder / f"{name}.png")
+            figure.savefig(written[-1])
+        card = self._record.directory / CARD
+        card.write_text(conceal(model_card(self._facts([f"plots/{path.name}" for path in written]))), encoding="utf-8")
+        written.append(card)
+        if self.intervals:
+            file = self._record.directory / "intervals.json"
+            file.write_text(json.dumps(self.intervals, indent=2), encoding="utf-8")
+            written.append(file)
+        return written
+
+    def _figures(self) -> dict[str, Figure]:
+        figures = {"learning_curves": plots.learning_curves(_worth_drawing(self._curves))}
+        if self._model is not None:
+            figures |= self._model.figures()
+            mistakes = self._mistakes(self._model)
+            if mistakes is not None:
+                figures["worst_mistakes"] = mistakes
+        return figures
+
+    def _mistakes(self, model: BaseModel) -> Figure | None:
+        dataset = getattr(self._prepared.datamodule, "test_dataset", None)
+        overridden = type(model).mistakes_figure is not BaseModel.mistakes_figure
+        if self._answers is None or dataset is None or not overridden:
+            return None
+        if len(dataset) != len(self._answers.target):
+            return None
+        worst = evidence.hardest(model, self._answers, MISTAKES)
+        inputs = [dataset[index][0] for index in worst]
+        return model.mistakes_figure(inputs, self._answers.outputs[worst], self._answers.target[worst])
+
+    def _facts(self, drawn: list[str]) -> CardFacts:
+        offer = registry.resolve("model", self._config.model.name)
+        run = {
+            "run": self._record.name,
+            "run id": self._record.run_id,
+            "tracking store": self._record.tracking_uri,
+            "commit": code_state(Path.cwd()).commit,
+            "model from": f"{offer.distribution} {offer.version}".strip(),
+        }
+        commands = {
+            "Predict": f"fw predict {shlex.quote(self._record.name)} FILES -o predictions.csv",
+            "Measure again": f"fw evaluate {shlex.quote(self._record.name)}",
+            "Repeat the run": repeat_command(self._record),
+        }
+        return CardFacts(
+            config=self._config,
+            data=self._prepared.data,
+            model=offer.spec,
+            parameters=sum(each.numel() for each in self._prepared.model.parameters()),
+            metrics=self._metrics,
+            intervals=self.intervals,
+            run=run,
+            commands=commands,
+            plots=drawn,
+        )
+
+
+def repeat_command(record: RunRecord) -> str:
+    """The command that repeats a run."""
+    return f"fw train --config {shlex.quote(str(record.directory / CONFIG))}"
+
+
+def _worth_drawing(curves: Mapping[str, list[tuple[int, float]]]) -> dict[str, list[tuple[int, float]]]:
+    return {name: points for name, points in curves.items() if len(points) > 1 or name.startswith("val/")}

@@ -1,0 +1,18 @@
+"""A colour for each class of a mask."""
+
+from __future__ import annotations
+
+import colorsys
+
+GOLDEN = 0.618033988749895
+"""Hues that lie this far apart stay apart however many there are."""
+
+
+def palette() -> list[int]:
+    """256 colours, red, green and blue of each in a row; the first is black."""
+    found = [0, 0, 0]
+    for index in range(255):
+        hue = index * GOLDEN % 1.0
+        rgb = colorsys.hsv_to_rgb(hue, 0.85 - 0.3 * (index // 8 % 2), 0.95 - 0.35 * (index // 4 % 2))
+        found += [round(255 * part) for part in rgb]
+    return found

@@ -1,0 +1,88 @@
+"""One class for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
+
+from framework_plugins_vision.tasks.task import Task, smoothed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Classification(Task):
+    """Outputs are one logit a class; a target is the index of a class, or a share of each."""
+
+    name = "image-classification"
+    losses = ("cross_entropy", "bce")
+    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/accuracy", "max")
+    used_with: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "label_smoothing": ("cross_entropy", "bce"),
+        "bce_threshold": ("bce",),
+    }
+    _taken_for_what: tuple[tuple[int, ...], ...] = ()
+
+    def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
+        """Cross-entropy; or with ``bce`` a yes or no for each class, as in https://arxiv.org/abs/2110.00476."""
+        smoothing = self.objective.label_smoothing if training else 0.0
+        if self.loss_name == "cross_entropy":
+            if target.is_floating_point():
+                target = target.to(outputs.dtype)
+            return functional.cross_entropy(outputs, target, label_smoothing=smoothing)
+        shares = target if target.is_floating_point() else functional.one_hot(target, outputs.shape[1])
+        shares = smoothed(shares.to(outputs.dtype), smoothing)
+        if self.objective.bce_threshold is not None:
+            shares = (shares > self.objective.bce_threshold).to(outputs.dtype)
+        return functional.binary_cross_entropy_with_logits(outputs, shares)
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Accuracy over all images, and F1 averaged over classes."""
+        classes = self.data.num_classes
+        return {
+            "accuracy": MulticlassAccuracy(classes, average="micro"),
+            "f1": MulticlassF1Score(classes, average="macro"),
+        }
+
+    def test_metrics(self) -> Mapping[str, Metric]:
+        """What was taken for what."""
+        return {"confusion": MulticlassConfusionMatrix(self.data.num_classes)}
+
+    def finish_test(self, counted: Mapping[str, Any]) -> Mapping[str, float]:
+        """Keep the confusion matrix to be drawn."""
+        self._taken_for_what = tuple(tuple(row) for row in counted["confusion"].tolist())
+        return {}
+
+    def predict(self, outputs: Tensor) -> dict[str, Any]:
+        """The likeliest class, its probability, and those of all classes."""
+        probabilities = torch.softmax(outputs.float(), dim=1)
+        confidence, label = probabilities.max(dim=1)
+        names = self.data.class_names
+        return {
+            "label": [names[index] for index in label.tolist()],
+            "confidence": confidence,
+            "probabilities": [dict(zip(names, row, strict=True)) for row in probabilities.tolist()],
+        }
+
+    def captions(self, outputs: Tensor, target: Tensor) -> list[str]:
+        """The true class and the one that was taken, with its probability."""
+        confidence, label = torch.softmax(outputs.float(), dim=1).max(dim=1)
+        names = self.data.class_names
+        return [
+            f"true {names[true]}\npredicted {names[said]}, {share:.0%}"
+            for true, said, share in zip(target.tolist(), label.tolist(), confidence.tolist(), strict=True)
+        ]
+
+    def figures(self) -> dict[str, Figure]:
+        """The confusion matrix of the last test."""
+        from framework_core.tracking.plots import confusion_matrix
+
+        if not self._taken_for_what:
+            return {}
+        return {"confusion_matrix": confusion_matrix(self._taken_for_what, self.data.class_names)}

@@ -1,0 +1,107 @@
+"""Any number of classes for each image."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics import Metric
+from torchmetrics.classification import MultilabelAveragePrecision, MultilabelF1Score
+
+from framework_plugins_vision.tasks.task import Task, as_floats, metric_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class MultiLabel(Task):
+    """Outputs are one logit a class; a target has 1 for each class of the image and 0 for the others."""
+
+    name = "multi_label_classification"
+    losses = ("bce",)
+    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/map", "max")
+    min_classes: ClassVar[int] = 1
+    used_with: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "label_smoothing": ("bce",),
+        "bce_threshold": ("bce",),
+        "threshold": ("bce",),
+    }
+    _of_classes: Mapping[str, tuple[float, ...]] = {}
+
+    def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
+        """The mean of a yes or no for each class."""
+        shares = target.to(outputs.dtype)
+        if training:
+            # Each class is a question of its own with two answers.
+            shares = shares.lerp(torch.full_like(shares, 0.5), self.objective.label_smoothing)
+            if self.objective.bce_threshold is not None:
+                shares = (shares > self.objective.bce_threshold).to(outputs.dtype)
+        return functional.binary_cross_entropy_with_logits(outputs, shares)
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Average precision and F1, averaged over classes; F1 over all answers too."""
+        count, threshold = self.data.num_classes, self.objective.threshold
+        return {
+            "map": _AveragePrecision(count, average="macro"),
+            "f1": _OfWholeLabels(count, threshold=threshold, average="macro"),
+            "f1_micro": _OfWholeLabels(count, threshold=threshold, average="micro"),
+        }
+
+    def test_metrics(self) -> Mapping[str, Metric]:
+        """Both for each class."""
+        count = self.data.num_classes
+        return {
+            "ap": _AveragePrecision(count, average=None),
+            "f1": _OfWholeLabels(count, threshold=self.objective.threshold, average=None),
+        }
+
+    def finish_test(self, counted: Mapping[str, Any]) -> Mapping[str, float]:
+        """Average precision and F1 of each class; a class that no image has is left out."""
+        self._of_classes = {name: tuple(as_floats(torch.atleast_1d(values))) for name, values in counted.items()}
+        return {
+            f"{name}/{metric_name(label)}": value
+            for name, values in self._of_classes.items()
+            for label, value in zip(self.data.class_names, values, strict=True)
+            if not math.isnan(value)
+        }
+
+    def predict(self, outputs: Tensor) -> dict[str, Any]:
+        """The classes that are likely enough, and the probability of each."""
+        probabilities = torch.sigmoid(outputs.float()).tolist()
+        names, threshold = self.data.class_names, self.objective.threshold
+        rows = [dict(zip(names, row, strict=True)) for row in probabilities]
+        return {
+            "labels": [[name for name, share in row.items() if share >= threshold] for row in rows],
+            "probabilities": rows,
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        """Average precision and F1 of each class in the last test."""
+        from framework_plugins_vision.plots import bars
+
+        if not self._of_classes:
+            return {}
+        return {"classes": bars("Classes of the test", self.data.class_names, self._of_classes)}
+
+
+class _AveragePrecision(MultilabelAveragePrecision):
+    """Average precision of whole labels; a class that no image has is left out without a word at every epoch."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds, (target > 0.5).long())
+
+    def compute(self) -> Tensor:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found: Tensor = super().compute()
+        return found
+
+
+class _OfWholeLabels(MultilabelF1Score):
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds, (target > 0.5).long())

@@ -1,0 +1,165 @@
+"""A class for each pixel."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassJaccardIndex
+
+from framework_plugins_vision.colours import palette
+from framework_plugins_vision.tasks.task import Task, as_floats, metric_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = 4
+"""How many images of the test are drawn with their masks."""
+
+
+class Segmentation(Task):
+    """Outputs are one logit for each class and pixel; a target is the class of each pixel, or ``ignore_index``."""
+
+    name = "semantic_segmentation"
+    losses = ("cross_entropy_dice", "cross_entropy", "dice")
+    monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/miou", "max")
+    used_with: ClassVar[Mapping[str, tuple[str, ...]]] = {"label_smoothing": ("cross_entropy", "cross_entropy_dice")}
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._examples: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._iou: list[float] = []
+
+    def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
+        """Cross-entropy of pixels, the Dice loss of classes, or their sum."""
+        smoothing = self.objective.label_smoothing if training else 0.0
+        ignored = self.data.ignore_index
+        found = outputs.new_zeros(())
+        if self.loss_name != "dice":
+            found = found + pixel_cross_entropy(outputs, target, ignored, smoothing)
+        if self.loss_name != "cross_entropy":
+            found = found + dice_loss(outputs, target, ignored)
+        return found
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Intersection over union, averaged over classes, and the share of pixels that are right."""
+        facts = {"num_classes": self.data.num_classes, "ignore_index": self.data.ignore_index}
+        return {
+            "miou": _OfPixels(MulticlassJaccardIndex(average="macro", **facts)),
+            "pixel_accuracy": _OfPixels(MulticlassAccuracy(average="micro", **facts)),
+        }
+
+    def test_metrics(self) -> Mapping[str, Metric]:
+        """Which pixels were taken for what."""
+        self._examples = []
+        facts = {"num_classes": self.data.num_classes, "ignore_index": self.data.ignore_index}
+        return {"confusion": _OfPixels(MulticlassConfusionMatrix(**facts))}
+
+    def observe(self, inputs: Tensor, outputs: Tensor, target: Tensor) -> None:
+        """Keep the first images."""
+        for each in zip(inputs, target, outputs.argmax(dim=1), strict=True):
+            if len(self._examples) < SHOWN:
+                image, true, predicted = (tensor.detach().cpu() for tensor in each)
+                self._examples.append((image.float(), true, predicted))
+
+    def finish_test(self, counted: Mapping[str, Any]) -> Mapping[str, float]:
+        """The intersection over union of each class; of one that is nowhere there is none."""
+        confusion = counted["confusion"].double()
+        both = confusion.diagonal()
+        self._iou = as_floats(both / (confusion.sum(dim=0) + confusion.sum(dim=1) - both))
+        named = zip(self.data.class_names, self._iou, strict=True)
+        return {f"iou/{metric_name(name)}": value for name, value in named if not math.isnan(value)}
+
+    def predict(self, outputs: Tensor) -> dict[str, Any]:
+        """The mask as an image file, and the share of the pixels that each class has."""
+        classes = outputs.argmax(dim=1)
+        count, names = outputs.shape[1], self.data.class_names
+        shares = functional.one_hot(classes, count).float().mean(dim=(1, 2))
+        return {
+            "mask": [MaskFile(mask.to(torch.uint8).cpu().numpy()) for mask in classes],
+            "shares": [dict(zip(names, row, strict=True)) for row in shares.tolist()],
+        }
+
+    def figures(self) -> dict[str, Figure]:
+        """Images of the last test with their masks and predictions, and how well each class is met."""
+        from framework_plugins_vision.plots import bars, masks
+
+        if not self._iou:
+            return {}
+        return {
+            "masks": masks(self._examples, self.data.class_names, self.data.ignore_index),
+            "classes": bars("Classes of the test", self.data.class_names, {"intersection over union": self._iou}),
+        }
+
+
+class MaskFile:
+    """A predicted mask: written as a PNG of the size of the image, the index of a class in each pixel.
+
+    Args:
+        classes: ``(height, width)``, as the model gave it.
+    """
+
+    suffix = ".png"
+
+    def __init__(self, classes: np.ndarray[Any, Any]) -> None:
+        self.classes = classes
+
+    def content(self, source: Path) -> bytes:
+        """The file, as large as the image that was predicted, upright."""
+        with Image.open(source) as image:
+            size = ImageOps.exif_transpose(image).size
+        mask = Image.fromarray(self.classes).resize(size, Image.Resampling.NEAREST)
+        mask.putpalette(palette())
+        written = io.BytesIO()
+        mask.save(written, "PNG")
+        return written.getvalue()
+
+
+def pixel_cross_entropy(outputs: Tensor, target: Tensor, ignored: int | None, smoothing: float = 0.0) -> Tensor:
+    """The mean cross-entropy of the pixels that count; zero where none does."""
+    nothing = -100 if ignored is None else ignored
+    summed = functional.cross_entropy(outputs, target, ignore_index=nothing, label_smoothing=smoothing, reduction="sum")
+    return summed / (target != nothing).sum().clamp(min=1)
+
+
+def dice_loss(outputs: Tensor, target: Tensor, ignored: int | None) -> Tensor:
+    """One minus the Dice coefficient (Milletari et al., https://arxiv.org/abs/1606.04797), averaged over classes.
+
+    Classes that no pixel of the batch has do not count.
+    """
+    counts = torch.ones_like(target, dtype=torch.bool) if ignored is None else target != ignored
+    known = torch.where(counts, target, 0)
+    true = functional.one_hot(known, outputs.shape[1]).movedim(-1, 1).to(torch.float32) * counts.unsqueeze(1)
+    shares = outputs.float().softmax(dim=1) * counts.unsqueeze(1)
+    both = (shares * true).sum(dim=(0, 2, 3))
+    size = (shares + true).sum(dim=(0, 2, 3))
+    present = true.sum(dim=(0, 2, 3)) > 0
+    coefficients = 2 * both / size.clamp(min=1e-6)
+    return ((1 - coefficients) * present).sum() / present.sum().clamp(min=1)
+
+
+class _OfPixels(Metric):
+    """A metric of torchmetrics that is given logits in any precision."""
+
+    def __init__(self, of: Metric) -> None:
+        super().__init__()
+        self.of = of
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        self.of.update(preds.argmax(dim=1), target)
+
+    def compute(self) -> Any:
+        return self.of.compute()
+
+    def reset(self) -> None:
+        super().reset()
+        self.of.reset()
