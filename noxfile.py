@@ -124,7 +124,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(default=False, **SHARED)
 def thorough(session: nox.Session) -> None:
-    """What takes minutes a test: servers and clients killed a hundred times, networks that never answer."""
+    """What takes minutes a test: servers and clients killed a hundred times, networks compiled to machine code."""
     session.install(*EDITABLE, *group("test"), *PINNED)
     session.run("pytest", "-m", "thorough", "--override-ini", "timeout=3600", *session.posargs, env=ONE_THREAD)
 

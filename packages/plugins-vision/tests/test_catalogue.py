@@ -60,8 +60,8 @@ def test_every_spec_is_complete(kind):
     for spec in specs(kind):
         assert type(spec).model_validate(spec.model_dump()) == spec
         assert spec.domain == "vision"
-        assert spec.tasks
         assert set(spec.tasks) <= set(TASKS)
+        assert spec.tasks
         assert spec.summary
         assert spec.tags
         assert spec.builder.startswith("framework_plugins_vision.")

@@ -142,6 +142,12 @@ class WebDatasetConfig(ImageFilesConfig):
     shuffle_buffer: PositiveInt = 1000
     """Training samples that are mixed in memory; shards are shuffled too."""
 
+    @model_validator(mode="after")
+    def _read_in_order(self) -> WebDatasetConfig:
+        if self.repeated_augmentation > 1:
+            raise ValueError("repeated_augmentation is not possible with shards, which are read once from end to end")
+        return self
+
 
 class HuggingFaceConfig(ImageFilesConfig):
     """A dataset of the Hugging Face hub, or one that was saved on the disk."""

@@ -125,7 +125,7 @@ class BaseDataModule(LightningDataModule):
     def _workers(self) -> int:
         if self.num_workers is not None:
             return self.num_workers
-        return 0 if self.in_memory else min(8, _cores())
+        return 0 if self.in_memory else min(8, cores())
 
     def _split(self, name: str) -> Dataset[Any]:
         dataset: Dataset[Any] | None = getattr(self, f"{name}_dataset")
@@ -140,7 +140,7 @@ def _start_worker(worker: int) -> None:
     pl_worker_init_function(worker)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

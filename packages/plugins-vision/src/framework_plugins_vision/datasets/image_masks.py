@@ -75,7 +75,7 @@ class ImageMasks(ImageFilesDataModule):
         last = self.eval_transform.transforms[-1] if isinstance(self.eval_transform, v2.Compose) else None
         assert isinstance(last, Normalization)  # noqa: S101  # transforms.evaluation ends in one
         # What is measured is the whole picture, so none of it is cropped away.
-        self._whole = v2.Compose([v2.Resize(self.size, antialias=True), last])
+        self._whole = self.eval_transform = v2.Compose([v2.Resize(self.size, antialias=True), last])
 
     def setup(self, stage: str | None = None) -> None:
         """Find images and masks, check both and split them.

@@ -87,6 +87,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
     ) -> None:
         super().__init__(**common)
         self.channels = channels
+        self.auto_augment = auto_augment
         self.verify = verify
         self.on_error = on_error
         self.cache = cache
