@@ -6,11 +6,17 @@
 Every measure is taken on each store in turn, several times over, so that a busy moment of the machine meets all of
 them. The databases are filled, and must be empty at the start. The table is Markdown, its ratios are to the faster SQL
 store.
+
+    python benchmarks/mongodb.py --mongodb mongodb://127.0.0.1:27017/growth?replicaSet=rs0 --growth 10000 1000000
+
+measures the searches alone in experiments of growing size, in turn, and how long they take in the largest as a multiple
+of the smallest.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import statistics
 import tempfile
@@ -18,6 +24,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -25,6 +32,13 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from mlflow.entities import Metric, Param, RunTag, ViewType
 
 ROUNDS = 5
+WANTED = "metrics.m0 < 0.5 AND params.lr = '3'"
+SEARCHES: dict[str, tuple[tuple[str | None, list[str] | None, int], int]] = {
+    "first page": ((None, None, 100), 2 * ROUNDS),
+    "filter, ordered by a metric": ((WANTED, ["metrics.m0 ASC"], 100), 2 * ROUNDS),
+    "ordered by a metric": ((None, ["metrics.m0 DESC"], 100), ROUNDS),
+    "1,000 rows": ((None, None, 1000), ROUNDS),
+}
 Store = Any
 
 
@@ -69,11 +83,22 @@ class Bench:
 
     def fill(self, runs: int) -> None:
         """Make runs with a few metrics and parameters each, past the store's own methods: it would take hours."""
-        rows = [_row(number) for number in range(runs)]
-        if hasattr(self.store, "ManagedSessionMaker"):
-            fill_sql(self.store, int(self.experiment), rows)
-        else:
-            fill_mongodb(self.store, int(self.experiment), rows)
+        fill = fill_sql if hasattr(self.store, "ManagedSessionMaker") else fill_mongodb
+        for first in range(0, runs, 5000):
+            fill(self.store, int(self.experiment), [_row(number) for number in range(first, min(first + 5000, runs))])
+
+    def megabytes(self) -> float:
+        """Return what the database takes on the disk."""
+        if not hasattr(self.store, "ManagedSessionMaker"):
+            database = self.store._connection.database
+            database.client.admin.command("fsync")
+            return float(database.command("dbStats")["totalSize"]) / 1e6
+        if self.store.db_uri.startswith("sqlite:///"):
+            return Path(self.store.db_uri.removeprefix("sqlite:///")).stat().st_size / 1e6
+        from sqlalchemy import text
+
+        with self.store.ManagedSessionMaker() as session:
+            return float(session.execute(text("SELECT pg_database_size(current_database())")).scalar()) / 1e6
 
     def log_batch(self, run: str | None = None) -> None:
         """Log 1,000 points of 10 metrics."""
@@ -137,19 +162,17 @@ def fill_sql(store: Store, experiment: int, rows: list[dict[str, Any]]) -> None:
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlMetric, SqlParam, SqlRun, SqlTag
 
     with store.ManagedSessionMaker(read_only=False) as session:
-        for first in range(0, len(rows), 5000):
-            part = rows[first : first + 5000]
-            session.bulk_insert_mappings(SqlRun, [_sql_run(row, experiment) for row in part])
-            for table, kind in ((SqlTag, "tags"), (SqlParam, "params")):
-                found = [(row["id"], key, value) for row in part for key, value in row[kind].items()]
-                session.bulk_insert_mappings(table, [{"run_uuid": r, "key": k, "value": v} for r, k, v in found])
-            points = [
-                {"run_uuid": row["id"], "key": key, "value": value, "timestamp": 1, "step": 1, "is_nan": False}
-                for row in part
-                for key, value in row["metrics"].items()
-            ]
-            session.bulk_insert_mappings(SqlMetric, points)
-            session.bulk_insert_mappings(SqlLatestMetric, points)
+        session.bulk_insert_mappings(SqlRun, [_sql_run(row, experiment) for row in rows])
+        for table, kind in ((SqlTag, "tags"), (SqlParam, "params")):
+            found = [(row["id"], key, value) for row in rows for key, value in row[kind].items()]
+            session.bulk_insert_mappings(table, [{"run_uuid": r, "key": k, "value": v} for r, k, v in found])
+        points = [
+            {"run_uuid": row["id"], "key": key, "value": value, "timestamp": 1, "step": 1, "is_nan": False}
+            for row in rows
+            for key, value in row["metrics"].items()
+        ]
+        session.bulk_insert_mappings(SqlMetric, points)
+        session.bulk_insert_mappings(SqlLatestMetric, points)
 
 
 def _sql_run(row: dict[str, Any], experiment: int) -> dict[str, Any]:
@@ -171,18 +194,17 @@ def fill_mongodb(store: Store, experiment: int, rows: list[dict[str, Any]]) -> N
     from framework_mlflow_mongodb.keys import escaped
     from framework_mlflow_mongodb.tracking.points import Point, chunks
 
-    for first in range(0, len(rows), 5000):
-        runs, points = [], []
-        for row in rows[first : first + 5000]:
-            run = {"_id": row["id"], "exp": experiment, "ws": "default", "name": row["name"], "user": "bench"}
-            run |= {"status": "RUNNING", "start": row["start"], "end": None, "deleted": None, "life": "active"}
-            run |= {"artifact_uri": f"/artifacts/{row['id']}", "mv": row["metrics"], "tail": [], "in": []}
-            run |= {"mm": {key: [1, 1, value] for key, value in row["metrics"].items()}, "p": row["params"]}
-            runs.append({**run, "t": escaped(row["tags"]), "model_in": [], "model_out": []})
-            for key, value in row["metrics"].items():
-                points += chunks(row["id"], key, [Point(1, 1, value)])
-        store._collection("runs").insert_many(runs)
-        store._collection("points").insert_many(points)
+    runs, points = [], []
+    for row in rows:
+        run = {"_id": row["id"], "exp": experiment, "ws": "default", "name": row["name"], "user": "bench"}
+        run |= {"status": "RUNNING", "start": row["start"], "end": None, "deleted": None, "life": "active"}
+        run |= {"artifact_uri": f"/artifacts/{row['id']}", "mv": row["metrics"], "tail": [], "in": []}
+        run |= {"mm": {key: [1, 1, value] for key, value in row["metrics"].items()}, "p": row["params"]}
+        runs.append({**run, "t": escaped(row["tags"]), "model_in": [], "model_out": []})
+        for key, value in row["metrics"].items():
+            points += chunks(row["id"], key, [Point(1, 1, value)])
+    store._collection("runs").insert_many(runs, ordered=False)
+    store._collection("points").insert_many(points, ordered=False)
 
 
 def compare(name: str, benches: dict[str, Bench], action: Callable[[Bench], object], rounds: int = ROUNDS) -> None:
@@ -201,6 +223,30 @@ def compare(name: str, benches: dict[str, Bench], action: Callable[[Bench], obje
     print(f"| {name} | {' | '.join(cells)} | {ratio} |", flush=True)
 
 
+def searches(benches: dict[str, Bench], size: str) -> None:
+    """Compare the searches."""
+    for name, (arguments, rounds) in SEARCHES.items():
+        compare(f"{size}{name}", benches, lambda bench, arguments=arguments: bench.search(*arguments), rounds)
+
+
+def growth(store: Store, sizes: list[int]) -> None:
+    """Compare the searches in experiments of growing size."""
+    benches = {f"{size:,} runs": Bench(store, size) for size in sizes}
+    for size, bench in zip(sizes, benches.values(), strict=True):
+        bench.fill(size)
+    print(f"| milliseconds | {' | '.join(benches)} | times slower |")
+    print("|---" * (len(benches) + 2) + "|")
+    for name, (arguments, _) in SEARCHES.items():
+        seconds: dict[str, list[float]] = {size: [] for size in benches}
+        for _ in range(4 * ROUNDS):
+            for size, bench in benches.items():
+                seconds[size].append(timed(functools.partial(bench.search, *arguments)))
+        medians = [1000 * statistics.median(found) for found in seconds.values()]
+        print(
+            f"| {name} | {' | '.join(f'{one:.1f}' for one in medians)} | {medians[-1] / medians[0]:.1f} |", flush=True
+        )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -210,7 +256,12 @@ def main() -> None:
     parser.add_argument("--directory", help="where the SQLite file goes")
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--growth", type=int, nargs="+", help="sizes of experiments to search, on MongoDB alone")
     options = parser.parse_args()
+    if options.growth:
+        options.postgresql, options.without_sqlite = None, True
+        growth(stores(options)["MongoDB"], options.growth)
+        return
     benches = {name: Bench(store, options.runs) for name, store in stores(options).items()}
     print(f"| milliseconds | {' | '.join(benches)} | times faster |")
     print("|---" * (len(benches) + 2) + "|")
@@ -220,8 +271,8 @@ def main() -> None:
     compare("new run with 20 metrics, 5 parameters, 5 tags", benches, Bench.mixed_batch, 20)
     own = {name: [bench.new_run() for _ in range(8)] for name, bench in benches.items()}
     names = {id(bench): name for name, bench in benches.items()}
-    compare("8 writers, 8 runs, 160 points", benches, lambda bench: bench.writers(own[names[id(bench)]]), 3)
-    compare("8 writers, one run, 160 points", benches, lambda bench: bench.writers([bench.run]), 3)
+    compare("8 writers, 8 runs, 160 points", benches, lambda bench: bench.writers(own[names[id(bench)]]))
+    compare("8 writers, one run, 160 points", benches, lambda bench: bench.writers([bench.run]))
     long = {name: bench.history(options.points) for name, bench in benches.items()}
 
     def run_of(bench: Bench) -> str:
@@ -238,12 +289,12 @@ def main() -> None:
     )
     for bench in benches.values():
         bench.fill(options.runs)
-    size = f"{options.runs:,} runs: "
-    compare(f"{size}first page", benches, lambda b: b.search(None, None, 100))
-    wanted = "metrics.m0 < 0.5 AND params.lr = '3'"
-    compare(f"{size}filter, ordered by a metric", benches, lambda b: b.search(wanted, ["metrics.m0 ASC"], 100))
-    compare(f"{size}ordered by a metric", benches, lambda b: b.search(None, ["metrics.m0 DESC"], 100))
-    compare(f"{size}1,000 rows", benches, lambda b: b.search(None, None, 1000), 3)
+    searches(benches, f"{options.runs:,} runs: ")
+    sizes = [bench.megabytes() for bench in benches.values()]
+    smaller = f"{min(sizes[:-1]) / sizes[-1]:.1f}" if len(sizes) > 1 else "-"
+    print(
+        f"| all of it on the disk, megabytes | {' | '.join(f'{size:.0f}' for size in sizes)} | {smaller} |", flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ The convention:
   order. Lines may be left out; ``...`` stands for anything; decimals, dates and ids may differ. ``^C`` is Ctrl-C, once
   the lines above it were printed. A command fails where an ``error:`` is shown, and only there. One that ends in ``&``
   goes on until the page ends.
+- ``mlflow server`` without ``&`` is started, asked whether it is well, and stopped.
 - A ``bash`` block is commands to copy, a line each.
 - A block with a ``title`` is a file, and is written under that name. Other ``python`` blocks are programs, and are run.
 """
@@ -23,6 +24,7 @@ import sys
 import textwrap
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -60,8 +62,15 @@ NOT_RUN = (
     ("README.md", "fw ui"),  # it does not end; packages/framework-core/tests has tests of it
     ("tutorial.md", "fw ui"),
     ("how-to/pretrained.md", "*pretrained=*"),  # it downloads; the refusal without a network is tested with the plugin
-    ("how-to/mongodb.md", "*"),  # they need a MongoDB; packages/mlflow-mongodb/tests starts one
-    ("packages/mlflow-mongodb/README.md", "*"),  # likewise, and it installs from a package index
+    ("how-to/data.md", "fw data fetch *"),  # it downloads; framework-core's tests fetch from a server of their own
+    ("how-to/mongodb.md", "pip install *"),  # likewise
+    ("how-to/mongodb.md", "*--artifacts-destination*"),  # a second server; test_registry_server starts such a one
+    ("how-to/mongodb.md", "*db.example.com*"),  # another machine, with users and TLS
+    ("how-to/mongodb.md", "mongosh *"),  # MongoDB's own programs: no package index has them
+    ("how-to/mongodb.md", "mongodump *"),
+    ("how-to/mongodb.md", "mongorestore *"),
+    ("how-to/mongodb.md", "mongod *"),  # `local` starts it with these options, and it would not end
+    ("packages/mlflow-mongodb/README.md", "*"),  # it installs; the others are commands of how-to/mongodb.md
     ("how-to/several-devices.md", "*devices=4*"),  # four GPUs
     ("how-to/several-devices.md", "*torchrun*"),  # two machines
 )
@@ -70,8 +79,8 @@ NOT_RUN = (
 SHORTER = {"README.md": "trainer=debug trainer.max_epochs=1 dataset.batch_size=8"}
 """Added to ``fw train`` on pages whose commands are those of real use; on all others they are short themselves."""
 
-PORT = 5000
-"""The port that pages name for a server; here it is a free one."""
+PORT, MONGODB_PORT = 5000, 27017
+"""The ports that pages name for a server; here they are free ones."""
 
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)(?P<rest>[^\n]*)\n(?P<body>.*?)^(?P=indent)```$", re.M | re.S)
 TITLE = re.compile(r'title="([^"]+)"')
@@ -160,7 +169,7 @@ class Reader:
         self.page = page
         self.folder = folder
         self.site = folder.parent / "site"
-        self.port = free_port()
+        self.port, self.mongodb_port = free_port(), free_port()
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("FRAMEWORK_", "MLFLOW_"))}
         self.environment = {
             **kept,
@@ -192,22 +201,29 @@ class Reader:
             return
         if command.startswith("pip install ./"):
             install(self.folder / command.removeprefix("pip install "), self.site)
+        elif command.startswith("mlflow server "):
+            self._serves(command)
         elif command.endswith(" &"):
             self.background.append(self._start(["bash", "-c", f"exec {command[:-2]}"], stdout=subprocess.DEVNULL))
-            wait_for(self.port)
+            wait_for(self.port, self.background[-1])
         else:
             shorter = SHORTER.get(self.page, "")
             command = f"{command} {shorter}" if shorter and command.startswith("fw train") else command
             self._succeeds(self._start(["bash", "-c", command]), command, [self._here(line) for line in step.shown])
 
+    def _serves(self, command: str) -> None:
+        port = free_port()
+        server = self._start(["bash", "-c", f"exec {command} --port {port} --workers 1"], stdout=subprocess.DEVNULL)
+        try:
+            wait_for(port, server)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
+                assert answer.read() == b"OK"
+        finally:
+            stop(server)
+
     def close(self) -> None:
         for process in self.background:
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            stop(process)
 
     def _succeeds(self, process: subprocess.Popen[str], what: str, shown: list[str]) -> None:
         before = shown[: shown.index("^C")] if "^C" in shown else None
@@ -243,7 +259,10 @@ class Reader:
 
     def _here(self, text: str) -> str:
         local = text.replace(f"127.0.0.1:{PORT}", f"127.0.0.1:{self.port}")
-        return local.replace(f"--port {PORT}", f"--port {self.port}")
+        local = local.replace(f"--port {PORT}", f"--port {self.port}")
+        return local.replace(f"localhost:{MONGODB_PORT}", f"127.0.0.1:{self.mongodb_port}").replace(
+            f"--mongodb-port {MONGODB_PORT}", f"--mongodb-port {self.mongodb_port}"
+        )
 
 
 def install(project: Path, site: Path) -> None:
@@ -265,9 +284,19 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for(port: int) -> None:
+def stop(process: subprocess.Popen[str]) -> None:
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait_for(port: int, server: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
+        assert server.poll() is None, f"{server.args} stopped with {server.returncode}"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.2)

@@ -49,6 +49,21 @@ OPTIONS = {
     "init": {"--model", "-m", "--dataset", "-d", "--local"},
     "doctor": {"--uri", "--output-dir", "--json"},
     "completion": set(),
+    "runs": set(),
+    "runs list": {
+        "--experiment",
+        "-e",
+        "--filter",
+        "-f",
+        "--sort",
+        "-s",
+        "--columns",
+        "--limit",
+        "-n",
+        "--uri",
+        "--json",
+    },
+    "watch": {"--uri", "--every"},
     "ui": {"--port", "-p", "--host", "--uri"},
 }
 

@@ -41,9 +41,6 @@ def test_no_method_of_mlflow_is_forgotten():
 @pytest.mark.parametrize(
     ("method", "area"),
     [
-        ("create_gateway_secret", "the GenAI gateway"),
-        ("list_gateway_endpoints", "the GenAI gateway"),
-        ("create_budget_policy", "the GenAI gateway"),
         ("create_review_queue", "review queues"),
         ("search_mcp_servers", "the registry of MCP servers"),
         ("archive_traces", "the archive of traces"),

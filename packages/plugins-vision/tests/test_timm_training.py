@@ -12,7 +12,7 @@ from framework_core.training.layers import numbered_layers
 from framework_core.training.optimization import groups_by_layer, parameter_groups
 from framework_core.training.optimizer_settings import AdamW
 
-MASKS = DataSpec(task="semantic_segmentation", input_shape=(3, 64, 64), class_names=("a", "b"))
+MASKS = DataSpec(task="semantic-segmentation", input_shape=(3, 64, 64), class_names=("a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,13 @@ def test_every_parameter_belongs_to_one_layer_and_the_classifier_to_the_last(nam
     assert 3 in first.shape or first.ndim == 3
 
 
-def test_for_masks_the_decoder_is_the_head():
-    model = registry.create_model("test_resnet", data=MASKS, decoder_width=16)
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_for_masks_the_decoder_is_the_head(name):
+    model = registry.create_model(name, data=MASKS, decoder_width=16)
     layers = model.parameter_layers()
     assert all(name.startswith(("model.decoder", "model.head")) for name in layers[-1])
     assert all(name.startswith("model.encoder") for layer in layers[:-1] for name in layer)
+    assert len(layers) > 3
 
 
 def test_layers_have_their_own_rates_and_norms_no_decay(data):

@@ -575,6 +575,31 @@ class TrackingError(RequestError):
         )
 
 
+class RunSearchError(RequestError):
+    """A filter or an order of runs that MLflow cannot read.
+
+    Args:
+        where: The filter as it was typed.
+        cause: What MLflow says of it.
+
+    Example::
+
+        $ fw runs list --filter "metric loss < 1"
+        error: Runs cannot be searched by 'metric loss < 1': Invalid clause(s) in filter string: 'metric'
+          A filter is MLflow's: metrics.`val/accuracy` > 0.9 and params.`model.name` = 'resnet50'
+          See what a run has: fw runs list --json --limit 1
+    """
+
+    def __init__(self, where: str, cause: str) -> None:
+        self.where = where
+        self.cause = cause
+        super().__init__(
+            f"Runs cannot be searched by {where!r}: {cause}",
+            possible="A filter is MLflow's: metrics.`val/accuracy` > 0.9 and params.`model.name` = 'resnet50'",
+            next_step="See what a run has: fw runs list --json --limit 1",
+        )
+
+
 class PortTakenError(RequestError):
     """A port that another program serves.
 

@@ -8,7 +8,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 import pymongo
@@ -16,6 +16,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
 
+from framework_mlflow_mongodb.combining import Combiner
 from framework_mlflow_mongodb.errors import invalid, translate
 from framework_mlflow_mongodb.schema import prepare
 from framework_mlflow_mongodb.uri import BadUriError, StoreUri
@@ -38,11 +39,13 @@ class Connection:
         uri: Where it is.
         client: The driver's client, shared by all stores of the process.
         topology: What stands there; a standalone server has no transactions.
+        run_updates: The updates of runs that the threads of this process make at the same time.
     """
 
     uri: StoreUri
     client: pymongo.MongoClient[Document]
     topology: Topology
+    run_updates: Combiner = field(default_factory=Combiner)
 
     @property
     def database(self) -> Database[Document]:

@@ -17,6 +17,8 @@ def escape(key: str) -> str:
 
 def unescape(field: str) -> str:
     """Return the key that `field` stands for."""
+    if "%" not in field:
+        return field
     return "" if field == _EMPTY else field.replace("%24", "$").replace("%2E", ".").replace("%25", "%")
 
 

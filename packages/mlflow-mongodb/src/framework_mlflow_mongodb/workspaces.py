@@ -16,8 +16,25 @@ from framework_mlflow_mongodb.errors import invalid, not_found, unsupported
 from framework_mlflow_mongodb.schema import INDEXES
 
 # What a workspace owns; all else belongs to one of these.
-_ROOTS = ("experiments", "registered_models", "eval_datasets", "webhooks")
-_NAMED_ONCE = ("experiments", "registered_models", "eval_datasets")
+_ROOTS = (
+    "experiments",
+    "registered_models",
+    "eval_datasets",
+    "webhooks",
+    "gateway_secrets",
+    "gateway_models",
+    "gateway_endpoints",
+    "gateway_budgets",
+    "gateway_guardrails",
+)
+_NAMED_ONCE = (
+    "experiments",
+    "registered_models",
+    "eval_datasets",
+    "gateway_secrets",
+    "gateway_models",
+    "gateway_endpoints",
+)
 
 
 class MongoWorkspaceStore(MongoStore, AbstractStore):

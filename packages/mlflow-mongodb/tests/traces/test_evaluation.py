@@ -88,13 +88,6 @@ def test_versions_of_a_scorer_count_up_for_many_clients(tracking):
         tracking.get_scorer("0", "s")
 
 
-def test_a_scorer_on_the_gateway_is_refused_as_not_supported(tracking):
-    scorer = json.dumps({"instructions_judge_pydantic_data": {"model": "gateway:/mine"}})
-    with pytest.raises(MlflowException, match="does not support scorers on models of the AI gateway") as error:
-        tracking.register_scorer("0", "s", scorer)
-    assert error.value.error_code == "NOT_IMPLEMENTED"
-
-
 def test_issues_come_the_most_severe_first(tracking):
     for severity in (None, IssueSeverity.LOW, IssueSeverity.HIGH):
         tracking.create_issue("0", str(severity), "text", severity=severity, categories=["a"])

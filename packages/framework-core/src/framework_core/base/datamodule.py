@@ -20,6 +20,9 @@ from framework_core.errors import ContractError, DataError
 if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
 
+AHEAD = 2
+"""Batches that each loading process has ready."""
+
 
 class BaseDataModule(LightningDataModule):
     """Data in splits. A subclass fills ``train_dataset``, ``val_dataset`` and ``test_dataset`` in ``setup``.
@@ -119,8 +122,14 @@ class BaseDataModule(LightningDataModule):
             num_workers=workers,
             worker_init_fn=_start_worker if workers else None,
             persistent_workers=workers > 0,
+            prefetch_factor=AHEAD if workers else None,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def loading(self) -> str:
+        """How samples are loaded where nobody said it, for people."""
+        workers = self._workers()
+        return f"{workers} processes, {AHEAD} batches ahead each" if workers else "in the process that trains"
 
     def _workers(self) -> int:
         if self.num_workers is not None:

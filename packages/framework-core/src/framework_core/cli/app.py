@@ -15,9 +15,11 @@ from framework_core.cli import (
     init,
     listing,
     predict,
+    runs,
     search,
     train,
     ui,
+    watch,
 )
 
 app = typer.Typer(
@@ -38,6 +40,8 @@ app.command("search")(search.search)
 app.add_typer(info.app, name="info")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
+app.command("watch")(watch.watch)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)
 app.command("init")(init.init)

@@ -238,6 +238,9 @@ def say_what_is_trained(prepared: Prepared, config: RunConfig, filled: Mapping[s
             short_name(config.model.name),
             next(iter(filled)),
         )
+    loading = getattr(prepared.datamodule, "loading", None)
+    if loading is not None and getattr(prepared.datamodule, "num_workers", 0) is None:
+        _log.info("loading   %s  else: dataset.num_workers=N", loading())
     count = sum(parameter.numel() for parameter in model.parameters())
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     some = "" if trained == count else f", {trained:,} of them trained"

@@ -52,9 +52,9 @@ class WebhookArea(MongoStore):
             "ws": self._workspace,
             "name": name,
             "url": url,
-            "events": _event_list(events),
+            "events": event_list(events),
             "description": description,
-            "secret": _encrypt(secret),
+            "secret": encrypted_secret(secret),
             "status": (status or WebhookStatus.ACTIVE).value,
             "created": now,
             "updated": now,
@@ -81,7 +81,7 @@ class WebhookArea(MongoStore):
         self, event: WebhookEvent, max_results: int | None = None, page_token: str | None = None
     ) -> PagedList[Webhook]:
         """Return a page of the webhooks that want to hear of `event`, the newest first."""
-        return self._webhook_page({"events": {"$in": _event_list([event])}}, max_results, page_token)
+        return self._webhook_page({"events": {"$in": event_list([event])}}, max_results, page_token)
 
     def _webhook_page(
         self, condition: Condition, max_results: int | None, page_token: str | None
@@ -119,11 +119,11 @@ class WebhookArea(MongoStore):
             change["url"] = url
         if events is not None:
             _validate_webhook_events(events)
-            change["events"] = _event_list(events)
+            change["events"] = event_list(events)
         if description is not None:
             change["description"] = description
         if secret is not None:
-            change["secret"] = _encrypt(secret)
+            change["secret"] = encrypted_secret(secret)
         if status is not None:
             change["status"] = status.value
         self._change_webhook(webhook_id, change)
@@ -140,7 +140,8 @@ class WebhookArea(MongoStore):
             raise _no_webhook(webhook_id)
 
 
-def _event_list(events: list[WebhookEvent]) -> list[Document]:
+def event_list(events: list[WebhookEvent]) -> list[Document]:
+    """Return events as a webhook keeps them."""
     unique = dict.fromkeys((event.entity.value, event.action.value) for event in events)
     return [{"entity": entity, "action": action} for entity, action in unique]
 
@@ -164,7 +165,8 @@ def _no_webhook(webhook_id: str) -> MlflowException:
     return not_found(f"Webhook with ID {webhook_id} not found.")
 
 
-def _encrypt(secret: str | None) -> str | None:
+def encrypted_secret(secret: str | None) -> str | None:
+    """Return a secret as a webhook keeps it."""
     if secret is None:
         return None
     if not MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY.get():

@@ -26,6 +26,11 @@ class SortKey:
     ascending: bool = True
     never_missing: bool = False
 
+    @property
+    def direction(self) -> int:
+        """The direction as MongoDB names it."""
+        return 1 if self.ascending else -1
+
 
 @dataclass(frozen=True)
 class Page:
@@ -48,15 +53,19 @@ class Page:
         body = {"offset": self.offset + rows, "after": after}
         return base64.b64encode(json.dumps(body).encode()).decode()
 
+    def start(self, keys: list[SortKey]) -> tuple[Condition, int]:
+        """Return the condition of the rows from this page on, and how many of those to skip."""
+        if self.after is not None and len(self.after) == len(keys):
+            return rows_after(keys, self.after), 0
+        return {}, self.offset
+
     def stages(self, keys: list[SortKey], limit: int | None) -> list[dict[str, Any]]:
         """Return the stages that sort by `keys`, go to this page and take one row more than `limit`."""
-        stages: list[dict[str, Any]] = []
-        starts_after = self.after is not None and len(self.after) == len(keys)
-        if self.after is not None and starts_after:
-            stages.append({"$match": rows_after(keys, self.after)})
-        stages.append({"$sort": {key.field: 1 if key.ascending else -1 for key in keys}})
-        if self.offset and not starts_after:
-            stages.append({"$skip": self.offset})
+        condition, skipped = self.start(keys)
+        stages: list[dict[str, Any]] = [{"$match": condition}] if condition else []
+        stages.append({"$sort": {key.field: key.direction for key in keys}})
+        if skipped:
+            stages.append({"$skip": skipped})
         if limit is not None:
             stages.append({"$limit": limit + 1})
         return stages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from framework_mlflow_mongodb.errors import invalid
 from framework_mlflow_mongodb.keys import escape
 from framework_mlflow_mongodb.marks import forms
 from framework_mlflow_mongodb.search.conditions import Condition, comparison
-from framework_mlflow_mongodb.search.paging import SortKey
+from framework_mlflow_mongodb.search.paging import SortKey, values_of
 
 _ATTRIBUTES = {
     "run_id": "_id",
@@ -125,3 +126,21 @@ class Order:
     def projection(self) -> dict[str, Any]:
         """The fields that sorting needs."""
         return {**{key.field: 1 for key in self.keys}, **self.computed}
+
+    @property
+    def is_of_one_field(self) -> bool:
+        """Whether runs are sorted by one computed key, and equal ones as always."""
+        return self.keys[2:] == _DEFAULT_ORDER
+
+    def values_of(self, row: dict[str, Any]) -> list[Any]:
+        """Return the sort values of a row, or those of a whole run that an index has found."""
+        if self.indexed is None or self.keys[0].field in row:
+            return values_of(row, self.keys)
+        return [0, *values_of(row, [SortKey(self.indexed[0])]), *values_of(row, self.keys[2:])]
+
+    def sorted(self, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return runs that an index has sorted by the one field with equal ones sorted too."""
+        found: list[dict[str, Any]] = []
+        for _, equal in itertools.groupby(runs, key=lambda run: self.values_of(run)[1]):
+            found += sorted(equal, key=lambda run: (-run["start"], run["_id"]))
+        return found

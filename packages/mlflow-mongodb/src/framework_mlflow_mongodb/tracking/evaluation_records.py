@@ -39,7 +39,7 @@ class EvaluationRecordArea(EvaluationDatasetArea):
 
     def _upsert(self, dataset_id: str, records: list[dict[str, Any]], session: ClientSession | None) -> dict[str, int]:
         dataset, now = self._check_dataset(dataset_id, session), get_current_time_millis()
-        hashes = [_hash(record.get("inputs", {})) for record in records]
+        hashes = [inputs_hash(record.get("inputs", {})) for record in records]
         collection = self._collection("eval_records")
         found = collection.find({"dataset": dataset_id, "hash": {"$in": hashes}}, session=session)
         documents = {document["hash"]: document for document in found}
@@ -128,7 +128,8 @@ def _position(token: str) -> tuple[int, str] | int:
         raise invalid(f"Invalid page token: {token!r}") from None
 
 
-def _hash(inputs: Any) -> str:
+def inputs_hash(inputs: Any) -> str:
+    """Return what tells the inputs of a record from others."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

@@ -232,15 +232,9 @@ class ExperimentArea(MongoStore):
         return PagedList([_experiment(row) for row in rows[:max_results]], token)
 
     def _hard_delete_experiment(self, experiment_id: str) -> None:
+        """Remove a deleted experiment for good; each area removes what it has of it before."""
         key = self._find_experiment(experiment_id, ViewType.DELETED_ONLY)["_id"]
-        for run in self._collection("runs").find({"exp": key}, {"_id": 1}):
-            self._hard_delete_run(run["_id"])
-        for name in ("datasets", "logged_models"):
-            self._collection(name).delete_many({"exp": key})
         self._collection("experiments").delete_one({"_id": key})
-
-    def _hard_delete_run(self, run_id: str) -> None:
-        raise NotImplementedError
 
 
 def check_max_results(max_results: int | None, *, none_allowed: bool = False) -> None:

@@ -17,14 +17,15 @@ from framework_mlflow_mongodb.errors import not_found
 from framework_mlflow_mongodb.search.conditions import Condition, all_of, comparison
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
 from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id
-from framework_mlflow_mongodb.tracking.experiments import ExperimentArea, check_max_results
+from framework_mlflow_mongodb.tracking.experiments import check_max_results
+from framework_mlflow_mongodb.tracking.runs import RunArea
 
 _FIELDS = {"status": "status", "source_run_id": "run"}
 # What MLflow counts an issue without a severity as.
 _NO_SEVERITY = -1
 
 
-class IssueArea(ExperimentArea):
+class IssueArea(RunArea):
     """Issues."""
 
     def create_issue(
@@ -51,7 +52,7 @@ class IssueArea(ExperimentArea):
             "name": name,
             "description": description,
             "status": status.value,
-            **_severity(severity),
+            **severity_fields(severity),
             "root_causes": list(root_causes or []) or None,
             "run": source_run_id,
             "categories": list(categories or []) or None,
@@ -82,7 +83,7 @@ class IssueArea(ExperimentArea):
         if status is not None:
             fields["status"] = status.value
         if severity is not None:
-            fields |= _severity(severity)
+            fields |= severity_fields(severity)
         fields |= {key: value for key, value in (("name", name), ("description", description)) if value is not None}
         found = self._collection("issues").find_one_and_update(
             {"_id": issue_id, "ws": self._workspace}, {"$set": fields}, return_document=ReturnDocument.AFTER
@@ -124,7 +125,8 @@ class IssueArea(ExperimentArea):
         super()._hard_delete_experiment(experiment_id)
 
 
-def _severity(severity: IssueSeverity | None) -> Document:
+def severity_fields(severity: IssueSeverity | None) -> Document:
+    """Return how severe an issue is as it is kept: by name, and by its place in an order."""
     if severity is None:
         return {"severity": None, "rank": _NO_SEVERITY}
     return {"severity": severity.value, "rank": list(IssueSeverity).index(severity)}

@@ -61,7 +61,9 @@ class LabelSchemaArea(ExperimentArea):
             updated_at=now,
         )
         try:
-            self._collection("label_schemas").insert_one(_document(schema, experiment["_id"], experiment["ws"]))
+            self._collection("label_schemas").insert_one(
+                label_schema_document(schema, experiment["_id"], experiment["ws"])
+            )
         except DuplicateKeyError:
             raise _exists(schema) from None
         return schema
@@ -129,7 +131,9 @@ class LabelSchemaArea(ExperimentArea):
         fields: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         new = replace(old, **fields, updated_at=get_current_time_millis())
         try:
-            self._collection("label_schemas").replace_one({"_id": schema_id}, _document(new, found["exp"], found["ws"]))
+            self._collection("label_schemas").replace_one(
+                {"_id": schema_id}, label_schema_document(new, found["exp"], found["ws"])
+            )
         except DuplicateKeyError:
             raise _exists(new) from None
         return new
@@ -148,7 +152,8 @@ class LabelSchemaArea(ExperimentArea):
         super()._hard_delete_experiment(experiment_id)
 
 
-def _document(schema: LabelSchema, experiment: int, workspace: str) -> Document:
+def label_schema_document(schema: LabelSchema, experiment: int, workspace: str) -> Document:
+    """Return the document of a label schema."""
     return {
         "_id": schema.schema_id,
         "exp": experiment,

@@ -12,11 +12,11 @@ import threading
 import time
 from collections import OrderedDict
 
-from mlflow.entities import LifecycleStage, Metric
+from mlflow.entities import LifecycleStage, Metric, RunInfo, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 from mlflow.utils.validation import _validate_metric
-from pymongo import ASCENDING, ReplaceOne, ReturnDocument
+from pymongo import ASCENDING, ReplaceOne
 from pymongo.client_session import ClientSession
 
 from framework_mlflow_mongodb.connection import Document
@@ -26,6 +26,7 @@ from framework_mlflow_mongodb.tracking.overflow import OverflowArea
 from framework_mlflow_mongodb.tracking.points import POINTS_PER_CHUNK, Point, chunks, unpack
 
 TAIL_POINTS = 128
+_TAIL_HAS_ROOM: Document = {f"tail.{TAIL_POINTS - 1}": {"$exists": False}}
 _SMALL_CHUNK = POINTS_PER_CHUNK // 2
 _SMALL_CHUNKS = 64
 _KEYS_REMEMBERED = 10_000
@@ -57,27 +58,28 @@ class MetricArea(ModelMetricArea, OverflowArea):
             update: Document = {"$set": changes} if changes else {}
             if tail:
                 update["$addToSet"] = {"tail": {"$each": tail}}
+                conditions.append(_TAIL_HAS_ROOM)
             if not update:
                 self._find_active_run(batch.run_id, {"_id": 1})
                 return
-            guard = {"$and": conditions} if conditions else {}
-            found = self._collection("runs").find_one_and_update(
-                self._own(batch.run_id, life=LifecycleStage.ACTIVE, **guard),
-                update,
-                projection={"points": {"$size": "$tail"}},
-                return_document=ReturnDocument.AFTER,
-            )
-            if found is not None:
-                # An answer that the server repeats after a change of the primary has no computed fields.
-                if found.get("points", 0) >= TAIL_POINTS:
-                    self._empty_tail(batch.run_id)
+            wanted = self._own(batch.run_id, life=LifecycleStage.ACTIVE, **({"$and": conditions} if conditions else {}))
+            if self._is_made(wanted, update, together=attempt == 0):
                 return
-            # Somebody else was faster, or the points are not the latest ones, or the run does not take any.
+            # The tail is full, or somebody else was faster, or the points are not the latest ones, or the run does
+            # not take any.
             time.sleep(random.uniform(0, 0.001 * attempt))
-            run = self._find_active_run(batch.run_id, batch.fields)
+            run = self._find_active_run(batch.run_id, {**batch.fields, "points": {"$size": "$tail"}})
+            if run["points"] >= TAIL_POINTS:
+                self._empty_tail(batch.run_id)
         raise MlflowException(
             f"Too many clients write the same metrics of run {batch.run_id}. Try again.", TEMPORARILY_UNAVAILABLE
         )
+
+    def _is_made(self, wanted: Document, update: Document, *, together: bool) -> bool:
+        runs = self._collection("runs")
+        if together:
+            return self._connection.run_updates.update(runs, wanted, update)
+        return bool(runs.update_one(wanted, update).matched_count)
 
     def _empty_tail(self, run_id: str) -> None:
         """Move the points that stand in the run to chunks.
@@ -111,6 +113,15 @@ class MetricArea(ModelMetricArea, OverflowArea):
             )
         else:
             points.insert_many(documents, session=session)
+
+    def update_run_info(
+        self, run_id: str, run_status: int | None, end_time: int | None, run_name: str | None
+    ) -> RunInfo:
+        """Change status, end and name of an active run; the points of one that has ended move together."""
+        info = super().update_run_info(run_id, run_status, end_time, run_name)
+        if run_status is not None and RunStatus.is_terminated(run_status):
+            self._compact_run(run_id)
+        return info
 
     def _compact_run(self, run_id: str) -> None:
         """Empty the tail of a run that has ended, and gather the small chunks of keys that have many."""

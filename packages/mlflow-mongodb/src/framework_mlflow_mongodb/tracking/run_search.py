@@ -32,22 +32,46 @@ class RunSearchArea(RunArea):
         found = [condition(comparison) for comparison in parsed]
         page = Page.parse(page_token)
         base: Document = {"exp": {"$in": self._own_experiment_ids(experiment_ids)}, "life": {"$in": stages}}
-        rows = self._sorted_runs(all_of([base, *found]), order, page, max_results)
+        wanted = all_of([base, *found])
+        rows = self._first_of_index(wanted, order, page, max_results)
+        if rows is None:
+            rows = self._sorted_runs(wanted, order, page, max_results)
         token = None
         if max_results is not None and len(rows) > max_results:
             rows = rows[:max_results]
-            token = page.token(max_results, values_of(rows[-1], order.keys))
-        return self._run_entities(self._whole_runs(rows, order)), token
+            token = page.token(max_results, order.values_of(rows[-1]))
+        return self._run_entities(self._whole_runs(rows)), token
+
+    def _first_of_index(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document] | None:
+        """Return the first page in one go, where the first values of an index are those of the page.
+
+        Runs of one value come out of the index in no order of use, so the page must not end among such.
+        """
+        if order.indexed is None or limit is None or page.offset or not order.is_of_one_field:
+            return None
+        field, least = order.indexed
+        beyond = {"$and": [wanted, {field: {"$gte": least}}]}
+        found = self._collection("runs").find(beyond, {"tail": 0}).sort(field, order.keys[1].direction)
+        rows = list(found.limit(limit + 1).batch_size(limit + 1))
+        if len(rows) <= limit:
+            return None  # runs without a value follow
+        last, after_it = (values_of(row, [SortKey(field)]) for row in rows[-2:])
+        return None if last == after_it else order.sorted(rows)
 
     def _sorted_runs(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document]:
         """Return the runs of a page: whole ones when an index gives the order, else only what was sorted by."""
-        page_stages = page.stages(order.keys, limit)
         if not order.computed:
-            stages = [{"$match": wanted}, *page_stages, {"$unset": "tail"}]
-        else:
-            near = self._bounds(wanted, order, page, limit)
-            stages = [{"$match": {"$and": [wanted, *near]}}, {"$project": order.projection}, *page_stages]
-        return list(self._collection("runs").aggregate(stages))
+            return self._indexed_runs(wanted, order, page, limit)
+        near = self._bounds(wanted, order, page, limit)
+        stages = [{"$match": {"$and": [wanted, *near]}}, {"$project": order.projection}]
+        return list(self._collection("runs").aggregate([*stages, *page.stages(order.keys, limit)]))
+
+    def _indexed_runs(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document]:
+        condition, skipped = page.start(order.keys)
+        found = self._collection("runs").find({"$and": [wanted, condition]} if condition else wanted, {"tail": 0})
+        found = found.sort([(key.field, key.direction) for key in order.keys]).skip(skipped)
+        # All rows in one answer; the driver's first one would hold 101.
+        return list(found if limit is None else found.limit(limit + 1).batch_size(limit + 1))
 
     def _bounds(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document]:
         """Return conditions that the runs of the page fulfil and few others do: an index finds them without a sort.
@@ -69,8 +93,8 @@ class RunSearchArea(RunArea):
         inclusive = {} if page.after is None else {"$gte" if ascending else "$lte": page.after[1]}
         return [{field: {"$gte": least}}, {field: {up_to: values[-1]}}, *([{field: inclusive}] if inclusive else [])]
 
-    def _whole_runs(self, rows: list[Document], order: Order) -> list[Document]:
-        if not order.computed:
+    def _whole_runs(self, rows: list[Document]) -> list[Document]:
+        if not rows or "mv" in rows[0]:
             return rows
         ids = [row["_id"] for row in rows]
         runs = {run["_id"]: run for run in self._collection("runs").find({"_id": {"$in": ids}}, {"tail": 0})}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from mlflow.entities import Dataset, LifecycleStage, Run, RunInfo, RunStatus, RunTag
+from mlflow.entities import Dataset, LifecycleStage, Run, RunInfo, RunStatus, RunTag, ViewType
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, _get_run_name_from_tags
 from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.time import get_current_time_millis
@@ -133,12 +133,7 @@ class RunArea(ExperimentArea):
         )
         if found is None:
             found = self._find_active_run(run_id)
-        if run_status is not None and RunStatus.is_terminated(run_status):
-            self._compact_run(run_id)
         return entities.run_info(found)
-
-    def _compact_run(self, run_id: str) -> None:
-        raise NotImplementedError
 
     def delete_run(self, run_id: str) -> None:
         """Mark the run as deleted; its assessments go."""
@@ -173,3 +168,11 @@ class RunArea(ExperimentArea):
         self._collection("overflow").delete_many({"r": run_id})
         self._collection("model_metrics").delete_many({"run": run_id})
         self._collection("runs").delete_one({"_id": run_id})
+
+    def _hard_delete_experiment(self, experiment_id: str) -> None:
+        key = self._find_experiment(experiment_id, ViewType.DELETED_ONLY)["_id"]
+        for run in self._collection("runs").find({"exp": key}, {"_id": 1}):
+            self._hard_delete_run(run["_id"])
+        for name in ("datasets", "logged_models"):
+            self._collection(name).delete_many({"exp": key})
+        super()._hard_delete_experiment(experiment_id)

@@ -7,10 +7,14 @@ import uuid
 from typing import Any
 
 from mlflow.entities import ScorerVersion, ViewType
+from mlflow.entities.gateway_endpoint import GatewayResourceType
 from mlflow.genai.scorers.online.entities import OnlineScorer, OnlineScoringConfig
 from mlflow.genai.scorers.scorer_utils import (
+    build_gateway_model,
+    extract_endpoint_ref,
     extract_model_from_serialized_scorer,
     is_gateway_model,
+    update_model_in_serialized_scorer,
     validate_scorer_model,
     validate_scorer_name,
 )
@@ -21,22 +25,34 @@ from pymongo.client_session import ClientSession
 from pymongo.errors import DuplicateKeyError
 
 from framework_mlflow_mongodb.connection import Document
-from framework_mlflow_mongodb.errors import invalid, not_found, unsupported
-from framework_mlflow_mongodb.tracking.experiments import ExperimentArea
+from framework_mlflow_mongodb.errors import invalid, not_found
+from framework_mlflow_mongodb.tracking.gateway.attachments import AttachmentArea
+
+_SCORER = GatewayResourceType.SCORER.value
 
 
-class ScorerArea(ExperimentArea):
+class ScorerArea(AttachmentArea):
     """Scorers of experiments."""
 
     def register_scorer(self, experiment_id: str, name: str, serialized_scorer: str) -> ScorerVersion:
         """Store the next version of a scorer."""
         validate_scorer_name(name)
         key = self._find_active_experiment(experiment_id)["_id"]
-        model = extract_model_from_serialized_scorer(json.loads(serialized_scorer))
-        validate_scorer_model(model)
-        if is_gateway_model(model):
-            raise unsupported("scorers on models of the AI gateway")
+        serialized = json.loads(serialized_scorer)
+        validate_scorer_model(extract_model_from_serialized_scorer(serialized))
+        endpoint_id = None
+        if endpoint := _endpoint(serialized_scorer):
+            # The id is kept, as an endpoint may get another name.
+            endpoint_id = self.get_gateway_endpoint(name=endpoint).endpoint_id
+            with_id = update_model_in_serialized_scorer(serialized, build_gateway_model(endpoint_id))
+            serialized_scorer = json.dumps(with_id)
         scorer = self._scorer_named(key, name)
+        version = self._add_version(scorer, serialized_scorer)
+        if endpoint_id is not None:
+            self._bind_only(endpoint_id, _SCORER, scorer["_id"], name)
+        return self._versions([(scorer, version)])[0]
+
+    def _add_version(self, scorer: Document, serialized_scorer: str) -> Document:
         while True:
             last = self._latest(scorer["_id"])
             version = {
@@ -49,7 +65,7 @@ class ScorerArea(ExperimentArea):
                 self._collection("scorer_versions").insert_one(version)
             except DuplicateKeyError:
                 continue  # another client took this number
-            return _version(scorer, version)
+            return version
 
     def _scorer_named(self, experiment: int, name: str) -> Document:
         place = {"exp": experiment, "name": name}
@@ -76,7 +92,16 @@ class ScorerArea(ExperimentArea):
         keys = self._own_experiment_ids(experiment_ids)
         found = self._collection("scorers").find({"exp": {"$in": keys}}).sort([("exp", 1), ("name", 1)])
         pairs = [(scorer, self._latest(scorer["_id"])) for scorer in found]
-        return [_version(scorer, version) for scorer, version in pairs if version is not None]
+        return self._versions([(scorer, version) for scorer, version in pairs if version is not None])
+
+    def _versions(self, pairs: list[tuple[Document, Document]]) -> list[ScorerVersion]:
+        """Return versions of scorers, with the names of their endpoints in place of the ids."""
+        names = self._names("gateway_endpoints", [_endpoint(version["serialized"]) for _, version in pairs])
+        return [_version(scorer, version, names) for scorer, version in pairs]
+
+    def resolve_endpoint_in_scorer(self, scorer_version: ScorerVersion) -> ScorerVersion:
+        """Return a version of a scorer as it is: its endpoint has its name here already."""
+        return scorer_version
 
     def get_scorer(self, experiment_id: str, name: str, version: int | None = None) -> ScorerVersion:
         """Return a version of a scorer, the latest if none is named."""
@@ -86,7 +111,16 @@ class ScorerArea(ExperimentArea):
             found = self._collection("scorer_versions").find_one({"scorer": scorer["_id"], "version": version})
         if found is None:
             raise _missing(experiment_id, name, version)
-        return _version(scorer, found)
+        return self._versions([(scorer, found)])[0]
+
+    def _scorer_version_by_id(self, scorer_id: str, version: int) -> ScorerVersion:
+        scorer = self._collection("scorers").find_one({"_id": scorer_id})
+        if scorer is None or not self._own_experiment_ids([scorer["exp"]]):
+            raise not_found(f"Scorer with ID '{scorer_id}' not found.")
+        found = self._collection("scorer_versions").find_one({"scorer": scorer_id, "version": version})
+        if found is None:
+            raise not_found(f"Scorer with ID '{scorer_id}' and version {version} not found.")
+        return self._versions([(scorer, found)])[0]
 
     def _find_scorer(self, experiment_id: str, name: str) -> Document:
         key = self._find_active_experiment(experiment_id)["_id"]
@@ -101,7 +135,7 @@ class ScorerArea(ExperimentArea):
         found = list(self._collection("scorer_versions").find({"scorer": scorer["_id"]}).sort("version", 1))
         if not found:
             raise _missing(experiment_id, name)
-        return [_version(scorer, version) for version in found]
+        return self._versions([(scorer, version) for version in found])
 
     def delete_scorer(self, experiment_id: str, name: str, version: int | None = None) -> None:
         """Delete a version of a scorer, or all of it."""
@@ -111,6 +145,7 @@ class ScorerArea(ExperimentArea):
             chosen = {"scorer": scorer["_id"]} | ({} if version is None else {"version": version})
             deleted = self._collection("scorer_versions").delete_many(chosen, session=session).deleted_count
             if version is None:
+                self._release(_SCORER, scorer["_id"], session)
                 self._collection("scorers").delete_one({"_id": scorer["_id"]}, session=session)
             return deleted
 
@@ -136,7 +171,7 @@ class ScorerArea(ExperimentArea):
         _check_online(sample_rate, filter_string)
         scorer = self._find_scorer(experiment_id, scorer_name)
         latest = self._latest(scorer["_id"])
-        if latest is not None and sample_rate > 0 and not _is_on_gateway(latest):
+        if latest is not None and sample_rate > 0 and not _endpoint(latest["serialized"]):
             raise invalid(
                 f"Scorer '{scorer_name}' does not use a gateway model. Automatic evaluation is only supported for "
                 f"scorers that use gateway models."
@@ -150,11 +185,11 @@ class ScorerArea(ExperimentArea):
         scorers = []
         for scorer in self._collection("scorers").find({"online.rate": {"$gt": 0}}):
             latest = self._latest(scorer["_id"])
-            if latest is not None and _is_on_gateway(latest) and self._own_experiment_ids([scorer["exp"]]):
+            if latest is not None and _endpoint(latest["serialized"]) and self._own_experiment_ids([scorer["exp"]]):
                 scorers.append(
                     OnlineScorer(
                         name=scorer["name"],
-                        serialized_scorer=latest["serialized"],
+                        serialized_scorer=self._versions([(scorer, latest)])[0]._serialized_scorer,
                         online_config=_online(scorer),
                         scorer_version=latest["version"],
                     )
@@ -173,8 +208,10 @@ def _check_online(sample_rate: Any, filter_string: Any) -> None:
         SearchTraceUtils.parse_search_filter_for_search_traces(filter_string)
 
 
-def _is_on_gateway(version: Document) -> bool:
-    return bool(is_gateway_model(extract_model_from_serialized_scorer(json.loads(version["serialized"]))))
+def _endpoint(serialized_scorer: str) -> str | None:
+    """Return the gateway's endpoint that a scorer asks, if it does."""
+    model = extract_model_from_serialized_scorer(json.loads(serialized_scorer))
+    return str(extract_endpoint_ref(model)) if model and is_gateway_model(model) else None
 
 
 def _missing(experiment_id: str, name: str, version: int | None = None) -> Exception:
@@ -182,12 +219,17 @@ def _missing(experiment_id: str, name: str, version: int | None = None) -> Excep
     return not_found(f"Scorer with name {which} not found for experiment {experiment_id}.")
 
 
-def _version(scorer: Document, version: Document) -> ScorerVersion:
+def _version(scorer: Document, version: Document, endpoints: dict[str, str]) -> ScorerVersion:
+    serialized = version["serialized"]
+    if endpoint := _endpoint(serialized):
+        name = endpoints.get(endpoint)
+        named = update_model_in_serialized_scorer(json.loads(serialized), build_gateway_model(name) if name else None)
+        serialized = json.dumps(named)
     return ScorerVersion(
         experiment_id=str(scorer["exp"]),
         scorer_name=scorer["name"],
         scorer_version=version["version"],
-        serialized_scorer=version["serialized"],
+        serialized_scorer=serialized,
         creation_time=version["created"],
         scorer_id=scorer["_id"],
     )

@@ -10,16 +10,18 @@ from framework_mlflow_mongodb.artifact_location import check_artifact_uri
 from framework_mlflow_mongodb.tracking.assessments import AssessmentArea
 from framework_mlflow_mongodb.tracking.batches import BatchArea
 from framework_mlflow_mongodb.tracking.evaluation_records import EvaluationRecordArea
+from framework_mlflow_mongodb.tracking.gateway.budgets import BudgetArea
+from framework_mlflow_mongodb.tracking.gateway.guardrails import GuardrailArea
 from framework_mlflow_mongodb.tracking.history import HistoryArea
 from framework_mlflow_mongodb.tracking.inputs import InputArea
 from framework_mlflow_mongodb.tracking.issues import IssueArea
 from framework_mlflow_mongodb.tracking.label_schemas import LabelSchemaArea
 from framework_mlflow_mongodb.tracking.model_search import ModelSearchArea
 from framework_mlflow_mongodb.tracking.run_search import RunSearchArea
-from framework_mlflow_mongodb.tracking.scorers import ScorerArea
 from framework_mlflow_mongodb.tracking.spans import SpanArea
 from framework_mlflow_mongodb.tracking.trace_metrics import TraceMetricArea
 from framework_mlflow_mongodb.tracking.unsupported import answers_what_is_missing
+from framework_mlflow_mongodb.tracking.watching import WatchArea
 
 
 @answers_what_is_missing
@@ -34,8 +36,10 @@ class MongoTrackingStore(
     AssessmentArea,
     TraceMetricArea,
     EvaluationRecordArea,
-    ScorerArea,
+    GuardrailArea,
+    BudgetArea,
     LabelSchemaArea,
+    WatchArea,
     AbstractStore,
 ):
     """MLflow's tracking store on MongoDB.

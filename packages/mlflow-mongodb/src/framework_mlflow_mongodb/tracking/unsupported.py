@@ -17,7 +17,6 @@ MISSING_AREAS = {
     "review queues": r"review_queue|user_queue",
     "the registry of MCP servers": r"(^|_)mcp_",
     "the registry of skills": r"(^|_)skills?(_|$)",
-    "the GenAI gateway": r"gateway|secret|endpoint|budget|guardrail",
     "the archive of traces": r"archive_traces",
 }
 

@@ -9,6 +9,8 @@ from typing import Any
 from mlflow.entities import Experiment, LoggedModel, Metric, Run, Trace
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 
+from framework_mlflow_mongodb.tracking.points import Point
+
 
 def digest(content: Any) -> str:
     """Return the checksum of `content`."""
@@ -43,7 +45,9 @@ def run(found: Run, history: dict[str, list[Metric]]) -> Any:
 
 
 def _point(metric: Metric) -> list[Any]:
-    return [metric.timestamp, metric.step, repr(float(metric.value))]
+    # As a store in a database keeps it: a folder of runs keeps infinities, and whole numbers as such.
+    point = Point.of(metric)
+    return [point.timestamp, point.step, repr(point.number)]
 
 
 def logged_model(found: LoggedModel) -> Any:

@@ -63,7 +63,7 @@ def points(run_id: str, history: dict[str, list[Metric]]) -> list[Document]:
     ]
 
 
-def logged_model(found: LoggedModel) -> Document:
+def logged_model(found: LoggedModel, life: str) -> Document:
     """Return the document of a logged model, without its metrics."""
     return {
         "_id": found.model_id,
@@ -76,7 +76,7 @@ def logged_model(found: LoggedModel) -> Document:
         "type": found.model_type,
         "status": found.status.to_int(),
         "status_message": found.status_message,
-        "life": LifecycleStage.ACTIVE,
+        "life": life,
         "run": found.source_run_id,
         "p": escaped(dict(found.params or {})),
         "t": escaped(dict(found.tags or {})),

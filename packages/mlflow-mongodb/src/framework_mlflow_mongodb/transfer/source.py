@@ -8,8 +8,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mlflow.entities import Experiment, LoggedModel, Run, Trace, TraceInfo, ViewType
+from mlflow.entities import (
+    DatasetRecord,
+    EvaluationDataset,
+    Experiment,
+    Issue,
+    LoggedModel,
+    Run,
+    ScorerVersion,
+    Trace,
+    TraceInfo,
+    ViewType,
+)
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.entities.webhook import Webhook
 from mlflow.exceptions import MlflowException
 from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy.exc import SQLAlchemyError
@@ -49,6 +61,37 @@ class Source:
         yield from _pages(
             lambda token: self.tracking.search_logged_models([experiment_id], max_results=_PAGE, page_token=token)
         )
+
+    def deleted_logged_models(self) -> Iterator[LoggedModel]:
+        """The logged models that are deleted and not yet removed."""
+        find = getattr(self.tracking, "_get_deleted_logged_models", None)
+        for model_id in find() if find else []:
+            yield self.tracking.get_logged_model(model_id, allow_deleted=True)
+
+    def evaluation_datasets(self) -> Iterator[EvaluationDataset]:
+        """All datasets for evaluation."""
+        yield from _pages(lambda token: self.tracking.search_datasets(max_results=_PAGE, page_token=token))
+
+    def evaluation_records(self, dataset_id: str) -> Iterator[DatasetRecord]:
+        """The records of a dataset for evaluation."""
+        yield from _pages(lambda token: self.tracking._load_dataset_records(dataset_id, _PAGE, token))
+
+    def scorers(self, experiment_id: str) -> Iterator[ScorerVersion]:
+        """All versions of the scorers of an active experiment."""
+        for scorer in self.tracking.list_scorers(experiment_id):
+            yield from self.tracking.list_scorer_versions(experiment_id, scorer.scorer_name)
+
+    def issues(self, experiment_id: str) -> Iterator[Issue]:
+        """The issues of an active experiment."""
+        yield from _pages(lambda token: self.tracking.search_issues(experiment_id, max_results=_PAGE, page_token=token))
+
+    def label_schemas(self, experiment_id: str) -> Iterator[Any]:
+        """The label schemas of an active experiment."""
+        yield from _pages(lambda token: self.tracking.list_label_schemas(experiment_id, _PAGE, token))
+
+    def webhooks(self) -> Iterator[Webhook]:
+        """The webhooks of the registry, with their secrets."""
+        yield from _pages(lambda token: self.registry.list_webhooks(_PAGE, token))
 
     def traces(self, experiment_id: str) -> Iterator[Trace]:
         """The traces of an experiment, with the spans that the store itself holds."""

@@ -148,6 +148,11 @@ class ImageFilesDataModule(BaseVisionDataModule):
         reader = ImageReader(data.channels, self.reader.short_side)
         return UnlabelledImages(paths, reader, self.eval_transform or self.train_transform)
 
+    def loading(self) -> str:
+        """How images are loaded, and whether they are kept."""
+        kept = ", decoded images kept in memory (dataset.cache)" if isinstance(self._read, KeptImages) else ""
+        return f"{super().loading()}{kept}"
+
     def loader(self, dataset: Dataset[Any], **how: Any) -> DataLoader[Any]:
         """A loader, whose processes share what is kept in memory."""
         if isinstance(self._read, KeptImages) and isinstance(dataset, ImageFiles) and self._workers():

@@ -1,0 +1,184 @@
+"""The runs of a tracking store: found by MLflow's filters, in an order, each as a row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from framework_core.contracts.config import TrackingConfig
+from framework_core.errors import RunSearchError, TrackingError, UnknownNameError
+from framework_core.tracking.store import SQLITE, check_store, shown_uri, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+PAGE = 1000
+STARTED = "started"
+TAG_STATUS = "framework.status"
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run as the store knows it.
+
+    Attributes:
+        run_id: Its id.
+        name: Its name.
+        experiment: The name of its experiment.
+        status: ``running``, ``finished``, ``failed``, ``interrupted``, or MLflow's word for a run of something else.
+        started: Seconds since 1970; nothing where the store does not say.
+        seconds: How long it took, or has been running.
+        metrics: The last value of each.
+        steps: The step of that value.
+        params: Every parameter.
+        tags: Every tag.
+    """
+
+    run_id: str
+    name: str
+    experiment: str
+    status: str
+    started: float | None
+    seconds: float | None
+    metrics: Mapping[str, float]
+    steps: Mapping[str, int]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether more is to come."""
+        return self.status == "running"
+
+    def value(self, column: str) -> Any:
+        """What a column says: a metric, a parameter, a tag, or a fact of the run itself."""
+        for values in (self.metrics, self.params, self.tags):
+            if column in values:
+                return values[column]
+        own = {"id": self.run_id, "name": self.name, "experiment": self.experiment, "status": self.status}
+        return own.get(column, "")
+
+
+class Runs:
+    """The runs of a store.
+
+    Args:
+        uri: The store; empty takes MLFLOW_TRACKING_URI, and then a SQLite file here.
+
+    Raises:
+        TrackingError: It cannot be used, or there is no such file.
+    """
+
+    def __init__(self, uri: str = "") -> None:
+        from mlflow import MlflowClient
+
+        self.uri = tracking_uri(TrackingConfig(uri=uri or None))
+        file = self.uri.removeprefix(SQLITE)
+        if self.uri.startswith(SQLITE) and file and not Path(file).is_file():
+            raise TrackingError(shown_uri(self.uri), "there is no such file, so no run was recorded there.")
+        check_store(self.uri)
+        self.client: MlflowClient = MlflowClient(self.uri)
+        self._names: dict[str, str] = {}
+
+    def search(
+        self, *, experiments: Sequence[str] = (), where: str = "", order_by: Sequence[str] = (), most: int = 20
+    ) -> list[RunRow]:
+        """Find runs.
+
+        Args:
+            experiments: Their names; empty takes all.
+            where: A filter in MLflow's grammar.
+            order_by: MLflow's ``order_by``; the newest first by default.
+            most: How many at most.
+
+        Raises:
+            UnknownNameError: There is no such experiment.
+            RunSearchError: The filter or the order cannot be read.
+        """
+        ids = self._experiment_ids(experiments)
+        found: list[Run] = []
+        token = None
+        with _search_errors(where):
+            while ids and len(found) < most:
+                page = self.client.search_runs(
+                    ids, where, max_results=min(PAGE, most - len(found)), order_by=list(order_by), page_token=token
+                )
+                found += page
+                token = page.token
+                if not token:
+                    break
+        return [self._row(run) for run in found]
+
+    def get(self, run_id: str) -> RunRow:
+        """One run."""
+        return self._row(self.client.get_run(run_id))
+
+    def _experiment_ids(self, names: Sequence[str]) -> list[str]:
+        self._names = {
+            each.experiment_id: each.name
+            for each in _pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
+        }
+        known = {name: experiment_id for experiment_id, name in self._names.items()}
+        for name in names:
+            if name not in known:
+                raise UnknownNameError("experiment", name, known, listing="fw runs list")
+        return [known[name] for name in names] if names else list(self._names)
+
+    def _row(self, run: Run) -> RunRow:
+        info, data = run.info, run.data
+        if info.experiment_id not in self._names:
+            self._names[info.experiment_id] = self.client.get_experiment(info.experiment_id).name
+        started = info.start_time / 1000 if info.start_time else None
+        ended = info.end_time / 1000 if info.end_time else time.time()
+        ours = data.tags.get(TAG_STATUS, "")
+        status = ours if ours and info.status != "RUNNING" else info.status.lower()
+        return RunRow(
+            run_id=info.run_id,
+            name=info.run_name or info.run_id,
+            experiment=self._names[info.experiment_id],
+            status=status,
+            started=started,
+            seconds=None if started is None else ended - started,
+            metrics=data.metrics,
+            steps={metric.key: metric.step for metric in data._metric_objs or ()},
+            params=data.params,
+            tags=data.tags,
+        )
+
+
+def order(column: str) -> str:
+    """MLflow's ``order_by`` for a column: a metric, ``params.NAME``, ``tags.NAME`` or ``started``; ``-`` turns it."""
+    name, direction = column.removeprefix("-"), "DESC" if column.startswith("-") else "ASC"
+    if name == STARTED:
+        return f"attributes.start_time {direction}"
+    kind, dot, rest = name.partition(".")
+    if dot and kind in ("params", "tags", "metrics", "attributes"):
+        return f"{kind}.`{rest}` {direction}"
+    return f"metrics.`{name}` {direction}"
+
+
+def _pages(ask: Any) -> Iterator[Any]:
+    token = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+@contextmanager
+def _search_errors(where: str) -> Iterator[None]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
+        raise RunSearchError(where, str(error).strip().partition("\n")[0]) from error
