@@ -78,10 +78,9 @@ def answered(*words: str, shell: str = "bash") -> list[str]:
         (["evaluate", "first-run", "seed"], ["seed="]),
         (["predict", "first-run", "photos/"], ["photos/a.png"]),
         (["predict", "first-run", "ph"], ["photos/"]),
-        (
-            ["list", "models", "--task", ""],
-            ["image-classification", "multi_label_classification", "regression", "semantic_segmentation"],
-        ),
+        (["data", "fetch", "mn"], ["mnist"]),
+        (["list", "models", "--task", "im"], ["image-classification"]),
+        (["list", "models", "--task", "sem"], ["semantic-segmentation"]),
         (["info", "scheduler", "cosine_"], ["cosine_restarts"]),
         (["completion", "b"], ["bash"]),
         (["trian", ""], []),
