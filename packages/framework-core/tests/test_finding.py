@@ -119,6 +119,7 @@ def test_the_commands_print_what_was_found_and_what_to_type(settings, fw, projec
     assert done.out.split()[:2] == ["lr", "loss"]
     done = fw("find", "batch-size", *COMMON, "--from", "16", "--to", "32", "--json")
     assert [trial["batch_size"] for trial in done.json["trials"]] == [16, 32]
+    assert done.json["ended"] == "no larger one was asked for"
     done = fw("find", "batch-size", *COMMON, "--from", "32")
     assert "Take it: dataset.batch_size=" in done.err
     assert {path.name for path in project.iterdir()} - {"__pycache__"} == files - {"__pycache__"}

@@ -110,7 +110,7 @@ def find_batch_size(config: RunConfig, *, first: int = 8, most: int | None = Non
     Raises:
         RequestError: Something that was asked for cannot be done, or not even the first fits.
     """
-    with _quiet(), data_errors_of_workers(), isolate_rng():
+    with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
         prepared, config = _prepared(config)
         return finding.batch_size(config, prepared, first=first, most=most)
 

@@ -34,7 +34,7 @@ class Verdict:
     steps: int
     seconds: float
     shares: dict[str, float]
-    """Of ``data``, ``computing`` and ``logging``; what is left of one is Lightning's loop."""
+    """Of ``data``, ``computing`` and ``logging``; what is left of one is other callbacks and the loop."""
 
     @property
     def bound(self) -> str:
@@ -98,7 +98,7 @@ class Bottleneck(Profiler):
         rest = 1 - sum(found.shares.values())
         milliseconds = 1000 * found.seconds / found.steps
         _log.info(
-            "profile   %s, loop %s of %.1f ms a step (%d steps)", shares, f"{rest:.0%}", milliseconds, found.steps
+            "profile   %s, rest %s of %.1f ms a step (%d steps)", shares, f"{rest:.0%}", milliseconds, found.steps
         )
         _log.info("verdict   bound by %s: %s", found.bound, advice(found, self._config))
         self._steps = 0

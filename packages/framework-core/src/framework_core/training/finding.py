@@ -111,8 +111,10 @@ def batch_size(config: RunConfig, prepared: Prepared, *, first: int = 8, most: i
     if not hasattr(datamodule, "batch_size"):
         raise ContractError("The batch size cannot be found", ["the dataset has no attribute batch_size"])
     samples = prepared.data.split_sizes.get("train", 0)
+    asked = most is not None and (not samples or most < samples)
     most = min(most or samples, samples) if samples else most or 2**20
-    before, size, trials, ended = datamodule.batch_size, first, [], "there are no more samples"
+    ended = "no larger one was asked for" if asked else "there are no more samples"
+    before, size, trials = datamodule.batch_size, first, []
     try:
         while size <= most:
             trials.append(_tried(config, prepared, size))
