@@ -127,7 +127,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(default=False, **SHARED)
 def thorough(session: nox.Session) -> None:
-    """What takes minutes a test: servers and clients killed a hundred times, networks that never answer."""
+    """What takes minutes a test: servers and clients killed a hundred times, networks compiled to machine code."""
     session.install(*EDITABLE, *group("test"), *PINNED)
     patient = ["--override-ini", "timeout=3600", *session.posargs]
     session.run("pytest", "-m", "thorough", *patient, env=ONE_THREAD)
@@ -167,6 +167,7 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/startup.py", "--also", f"without torch={python}")
     session.run("python", "benchmarks/typos.py")
     session.run("python", "benchmarks/training_loop.py", *session.posargs)
+    session.run("python", "benchmarks/image_loading.py")
 
 
 @nox.session(default=False, venv_backend="uv")

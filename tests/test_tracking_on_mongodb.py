@@ -70,3 +70,20 @@ def test_a_run_is_recorded_there(which, team, tmp_path):
     assert len(client.get_metric_history(run_id, "train/loss")) > 1
     assert client.search_logged_models([run.info.experiment_id])
     assert fw("evaluate", run_id[:8], folder=tmp_path).returncode == 0
+    listed = fw("runs", "list", "--uri", uri, "--experiment", f"way-{which}", folder=tmp_path)
+    assert run.info.run_name in listed.stdout, listed.stderr
+
+
+def test_a_run_is_followed_as_the_database_tells_of_it(team, tmp_path):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(team[1])
+    run = client.create_run("0", run_name="lasting").info.run_id
+    # So long between two looks that only the database can tell in time.
+    command = [sys.executable, "-m", "framework_core", "watch", "lasting", "--uri", team[1], "--every", "500"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().startswith("lasting  running")
+        client.log_metric(run, "train/loss", 0.25, step=7)
+        client.set_terminated(run)
+        assert process.stdout.read().splitlines()[-1].startswith("lasting  finished  step 7")
+    assert process.returncode == 0

@@ -20,7 +20,12 @@ from framework_core.training.averaging import ExponentialAverage
 
 COMPONENTS = ("model=mine.py:Net", "dataset=mine.py:Iris", "mlops.tracking.backend=none", "trainer.accelerator=cpu")
 
-QUIET = ("trainer.enable_progress_bar=false", "trainer.num_sanity_val_steps=0", "dataset.batch_size=45")
+QUIET = (
+    "mlops.report=false",
+    "trainer.enable_progress_bar=false",
+    "trainer.num_sanity_val_steps=0",
+    "dataset.batch_size=45",
+)
 
 
 class History(Callback):

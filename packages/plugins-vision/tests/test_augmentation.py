@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Callback
 from PIL import Image
 from torch.nn import functional
+from torchvision import tv_tensors
 
 from framework_core import DataSpec, registry
 from framework_core.config.compose import compose
@@ -20,6 +21,7 @@ from framework_plugins_vision.augmentation_policies import EachOfBatch, policy
 from framework_plugins_vision.batch_augmentation import BatchAugmentation, cut_and_pasted, erased
 from framework_plugins_vision.repeated_augmentation import RepeatedSampler
 from framework_plugins_vision.tasks.task import Objective, task_for
+from framework_plugins_vision.transforms import training
 
 
 def batch(count=16, classes=4):
@@ -105,7 +107,12 @@ def test_only_training_batches_are_mixed_and_metrics_are_of_whole_labels():
             seen["test"] = batch[1]
 
     words = ("model=resnet20", "dataset=digits", "dataset.mixup=0.4", "dataset.random_erasing=0.2", "trainer=debug")
-    quiet = ("mlops.tracking.backend=none", "trainer.accelerator=cpu", "trainer.limit_train_batches=2")
+    quiet = (
+        "mlops.tracking.backend=none",
+        "mlops.report=false",
+        "trainer.accelerator=cpu",
+        "trainer.limit_train_batches=2",
+    )
     result = train(compose([*words, *quiet, "dataset.batch_size=8"]).config, callbacks=[Look()])
     assert {name: target.dtype for name, target in seen.items()} == {
         "train": torch.float32,
@@ -135,6 +142,22 @@ def test_a_policy_changes_images_and_keeps_their_form(name, channels):
     changed = EachOfBatch(policy(name, magnitude=9, ops=2, std=0.5))(images)
     assert (changed.shape, changed.dtype) == (images.shape, torch.uint8)
     assert sum(not torch.equal(a, b) for a, b in zip(changed, images, strict=True)) > 12
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_an_image_and_its_mask_move_together(flip):
+    """The mask is where the image is bright, before and after."""
+    image = torch.zeros(3, 40, 40, dtype=torch.uint8)
+    image[:, 8:20, 5:25] = 255
+    mask = (image[0] > 0).to(torch.uint8)
+    transform = training((32, 32), 0.3, flip=flip, mean=(0.0,) * 3, std=(1.0,) * 3)
+    seen = set()
+    for _ in range(20):
+        moved, where = transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
+        seen.add(tuple(where.flatten().tolist()))
+        agree = (moved[0] > 0.5) == (where > 0)
+        assert float(agree.float().mean()) > 0.93
+    assert len(seen) > 10
 
 
 def test_a_stronger_magnitude_changes_more():

@@ -60,8 +60,8 @@ def test_every_spec_is_complete(kind):
     for spec in specs(kind):
         assert type(spec).model_validate(spec.model_dump()) == spec
         assert spec.domain == "vision"
-        assert spec.tasks[0] == "image-classification"
         assert set(spec.tasks) <= set(TASKS)
+        assert spec.tasks
         assert spec.summary
         assert spec.tags
         assert spec.builder.startswith("framework_plugins_vision.")
@@ -69,6 +69,8 @@ def test_every_spec_is_complete(kind):
 
 @pytest.mark.parametrize("kind", ["model", "dataset"])
 def test_what_a_spec_names_can_be_imported(kind):
+    if kind == "dataset":
+        pytest.importorskip("datasets")
     for target in {target for spec in specs(kind) for target in (spec.builder, spec.config)}:
         assert callable(import_target(target))
 

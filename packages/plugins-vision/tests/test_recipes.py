@@ -54,13 +54,19 @@ def test_a_recipe_cites_its_paper_and_table_and_says_what_to_type(name):
     assert f"fw train +experiment={name}" in text
 
 
-@pytest.mark.parametrize("name", RECIPES)
+QUICK = ("resnet_a2", "cifar_resnet")
+"""The others run in a session of their own."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.thorough) for name in RECIPES]
+)
 def test_a_recipe_runs_on_tiny_images(name, fw, pictures, cifar):
     words = TINY.get(name, [])
     if name.startswith("cifar"):
         data = [f"dataset.path={cifar}", "dataset.batch_size=16"]
     else:
-        root = pictures("images", {"a": 12, "b": 12}, size=(40, 36))
+        root = pictures("images", {"train/a": 12, "train/b": 12, "val/a": 2, "val/b": 2}, size=(40, 36))
         data = [f"dataset.path={root}", "dataset.image_size=32", "dataset.batch_size=8"]
     done = fw("train", f"+experiment={name}", *names_of([*words, *data]), "--dry-run")
     assert done.code == 0, done.err

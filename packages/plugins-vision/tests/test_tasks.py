@@ -74,11 +74,14 @@ def quarters(project):
 
 
 @pytest.fixture
-def learn(train, quarters):
+def learn(fw, quarters):
+    quiet = ("trainer.accelerator=cpu", "mlops.tracking.backend=none", "dataset.num_workers=0", "--json")
+
     def run(model, task, *words):
         common = ["dataset.batch_size=8", "scheduler.warmup_epochs=0"]
         common += [] if any("epochs" in word for word in words) else ["trainer.max_epochs=4", "optimizer.lr=0.01"]
-        return train("--model", model, "--dataset", quarters, f"dataset.task={task}", *common, *words)
+        chosen = ("--model", model, "--dataset", quarters, f"dataset.task={task}")
+        return fw("train", *chosen, *common, *words, *quiet)
 
     return run
 

@@ -59,7 +59,7 @@ def test_an_image_cut_short_is_told(tmp_path, ramp):
 
 
 def test_an_image_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="there is no such file"):
         read_image(tmp_path / "none.png", 3)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 
 from framework_core.config.compose import complete, compose
@@ -23,8 +24,10 @@ from framework_core.plugins.registry import build, registry
 from framework_core.prediction import Row, files_in, rows_of
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
-from framework_core.training import preparation
+from framework_core.training import finding, performance, preparation
 from framework_core.training.callbacks import training_callbacks
+from framework_core.training.device import device
+from framework_core.training.finding import BatchSizes, LearningRates
 from framework_core.training.folders import check_places, resumable
 from framework_core.training.memory import memory_errors
 from framework_core.training.session import Session, data_errors_of_workers
@@ -73,9 +76,43 @@ def dry_run(config: RunConfig) -> None:
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
         callbacks = training_callbacks(config)
         trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=callbacks, **trial)
-        trainer.fit(prepared.model, datamodule=prepared.datamodule)
-        if preparation.can_measure(prepared.model, prepared.datamodule, "test"):
-            trainer.test(prepared.model, datamodule=prepared.datamodule, verbose=False)
+        with performance.applied(config, prepared.model):
+            trainer.fit(prepared.model, datamodule=prepared.datamodule)
+            if preparation.can_measure(prepared.model, prepared.datamodule, "test"):
+                trainer.test(prepared.model, datamodule=prepared.datamodule, verbose=False)
+
+
+def find_lr(config: RunConfig, *, lowest: float = 1e-6, highest: float = 1.0, steps: int = 100) -> LearningRates:
+    """Find a learning rate by a range test. Writes nothing; random numbers are afterwards what they were.
+
+    Args:
+        config: The settings, from ``compose``.
+        lowest: The learning rate to begin with.
+        highest: The learning rate to end with.
+        steps: How many steps lie between them.
+
+    Raises:
+        RequestError: Something that was asked for cannot be done, or the loss fell nowhere.
+    """
+    with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
+        prepared, config = _prepared(config)
+        return finding.learning_rate(config, prepared, lowest=lowest, highest=highest, steps=steps)
+
+
+def find_batch_size(config: RunConfig, *, first: int = 8, most: int | None = None) -> BatchSizes:
+    """Find the batch size that fits and is fast. Writes nothing; random numbers are afterwards what they were.
+
+    Args:
+        config: The settings, from ``compose``.
+        first: The batch size to begin with.
+        most: The largest to try; without it, all samples.
+
+    Raises:
+        RequestError: Something that was asked for cannot be done, or not even the first fits.
+    """
+    with _quiet(), data_errors_of_workers(), isolate_rng():
+        prepared, config = _prepared(config)
+        return finding.batch_size(config, prepared, first=first, most=most)
 
 
 def evaluate(
@@ -168,6 +205,11 @@ def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     config, filled = preparation.fitted_to_model(config)
     prepared = preparation.prepare(config)
     preparation.say_what_is_trained(prepared, config, filled)
+    here = device(config.trainer.accelerator)
+    chosen = performance.choices(config, prepared.model, here)
+    performance.say(chosen, here)
+    config = performance.with_choices(config, chosen)
+    preparation.set_optimization(prepared, config)
     return prepared, config
 
 
@@ -236,6 +278,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+            warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined.*")  # it is exact
             warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")  # no such split
             warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
             warnings.filterwarnings(
@@ -247,4 +290,4 @@ def _quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-__all__ = ["FrameworkTrainer", "dry_run", "evaluate", "predict", "train"]
+__all__ = ["FrameworkTrainer", "dry_run", "evaluate", "find_batch_size", "find_lr", "predict", "train"]

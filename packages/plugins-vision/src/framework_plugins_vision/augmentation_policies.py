@@ -51,7 +51,8 @@ class RandAugment(nn.Module):
         """An image of bytes ``(channels, height, width)``; grey ones have colours meanwhile."""
         coloured: Image.Image = functional.to_pil_image(image).convert("RGB")
         changed = self._policy(coloured)
-        return functional.pil_to_tensor(changed.convert("L") if len(image) == 1 else changed)
+        found: Tensor = functional.pil_to_tensor(changed.convert("L") if len(image) == 1 else changed)
+        return found
 
 
 class EachOfBatch:

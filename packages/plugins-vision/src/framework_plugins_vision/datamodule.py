@@ -81,7 +81,7 @@ class BaseVisionDataModule(BaseDataModule):
             DataError: There is no training data, or its classes are not known.
             ConfigError: Targets of this task cannot be mixed.
         """
-        self._check_mixing()
+        self._check_augmentation()
         train = self._split("train")
         image, target = train[0]
         if not isinstance(image, Tensor):
@@ -118,7 +118,10 @@ class BaseVisionDataModule(BaseDataModule):
             return batch
         return self.augment(*batch)
 
-    def _check_mixing(self) -> None:
+    def _check_augmentation(self) -> None:
+        if self.task == "semantic_segmentation" and getattr(self, "auto_augment", None):
+            message = "changes images alone, and a mask would no longer fit; crops and flips move both"
+            raise ConfigError([ConfigProblem("dataset.auto_augment", message)])
         if self.augment.mixes and self.task not in MIXED_TASKS:
             name = "mixup" if self.augment.mixup else "cutmix"
             message = f"mixes classes, and {self.task} has none to mix; it is possible for {' and '.join(MIXED_TASKS)}"

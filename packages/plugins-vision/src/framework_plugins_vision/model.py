@@ -89,9 +89,13 @@ class BaseVisionModel(BaseModel):
         """The task's loss."""
         return self.task.loss(outputs, target, training=self.training)
 
+    def expected_loss(self) -> float | None:
+        """That of the task, where it has one."""
+        return None if self._task is None else self._task.expected_loss()
+
     def on_test_start(self) -> None:
         """Count anew."""
-        counts = {} if self._task is None else dict(self._task.test_metrics())
+        counts: dict[str, Any] = {} if self._task is None else dict(self._task.test_metrics())
         self._test_counts = MetricCollection(counts, compute_groups=False).to(self.device)
 
     def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:

@@ -32,13 +32,20 @@ class Normalization(nn.Module):
         self.into(image, out)
         return (out, *others) if others else out
 
+    def batch(self, images: Tensor) -> Tensor:
+        """A batch of images."""
+        out = torch.empty(images.shape, dtype=torch.float32)
+        for image, place in zip(images, out, strict=True):
+            self.into(image, place)
+        return out
+
     def into(self, image: Tensor, out: Tensor) -> None:
         """The same, into a place that is there: ``(channels, height, width)``, of ``float32``."""
         scale = 255.0 if image.dtype == torch.uint8 else 1.0
-        source, target = image.numpy(), out.numpy()
+        # Decoders give the colours of a pixel side by side; they are taken apart once, while they are bytes.
+        source, target = image.contiguous().numpy(), out.numpy()
         for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
-            plane = np.ascontiguousarray(source[channel])
-            np.subtract(plane, np.float32(mean * scale), out=target[channel], dtype=np.float32)
+            np.subtract(source[channel], np.float32(mean * scale), out=target[channel], dtype=np.float32)
             target[channel] *= np.float32(1 / (std * scale))
 
     def extra_repr(self) -> str:

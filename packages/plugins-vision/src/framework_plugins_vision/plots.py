@@ -117,13 +117,12 @@ def _shown(image: Tensor) -> np.ndarray[Any, Any]:
     """An image that was normalised somehow, on a scale from 0 to 1."""
     low, high = image.min(), image.max()
     scaled = (image - low) / (high - low).clamp(min=1e-6)
-    pixels: np.ndarray[Any, Any] = scaled.numpy()
-    return pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels[0]
+    return np.asarray(scaled.permute(1, 2, 0) if len(scaled) == 3 else scaled[0])
 
 
 def _coloured(mask: Tensor, colours: np.ndarray[Any, Any], ignore_index: int | None) -> np.ndarray[Any, Any]:
     pixels = mask.numpy()
-    shown = colours[np.clip(pixels, 0, 255)].copy()
+    shown: np.ndarray[Any, Any] = colours[np.clip(pixels, 0, 255)].copy()
     if ignore_index is not None:
         shown[pixels == ignore_index] = 255
     return shown

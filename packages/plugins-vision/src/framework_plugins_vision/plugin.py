@@ -182,3 +182,50 @@ def _datasets() -> Iterable[DatasetSpec]:
         config="framework_plugins_vision.settings:ImageFolderConfig",
         tags=("own-data",),
     )
+    yield DatasetSpec(
+        name="image_csv",
+        domain="vision",
+        tasks=(*CLASSIFICATION, "multi_label_classification", "regression"),
+        summary="Your own images named in a CSV or Parquet table: a class, several classes or numbers each",
+        builder="framework_plugins_vision.datasets.image_csv:ImageCsv",
+        config="framework_plugins_vision.dataset_settings:ImageCsvConfig",
+        tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="imagenet",
+        domain="vision",
+        tasks=CLASSIFICATION,
+        summary="ImageNet or a set in its layout: train and val folders of classes by WordNet id",
+        builder="framework_plugins_vision.datasets.imagenet:ImageNet",
+        config="framework_plugins_vision.dataset_settings:ImageNetConfig",
+        tags=("own-data",),
+        paper="Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, https://arxiv.org/abs/1409.0575",
+    )
+    yield DatasetSpec(
+        name="image_masks",
+        domain="vision",
+        tasks=("semantic_segmentation",),
+        summary="Your own images with a mask each: the class of every pixel",
+        builder="framework_plugins_vision.datasets.image_masks:ImageMasks",
+        config="framework_plugins_vision.dataset_settings:ImageMasksConfig",
+        tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="webdataset",
+        domain="vision",
+        tasks=CLASSIFICATION,
+        summary="Shards of a WebDataset: tar files of images and labels, read in turn",
+        builder="framework_plugins_vision.datasets.webdataset:WebDataset",
+        config="framework_plugins_vision.dataset_settings:WebDatasetConfig",
+        tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="huggingface",
+        domain="vision",
+        tasks=CLASSIFICATION,
+        summary="A dataset of images from the Hugging Face hub by its id, or saved on the disk",
+        builder="framework_plugins_vision.datasets.huggingface:HuggingFaceImages",
+        config="framework_plugins_vision.dataset_settings:HuggingFaceConfig",
+        tags=("own-data", "download"),
+        requires=("datasets>=3.2",),
+    )

@@ -40,10 +40,8 @@ def pixels(content: bytes, channels: int, *, short_side: int = 0) -> Tensor:
     Raises:
         OSError: It is cut short, or no image (as any of ``UNREADABLE``).
     """
-    if content[:3] == b"\xff\xd8\xff":
-        found = _jpeg(content, channels, short_side)
-        if found is not None:
-            return found
+    if (found := jpeg_pixels(content, channels, short_side)) is not None:
+        return found
     image = opened(content, channels)
     array = np.array(image)
     return torch.from_numpy(array).permute(2, 0, 1) if array.ndim == 3 else torch.from_numpy(array)[None]
@@ -83,6 +81,8 @@ def reason(error: Exception) -> str:
     """Why an image cannot be read, in few words."""
     if isinstance(error, UnidentifiedImageError):
         return "it is no image"
+    if isinstance(error, OSError) and error.strerror:
+        return "there is no such file" if isinstance(error, FileNotFoundError) else error.strerror.lower()
     if isinstance(error, Image.DecompressionBombError):
         count = re.search(r"\d+", str(error))
         return _too_large(int(count[0])) if count else "it is too large"
@@ -99,8 +99,14 @@ def _too_large(count: int) -> str:
     return f"it has {count / 1e6:,.0f} megapixels, and {(most_pixels() or 0) / 1e6:,.0f} are the most that is decoded"
 
 
-def _jpeg(content: bytes, channels: int, short_side: int) -> Tensor | None:
-    """The pixels of an ordinary JPEG; nothing where PIL knows better, or knows what is wrong."""
+def jpeg_pixels(content: bytes, channels: int, short_side: int = 0) -> Tensor | None:
+    """The pixels of an ordinary JPEG; nothing where PIL knows better, or knows what is wrong.
+
+    Raises:
+        DecompressionBombError: It is too large.
+    """
+    if content[:3] != b"\xff\xd8\xff":
+        return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
         if colours not in ("Gray", "YCbCr", "RGB"):
@@ -131,15 +137,25 @@ def _orientation(content: bytes) -> int:
     while content[position : position + 1] == b"\xff" and position + 4 <= len(content):
         marker, length = content[position + 1], struct.unpack(">H", content[position + 2 : position + 4])[0]
         if marker == 0xE1 and content[position + 4 : position + 10] == b"Exif\0\0":
-            exif = Image.Exif()
-            try:
-                exif.load(content[position + 4 : position + 2 + length])
-            except (SyntaxError, struct.error, ValueError):
-                return UPRIGHT
-            return int(exif.get(_ORIENTATION, UPRIGHT))
+            return _exif_orientation(content[position + 10 : position + 2 + length])
         if marker == 0xDA:
             break
         position += 2 + length
+    return UPRIGHT
+
+
+def _exif_orientation(block: bytes) -> int:
+    """The orientation in the first directory of a TIFF block; upright where that cannot be made out."""
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    try:
+        (start,) = struct.unpack_from(f"{order}I", block, 4)
+        (count,) = struct.unpack_from(f"{order}H", block, start)
+        for entry in range(count):
+            tag, _, _, value = struct.unpack_from(f"{order}HHIH", block, start + 2 + 12 * entry)
+            if tag == _ORIENTATION:
+                return int(value)
+    except struct.error:
+        pass
     return UPRIGHT
 
 

@@ -265,17 +265,21 @@ class ImageFilesConfig(PolicyConfig):
     std: Mean | None = None
     """What each channel is divided by; empty takes the model's own, or ImageNet's."""
 
-    verify: Literal["full", "quick", "none"] = "full"
-    """Whether every image is decoded before training, or only its beginning and end are looked at, or its size."""
-
     on_error: Literal["refuse", "skip"] = "refuse"
     """What is done with an image that cannot be read: it is refused, or left out with a warning."""
+
+
+class CheckedImagesConfig(ImageFilesConfig):
+    """What datasets take whose images lie in files of their own."""
+
+    verify: Literal["full", "quick", "none"] = "full"
+    """Whether every image is decoded before training, or only its beginning and end are looked at, or its size."""
 
     cache: Literal["auto", "memory", "none"] = "auto"
     """Whether decoded images are kept in memory; ``auto`` does where they take 256 MB at most."""
 
 
-class ImageFolderConfig(ImageFilesConfig):
+class ImageFolderConfig(CheckedImagesConfig):
     """Folders of images."""
 
     path: str

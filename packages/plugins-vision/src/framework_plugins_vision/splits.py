@@ -36,3 +36,18 @@ def stratified_split(
         found["val"] += order[for_test:held_out].tolist()
         found["train"] += order[held_out:].tolist()
     return {split: sorted(indices) for split, indices in found.items()}
+
+
+def random_split(count: int, *, val_fraction: float, test_fraction: float, seed: int) -> dict[str, list[int]]:
+    """Split samples that have no single class, by share alone.
+
+    Args:
+        count: How many samples there are.
+        val_fraction: The share kept for validation.
+        test_fraction: The share kept for the test.
+        seed: Decides which samples go where.
+
+    Returns:
+        The indices of ``train``, ``val`` and ``test``, each in ascending order; training keeps one at least.
+    """
+    return stratified_split([0] * count, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)

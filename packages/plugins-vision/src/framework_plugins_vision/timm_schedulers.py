@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from timm import scheduler as of_timm
+from timm.scheduler.cosine_lr import CosineLRScheduler
+from timm.scheduler.multistep_lr import MultiStepLRScheduler
+from timm.scheduler.poly_lr import PolyLRScheduler
+from timm.scheduler.step_lr import StepLRScheduler
+from timm.scheduler.tanh_lr import TanhLRScheduler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -49,7 +53,7 @@ def timm_cosine(
     """Cosines, each longer and lower than the last."""
     return TimmScheduler(
         optimizer,
-        of_timm.CosineLRScheduler(
+        CosineLRScheduler(
             optimizer,
             t_initial=_first_cycle(total_steps, cycles, cycle_mul),
             lr_min=min_lr,
@@ -78,7 +82,7 @@ def timm_tanh(
     """Falls as a hyperbolic tangent."""
     return TimmScheduler(
         optimizer,
-        of_timm.TanhLRScheduler(
+        TanhLRScheduler(
             optimizer,
             t_initial=_first_cycle(total_steps, cycles, cycle_mul),
             lr_min=min_lr,
@@ -105,7 +109,7 @@ def timm_poly(
     """A power of what is left."""
     return TimmScheduler(
         optimizer,
-        of_timm.PolyLRScheduler(
+        PolyLRScheduler(
             optimizer,
             t_initial=total_steps,
             lr_min=min_lr,
@@ -130,7 +134,7 @@ def timm_step(
     """Times a rate every few epochs."""
     return TimmScheduler(
         optimizer,
-        of_timm.StepLRScheduler(
+        StepLRScheduler(
             optimizer,
             decay_t=max(1, round(decay_epochs * steps_per_epoch)),
             decay_rate=decay_rate,
@@ -153,7 +157,7 @@ def timm_multistep(
     """Times a rate at given epochs."""
     return TimmScheduler(
         optimizer,
-        of_timm.MultiStepLRScheduler(
+        MultiStepLRScheduler(
             optimizer,
             decay_t=[round(epoch * steps_per_epoch) for epoch in decay_milestones],
             decay_rate=decay_rate,

@@ -14,6 +14,7 @@ from framework_core import DataError
 from framework_plugins_vision import reading
 from framework_plugins_vision.augmentation_policies import Policy
 from framework_plugins_vision.normalization import Normalization
+from framework_plugins_vision.random_crop import RandomHorizontalFlip, RandomResizedCrop
 
 Transform = Callable[[Any], Tensor]
 """From an image to what a model takes: a tensor of bytes ``(channels, height, width)``, or an image of PIL's."""
@@ -70,9 +71,9 @@ def training(
 
     The result is normalised.
     """
-    mirror = [v2.RandomHorizontalFlip()] if flip else []
+    mirror = [RandomHorizontalFlip()] if flip else []
     mode = v2.InterpolationMode(interpolation)
-    crop = v2.RandomResizedCrop(size, scale=(min_crop, 1.0), interpolation=mode, antialias=True)
+    crop = RandomResizedCrop(size, scale=(min_crop, 1.0), interpolation=mode, antialias=True)
     steps = [v2.PILToTensor(), crop, *mirror, *([policy] if policy else []), Normalization(mean, std)]
     transform: Transform = v2.Compose(steps)
     return transform

@@ -20,6 +20,9 @@ from framework_core.errors import ContractError, DataError
 if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
 
+AHEAD = 2
+"""Batches that each loading process has ready."""
+
 
 class BaseDataModule(LightningDataModule):
     """Data in splits. A subclass fills ``train_dataset``, ``val_dataset`` and ``test_dataset`` in ``setup``.
@@ -119,13 +122,19 @@ class BaseDataModule(LightningDataModule):
             num_workers=workers,
             worker_init_fn=_start_worker if workers else None,
             persistent_workers=workers > 0,
+            prefetch_factor=AHEAD if workers else None,
             pin_memory=torch.cuda.is_available(),
         )
+
+    def loading(self) -> str:
+        """How samples are loaded where nobody said it, for people."""
+        workers = self._workers()
+        return f"{workers} processes, {AHEAD} batches ahead each" if workers else "in the process that trains"
 
     def _workers(self) -> int:
         if self.num_workers is not None:
             return self.num_workers
-        return 0 if self.in_memory else min(8, _cores())
+        return 0 if self.in_memory else min(8, cores())
 
     def _split(self, name: str) -> Dataset[Any]:
         dataset: Dataset[Any] | None = getattr(self, f"{name}_dataset")
@@ -140,7 +149,7 @@ def _start_worker(worker: int) -> None:
     pl_worker_init_function(worker)
 
 
-def _cores() -> int:
+def cores() -> int:
     """The cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

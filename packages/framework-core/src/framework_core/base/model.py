@@ -119,6 +119,18 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """
         return ()
 
+    def enable_gradient_checkpointing(self) -> None:
+        """Compute activations again in the backward pass in place of keeping them.
+
+        Raises:
+            ContractError: The model has no way to.
+        """
+        raise ContractError(
+            f"{type(self).__name__} cannot compute activations again",
+            ["it has no method enable_gradient_checkpointing of its own"],
+            next_step="Leave performance.gradient_checkpointing out, or take a smaller dataset.batch_size.",
+        )
+
     def _build_model(self) -> nn.Module:
         """The network. ``self.data`` and everything that ``__init__`` set is there.
 
@@ -142,6 +154,10 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
             ContractError: A subclass has to give it.
         """
         raise _unwritten(self, "loss", "takes outputs and targets and returns a scalar tensor")
+
+    def expected_loss(self) -> float | None:
+        """The loss of a model that has learned nothing yet; nothing where that cannot be said."""
+        return None
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """One batch to its loss."""

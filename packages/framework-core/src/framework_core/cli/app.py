@@ -10,6 +10,7 @@ from framework_core.cli import (
     data,
     doctor,
     evaluate,
+    find,
     info,
     init,
     listing,
@@ -33,6 +34,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.add_typer(find.app, name="find")
 app.add_typer(listing.app, name="list")
 app.command("search")(search.search)
 app.add_typer(info.app, name="info")

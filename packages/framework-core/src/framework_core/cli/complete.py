@@ -64,6 +64,7 @@ def _values(found: Words, taker: Mapping[str, Any], current: str, known: Mapping
 
     name = taker["name"]
     kind = found.path[-1] if found.path[:1] == ("info",) else name
+    kind = "dataset" if found.path[:1] == ("data",) else kind
     filters = known["filters"].get(found.path[-1].removesuffix("s"), {}) if found.path else {}
     if taker["choices"]:
         yield from ((each, "") for each in taker["choices"])

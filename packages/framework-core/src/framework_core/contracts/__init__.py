@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from framework_core.contracts.trainer import TrainerConfig as TrainerConfig
     from framework_core.contracts.training import AveragingConfig as AveragingConfig
     from framework_core.contracts.training import FinetuneConfig as FinetuneConfig
+    from framework_core.contracts.training import PerformanceConfig as PerformanceConfig
 
 _MODULES = {
     "_contract": ("CONTRACT_VERSION",),
@@ -71,7 +72,7 @@ _MODULES = {
         "StrategySpec",
     ),
     "trainer": ("TrainerConfig",),
-    "training": ("AveragingConfig", "FinetuneConfig"),
+    "training": ("AveragingConfig", "FinetuneConfig", "PerformanceConfig"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562

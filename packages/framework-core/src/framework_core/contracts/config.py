@@ -16,7 +16,7 @@ from pydantic import (
 
 from framework_core.contracts._section import Section
 from framework_core.contracts.trainer import TrainerConfig
-from framework_core.contracts.training import AveragingConfig, FinetuneConfig
+from framework_core.contracts.training import AveragingConfig, FinetuneConfig, PerformanceConfig
 
 
 class ComponentConfig(Section):
@@ -201,6 +201,12 @@ class RunConfig(Section):
 
     finetune: FinetuneConfig = FinetuneConfig()
     """Starting from pretrained weights without spoiling them."""
+
+    performance: PerformanceConfig = PerformanceConfig()
+    """How fast training is."""
+
+    preflight: bool = True
+    """Whether one real batch is looked at more closely before training: forward, backward, nothing changed."""
 
     adaptive_gradient_clip_val: float | None = Field(default=None, gt=0)
     """Where the gradient of each unit is cut, as a share of the norm of its weights."""

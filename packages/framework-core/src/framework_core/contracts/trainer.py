@@ -129,8 +129,8 @@ class TrainerConfig(BaseModel):
     use_distributed_sampler: bool = True
     """Whether Lightning spreads the data over processes."""
 
-    profiler: Literal["simple", "advanced", "pytorch", "xla"] | None = None
-    """A profiler of Lightning's."""
+    profiler: Literal["bottleneck", "simple", "advanced", "pytorch", "xla"] | None = None
+    """``bottleneck`` says what training waits for and what would help; the others are Lightning's."""
 
     detect_anomaly: bool = False
     """Whether autograd looks for the operation that made a NaN."""

@@ -1,4 +1,4 @@
-"""How a model is trained beyond what Lightning's Trainer takes: averaged weights, fine-tuning."""
+"""How a model is trained beyond what Lightning's Trainer takes: averaged weights, fine-tuning, speed."""
 
 from __future__ import annotations
 
@@ -56,4 +56,32 @@ class FinetuneConfig(Section):
     def _frozen_first(self) -> FinetuneConfig:
         if self.unfreeze_every_n_epochs is not None and not self.freeze_epochs:
             raise ValueError("unfreeze_every_n_epochs has an effect with finetune.freeze_epochs only")
+        return self
+
+
+class PerformanceConfig(Section):
+    """How fast training is. What is empty is chosen by the device, said, and saved with the run."""
+
+    auto: bool = True
+    """Whether precision, memory format and fused optimizer are chosen by the device where nothing else is said."""
+
+    channels_last: bool | None = None
+    """Whether images lie in memory pixel by pixel, which convolutions on most devices are faster with."""
+
+    matmul_precision: Literal["highest", "high", "medium"] | None = None
+    """How exact products of 32-bit matrices are: ``high`` takes TF32 where the device has it; empty is ``highest``."""
+
+    compile: bool | Literal["default", "reduce-overhead", "max-autotune"] = False
+    """Whether ``torch.compile`` compiles the network, and how; the first step then takes a minute or more."""
+
+    compile_backend: str = "inductor"
+    """What compiles."""
+
+    gradient_checkpointing: bool = False
+    """Whether activations are computed again in the backward pass in place of being kept: less memory, more time."""
+
+    @model_validator(mode="after")
+    def _compiled_by(self) -> PerformanceConfig:
+        if self.compile_backend != "inductor" and not self.compile:
+            raise ValueError("compile_backend has an effect with performance.compile=true only")
         return self

@@ -47,6 +47,6 @@ def clip(gradient: Tensor, weights: Tensor, share: float) -> None:
 
 
 def _norms(tensor: Tensor) -> Tensor:
-    if tensor.ndim <= 1:
-        return tensor.norm()
-    return tensor.norm(dim=tuple(range(1, tensor.ndim)), keepdim=True)
+    units = tensor.reshape(1, -1) if tensor.ndim <= 1 else tensor.flatten(1)
+    found: Tensor = units.square().sum(dim=1).sqrt()
+    return found.reshape(-1, *[1] * (tensor.ndim - 1)) if tensor.ndim > 1 else found

@@ -23,6 +23,8 @@ from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
+from framework_core.training.bottleneck import Bottleneck, TimedFetcher
+
 AROUND_A_STEP = (
     "on_train_batch_start",
     "on_before_zero_grad",
@@ -80,6 +82,16 @@ class _LeanEpochLoop(_TrainingEpochLoop):
     """Looks once, and not at every step, whether ``training_step`` takes the batch's index."""
 
     _takes_index: bool | None = None
+
+    def advance(self, data_fetcher: Any) -> None:
+        """One batch; timed where the profiler asks what training waits for."""
+        clock = self.trainer.profiler
+        if not isinstance(clock, Bottleneck):
+            super().advance(data_fetcher)
+            return
+        with clock.part("step"):
+            super().advance(TimedFetcher(data_fetcher, clock))  # type: ignore[arg-type]  # stands for the fetcher
+        clock.step_done()
 
     def _build_kwargs(self, kwargs: OrderedDict[str, Any], batch: Any, batch_idx: int) -> OrderedDict[str, Any]:
         if self._takes_index is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,13 +16,19 @@ from framework_core.base.model import BaseModel
 from framework_core.contracts.checks import BatchSummary, DataContract
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError, FrameworkError
+from framework_core.training.first_batch import SAMPLES as CLOSELY
+from framework_core.training.first_batch import look
 from framework_core.training.memory import is_out_of_memory
+
+_log = logging.getLogger("framework_core")
 
 SAMPLES = 2
 """How many samples go through the model: enough to see what does not fit, and no more."""
 
 
-def check(model: LightningModule, datamodule: LightningDataModule, data: DataSpec, *, subject: str) -> Any:
+def check(
+    model: LightningModule, datamodule: LightningDataModule, data: DataSpec, *, subject: str, closely: bool
+) -> Any:
     """Run one batch of the data through the model, changing neither.
 
     Args:
@@ -29,6 +36,7 @@ def check(model: LightningModule, datamodule: LightningDataModule, data: DataSpe
         datamodule: The data, set up.
         data: What the data said it is.
         subject: What is checked, for the message.
+        closely: Whether to look for what is allowed and unlikely to be meant, too.
 
     Returns:
         A few real inputs, as an example of what the model takes; ``None`` where batches are no pairs.
@@ -47,7 +55,22 @@ def check(model: LightningModule, datamodule: LightningDataModule, data: DataSpe
     _refuse(subject, DataContract(data=data).check(_summary(inputs, target, data.ignore_index)))
     if isinstance(model, BaseModel):
         _refuse(subject, _check_outputs(model, inputs[:SAMPLES], target[:SAMPLES], data), advice)
+        if closely:
+            _look(model, inputs, target)
     return inputs[:SAMPLES]
+
+
+def _look(model: BaseModel, inputs: Tensor, target: Tensor) -> None:
+    try:
+        seen = look(model, inputs, target)
+    except (RuntimeError, ValueError) as error:
+        # A small part of a batch may be too small for a layer that a whole batch suits.
+        _log.info("preflight not possible with %d samples: %s", CLOSELY, str(error).partition("\n")[0])
+        return
+    cost = f"{seen.samples} samples forward and backward in {seen.seconds:.1f} s"
+    _log.info("preflight %s%s  else: preflight=false", cost, "" if seen.warnings else ", nothing to remark")
+    for warning in seen.warnings:
+        _log.warning("preflight %s", warning)
 
 
 def _check_outputs(model: BaseModel, inputs: Tensor, target: Tensor, data: DataSpec) -> list[str]:

@@ -60,9 +60,8 @@ def prepare(config: RunConfig) -> Prepared:
         step = f"Find a model for this data: fw list models --task {data.task}"
         raise ContractError(f"{subject} do not fit", wrong, next_step=step)
     model = build_model(config.model, data)
-    example = preflight.check(model, datamodule, data, subject=subject)
+    example = preflight.check(model, datamodule, data, subject=subject, closely=config.preflight)
     monitor, mode = _monitor(config, model, datamodule)
-    _set_optimization(model, config, monitor, mode)
     if config.finetune.freeze_epochs:
         layers_of(model)
     return Prepared(datamodule, data, model, example, monitor, mode)
@@ -185,7 +184,14 @@ def _monitor(config: RunConfig, model: LightningModule, datamodule: LightningDat
     return model.monitor
 
 
-def _set_optimization(model: LightningModule, config: RunConfig, monitor: str | None, mode: str) -> None:
+def set_optimization(prepared: Prepared, config: RunConfig) -> None:
+    """Give the model the optimizer and scheduler of the settings.
+
+    Raises:
+        ConfigError: It sets its own, and something was asked for that it then cannot have.
+        ContractError: It does not say what its layers are.
+    """
+    model, monitor, mode = prepared.model, prepared.monitor, prepared.mode
     own = is_overridden("configure_optimizers", model, parent=BaseModel if isinstance(model, BaseModel) else None)
     if isinstance(model, BaseModel) and not own:
         model.optimization = Optimization(
@@ -232,6 +238,9 @@ def say_what_is_trained(prepared: Prepared, config: RunConfig, filled: Mapping[s
             short_name(config.model.name),
             next(iter(filled)),
         )
+    loading = getattr(prepared.datamodule, "loading", None)
+    if loading is not None and getattr(prepared.datamodule, "num_workers", 0) is None:
+        _log.info("loading   %s  else: dataset.num_workers=N", loading())
     count = sum(parameter.numel() for parameter in model.parameters())
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     some = "" if trained == count else f", {trained:,} of them trained"

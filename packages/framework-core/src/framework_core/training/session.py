@@ -31,6 +31,7 @@ from framework_core.training.folders import CHILDREN_USE, new_folder
 from framework_core.training.interruption import Interruption, where_it_goes_on
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
+from framework_core.training.performance import applied
 from framework_core.training.preparation import Prepared, can_measure, load_weights
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
@@ -124,14 +125,15 @@ class Session:
         if newest and self._main:
             _log.info("goes on   %s, %s", self._record.name, where_it_goes_on(newest))
         model, datamodule = self._prepared.model, self._prepared.datamodule
-        with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
-            trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
-        self._metrics |= _numbers(trainer.callback_metrics)
-        self._take_best()
-        if can_measure(model, datamodule, "test") and not self._config.trainer.fast_dev_run:
-            datamodule.setup(stage="test")
-            trainer.test(model, datamodule=datamodule, verbose=False)
+        with applied(self._config, model):
+            with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
+                trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
             self._metrics |= _numbers(trainer.callback_metrics)
+            self._take_best()
+            if can_measure(model, datamodule, "test") and not self._config.trainer.fast_dev_run:
+                datamodule.setup(stage="test")
+                trainer.test(model, datamodule=datamodule, verbose=False)
+                self._metrics |= _numbers(trainer.callback_metrics)
         if self._main and not self._config.trainer.fast_dev_run:
             self._record_outcome(answers.answers)
 

@@ -20,6 +20,7 @@ from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.discovery import CORE
 from framework_core.plugins.registry import build, registry
 from framework_core.tracking.lookup import LAST
+from framework_core.training.bottleneck import Bottleneck, time_logging
 from framework_core.training.lean_loop import make_lean
 
 
@@ -83,7 +84,7 @@ def build_trainer(
         "strategy": _strategy(config),
         "devices": config.devices,
         "num_nodes": config.num_nodes,
-        "profiler": settings["profiler"] or _NoProfiler(),
+        "profiler": _profiler(config),
         "default_root_dir": settings["default_root_dir"] or str(directory),
         # The step recorder sets the interval when it knows how long the run is.
         "log_every_n_steps": 1,
@@ -105,7 +106,15 @@ def build_trainer(
         needed_for = f"trainer.accelerator={config.trainer.accelerator}, strategy={config.strategy_name}"
         raise MissingPackageError(name, needed_for=needed_for, requirement=name) from error
     make_lean(trainer)
+    if isinstance(given["profiler"], Bottleneck):
+        time_logging(trainer, given["profiler"])
     return trainer
+
+
+def _profiler(config: RunConfig) -> Any:
+    if config.trainer.profiler == "bottleneck":
+        return Bottleneck(config)
+    return config.trainer.profiler or _NoProfiler()
 
 
 def best_checkpoint(config: RunConfig, folder: Path, *, monitor: str, mode: str) -> ModelCheckpoint:

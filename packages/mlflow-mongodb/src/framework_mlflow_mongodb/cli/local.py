@@ -56,7 +56,8 @@ def _start_server(uri: str, artifacts: Path, host: str, port: int, workers: int)
     command += ["--artifacts-destination", artifacts.as_uri(), "--serve-artifacts"]
     # Jobs need a SQL backend; without this the server says so at every start.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return subprocess.Popen(command, env=environment, start_new_session=True)
+    # Its log is no result: on stdout stand the addresses alone.
+    return subprocess.Popen(command, env=environment, start_new_session=True, stdout=sys.stderr)
 
 
 def _is_well(host: str, port: int) -> bool:

@@ -21,6 +21,7 @@ from framework_mlflow_mongodb.tracking.run_search import RunSearchArea
 from framework_mlflow_mongodb.tracking.spans import SpanArea
 from framework_mlflow_mongodb.tracking.trace_metrics import TraceMetricArea
 from framework_mlflow_mongodb.tracking.unsupported import answers_what_is_missing
+from framework_mlflow_mongodb.tracking.watching import WatchArea
 
 
 @answers_what_is_missing
@@ -38,6 +39,7 @@ class MongoTrackingStore(
     GuardrailArea,
     BudgetArea,
     LabelSchemaArea,
+    WatchArea,
     AbstractStore,
 ):
     """MLflow's tracking store on MongoDB.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import get_worker_info
 from torchvision.transforms import v2
 
 from framework_core import BatchDataset, DataError
@@ -45,8 +48,11 @@ class ImageReader:
 
     def decoded(self, content: bytes) -> Tensor:
         """The pixels of a file's content."""
-        with reading.quiet():
-            return reading.pixels(content, self.channels, short_side=self.short_side)
+        image = reading.jpeg_pixels(content, self.channels, self.short_side)
+        if image is None:
+            with reading.quiet():
+                image = reading.pixels(content, self.channels, short_side=self.short_side)
+        return image
 
 
 class ImageFiles(BatchDataset):
@@ -149,10 +155,25 @@ def prepared(images: Sequence[Tensor], transform: Transform) -> Tensor:
     for position, image in enumerate(images):
         ready = before(image)
         if batch is None:
-            batch = torch.empty((len(images), *ready.shape), dtype=torch.float32)
+            batch = empty_batch((len(images), *ready.shape))
         steps[-1].into(ready, batch[position])
     assert batch is not None  # noqa: S101  # no batch is empty
     return batch
+
+
+def empty_batch(shape: tuple[int, ...]) -> Tensor:
+    """Room for a batch, where the process that trains will read it.
+
+    A worker process takes shared memory at once, so that nothing is copied there; else NumPy asks the system for large
+    pages, without which the first touch of each small one takes as long as the work itself.
+    """
+    if get_worker_info() is None:
+        return torch.from_numpy(np.empty(shape, dtype=np.float32))
+    shared: Any = torch.UntypedStorage
+    room: Tensor = torch.empty(0, dtype=torch.float32)
+    return room.set_(
+        shared._new_shared(4 * math.prod(shape)), 0, torch.Size(shape), torch.empty(shape, device="meta").stride()
+    )
 
 
 def as_it_is(image: Tensor) -> Tensor:

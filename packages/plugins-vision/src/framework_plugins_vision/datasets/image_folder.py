@@ -65,9 +65,16 @@ def labelled(samples: Sequence[Sample]) -> Samples:
 
 
 def find_images(
-    folder: Path, *, val_fraction: float, test_fraction: float, seed: int
+    folder: Path, *, val_fraction: float, test_fraction: float, seed: int, passed_over: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], dict[str, list[Sample]]]:
     """The classes, and each split's images with the index of their class.
+
+    Args:
+        folder: One folder for each class in it, or train, val and test folders of those.
+        val_fraction: The share kept for validation where there is no val folder.
+        test_fraction: The share kept for the test where there is no test folder.
+        seed: Decides which images go where.
+        passed_over: Splits whose folder is not looked at.
 
     Raises:
         DataError: There are none, a class has none, or there is one class only.
@@ -75,7 +82,7 @@ def find_images(
     if not folder.is_dir():
         raise _no_folder(folder)
     named = {
-        split: next((folder / n for n in names if (folder / n).is_dir()), None)
+        split: next((folder / n for n in names if (folder / n).is_dir() and split not in passed_over), None)
         for split, names in SPLIT_FOLDERS.items()
     }
     train = named["train"]
@@ -98,7 +105,7 @@ def find_images(
 
 def _classes(folder: Path) -> dict[str, list[Path]]:
     folders = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-    classes = {each.name: _images(each) for each in folders}
+    classes = {each.name: images_in(each) for each in folders}
     if not any(classes.values()):
         raise _no_images(folder, folders)
     empty = [name for name, images in classes.items() if not images]
@@ -131,13 +138,14 @@ def _labelled(folder: Path, names: Sequence[str]) -> list[Sample]:
             paths=unknown,
             possible=f"Classes of training: {', '.join(names)}.",
         )
-    found = [(path, names.index(each.name)) for each in folders for path in _images(each)]
+    found = [(path, names.index(each.name)) for each in folders for path in images_in(each)]
     if not found:
         raise _no_images(folder, folders)
     return found
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
+    """The image files in a folder and in those below it, by name; hidden ones are passed over."""
     return sorted(
         path
         for path in folder.rglob("*")
@@ -154,7 +162,7 @@ def _no_folder(folder: Path) -> DataError:
 
 
 def _no_images(folder: Path, folders: Sequence[Path]) -> DataError:
-    beside = _images(folder)
+    beside = images_in(folder)
     if beside and not folders:
         return DataError(
             f"{folder} holds {len(beside):,} images and no class folders.",

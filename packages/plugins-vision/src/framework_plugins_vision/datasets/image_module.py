@@ -38,6 +38,7 @@ class Samples(NamedTuple):
 
     paths: list[Path]
     targets: Tensor
+    """One for each file; empty where they lie in files of their own."""
 
 
 class ImageFilesDataModule(BaseVisionDataModule):
@@ -86,6 +87,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
     ) -> None:
         super().__init__(**common)
         self.channels = channels
+        self.auto_augment = auto_augment
         self.verify = verify
         self.on_error = on_error
         self.cache = cache
@@ -107,12 +109,13 @@ class ImageFilesDataModule(BaseVisionDataModule):
         self._fingerprint = ""
         self._left_out = 0
 
-    def use(self, root: Path, splits: Mapping[str, Samples]) -> None:
+    def use(self, root: Path, splits: Mapping[str, Samples], *, beside: Mapping[Path, str] | None = None) -> None:
         """Check the images of each split, and make datasets of them.
 
         Args:
             root: The folder that they are in.
             splits: ``train``, ``val`` and ``test``, as far as there are such.
+            beside: Digests of what belongs to an image beside its target, for the fingerprint.
 
         Raises:
             DataError: Images cannot be read, and are not to be skipped.
@@ -124,7 +127,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
         lines = []
         for split, (paths, targets) in splits.items():
             setattr(self, f"{split}_dataset", self._dataset(split, paths, targets))
-            lines += [f"{split} {_relative(path, root)} {digests[path]}" for path in paths]
+            lines += [f"{split} {_relative(path, root)} {digests[path]} {(beside or {}).get(path)}" for path in paths]
             lines.append(hashlib.sha256(targets.numpy().tobytes()).hexdigest())
         method = "content" if self.verify == "full" else "listing"
         self._fingerprint = f"{method}:{hashlib.sha256(chr(10).join(lines).encode()).hexdigest()[:32]}"
@@ -144,6 +147,11 @@ class ImageFilesDataModule(BaseVisionDataModule):
         """Image files, read and prepared as those of validation were."""
         reader = ImageReader(data.channels, self.reader.short_side)
         return UnlabelledImages(paths, reader, self.eval_transform or self.train_transform)
+
+    def loading(self) -> str:
+        """How images are loaded, and whether they are kept."""
+        kept = ", decoded images kept in memory (dataset.cache)" if isinstance(self._read, KeptImages) else ""
+        return f"{super().loading()}{kept}"
 
     def loader(self, dataset: Dataset[Any], **how: Any) -> DataLoader[Any]:
         """A loader, whose processes share what is kept in memory."""
@@ -190,7 +198,8 @@ def _only(samples: Samples, digests: Mapping[Path, str]) -> Samples:
     kept = [index for index, path in enumerate(samples.paths) if path in digests]
     if len(kept) == len(samples.paths):
         return samples
-    return Samples([samples.paths[index] for index in kept], samples.targets[torch.tensor(kept, dtype=torch.int64)])
+    targets = samples.targets[torch.tensor(kept, dtype=torch.int64)] if len(samples.targets) else samples.targets
+    return Samples([samples.paths[index] for index in kept], targets)
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -124,21 +124,21 @@ class PublishedImages(BaseVisionDataModule):
         chosen, kept = (torch.tensor(splits[name], dtype=torch.int64) for name in ("train", "val"))
         self.train_dataset = self.training_images(images[chosen], targets[chosen])
         if len(kept):
-            self.val_dataset = ImagesInMemory(images[kept], targets[kept], finish=self.normalised)
+            self.val_dataset = ImagesInMemory(images[kept], targets[kept], finish=self.normalization.batch)
         test = self._checked(*self.read_test(), "test")
-        self.test_dataset = ImagesInMemory(*test, finish=self.normalised)
+        self.test_dataset = ImagesInMemory(*test, finish=self.normalization.batch)
 
     def training_images(self, images: Tensor, targets: Tensor) -> ImagesInMemory:
         """The training images, augmented as was asked for."""
         if self.augmentation == "none":
-            return ImagesInMemory(images, targets, finish=self.normalised)
+            return ImagesInMemory(images, targets, finish=self.normalization.batch)
         return ImagesInMemory(
             images,
             targets,
             shift=self.shift,
             mirror=self.mirrored,
             policy=EachOfBatch(self._policy) if self._policy else None,
-            finish=self.normalised,
+            finish=self.normalization.batch,
         )
 
     def fingerprint(self) -> str:
@@ -148,13 +148,6 @@ class PublishedImages(BaseVisionDataModule):
     def source(self) -> str:
         """Where they came from."""
         return self.files[0].url if self.path is None else self.path
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """From bytes to what the model takes."""
-        batch = torch.empty(images.shape, dtype=torch.float32)
-        for image, out in zip(images, batch, strict=True):
-            self.normalization.into(image, out)
-        return batch
 
     def _checked(self, images: Tensor, targets: Tensor, which: str) -> tuple[Tensor, Tensor]:
         if len(images) != len(targets):

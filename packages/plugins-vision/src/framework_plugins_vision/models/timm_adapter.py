@@ -122,6 +122,26 @@ class TimmModel(BaseVisionModel):
         rest = [name for name, _ in self.named_parameters() if name.removeprefix(prefix) not in named]
         return [layer for layer in [*layers, rest] if layer]
 
+    def enable_gradient_checkpointing(self) -> None:
+        """By timm's own means; for masks, in the encoder.
+
+        Raises:
+            ContractError: The architecture has none.
+        """
+        network: Any = self.model.encoder if isinstance(self.model, SegmentationNetwork) else self.model
+        switch = getattr(network, "set_grad_checkpointing", None)
+        if switch is None:
+            super().enable_gradient_checkpointing()
+            return
+        try:
+            switch(True)
+        except AssertionError as error:
+            raise ContractError(
+                f"{self.architecture} cannot compute activations again",
+                [str(error) or "timm has no way to"],
+                next_step="Leave performance.gradient_checkpointing out, or take a smaller dataset.batch_size.",
+            ) from error
+
     @property
     def contract(self) -> ModelContract:
         """What timm says of the architecture."""

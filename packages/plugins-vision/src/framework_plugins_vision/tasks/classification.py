@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -41,6 +42,10 @@ class Classification(Task):
         if self.objective.bce_threshold is not None:
             shares = (shares > self.objective.bce_threshold).to(outputs.dtype)
         return functional.binary_cross_entropy_with_logits(outputs, shares)
+
+    def expected_loss(self) -> float | None:
+        """The logarithm of the number of classes, or of 2 where each class is a question of its own."""
+        return math.log(self.data.num_classes if self.loss_name == "cross_entropy" else 2)
 
     def metrics(self) -> Mapping[str, Metric]:
         """Accuracy over all images, and F1 averaged over classes."""

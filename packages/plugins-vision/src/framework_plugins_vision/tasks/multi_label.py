@@ -43,6 +43,10 @@ class MultiLabel(Task):
                 shares = (shares > self.objective.bce_threshold).to(outputs.dtype)
         return functional.binary_cross_entropy_with_logits(outputs, shares)
 
+    def expected_loss(self) -> float | None:
+        """The logarithm of 2: each class is a question with two answers."""
+        return math.log(2)
+
     def metrics(self) -> Mapping[str, Metric]:
         """Average precision and F1, averaged over classes; F1 over all answers too."""
         count, threshold = self.data.num_classes, self.objective.threshold
@@ -62,7 +66,7 @@ class MultiLabel(Task):
 
     def finish_test(self, counted: Mapping[str, Any]) -> Mapping[str, float]:
         """Average precision and F1 of each class; a class that no image has is left out."""
-        self._of_classes = {name: tuple(as_floats(torch.atleast_1d(values))) for name, values in counted.items()}
+        self._of_classes = {name: tuple(as_floats(values.reshape(-1))) for name, values in counted.items()}
         return {
             f"{name}/{metric_name(label)}": value
             for name, values in self._of_classes.items()
@@ -95,11 +99,10 @@ class _AveragePrecision(MultilabelAveragePrecision):
     def update(self, preds: Tensor, target: Tensor) -> None:
         super().update(preds, (target > 0.5).long())
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found: Tensor = super().compute()
-        return found
+            return super().compute()
 
 
 class _OfWholeLabels(MultilabelF1Score):

@@ -52,17 +52,17 @@ class Segmentation(Task):
 
     def metrics(self) -> Mapping[str, Metric]:
         """Intersection over union, averaged over classes, and the share of pixels that are right."""
-        facts = {"num_classes": self.data.num_classes, "ignore_index": self.data.ignore_index}
+        classes, ignored = self.data.num_classes, self.data.ignore_index
         return {
-            "miou": _OfPixels(MulticlassJaccardIndex(average="macro", **facts)),
-            "pixel_accuracy": _OfPixels(MulticlassAccuracy(average="micro", **facts)),
+            "miou": _OfPixels(MulticlassJaccardIndex(classes, average="macro", ignore_index=ignored)),
+            "pixel_accuracy": _OfPixels(MulticlassAccuracy(classes, average="micro", ignore_index=ignored)),
         }
 
     def test_metrics(self) -> Mapping[str, Metric]:
         """Which pixels were taken for what."""
         self._examples = []
-        facts = {"num_classes": self.data.num_classes, "ignore_index": self.data.ignore_index}
-        return {"confusion": _OfPixels(MulticlassConfusionMatrix(**facts))}
+        classes, ignored = self.data.num_classes, self.data.ignore_index
+        return {"confusion": _OfPixels(MulticlassConfusionMatrix(classes, ignore_index=ignored))}
 
     def observe(self, inputs: Tensor, outputs: Tensor, target: Tensor) -> None:
         """Keep the first images."""

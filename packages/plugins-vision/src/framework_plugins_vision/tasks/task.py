@@ -71,6 +71,10 @@ class Task(ABC):
     def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
         """What training makes small. Outside training the target is taken as it is, unsmoothed."""
 
+    def expected_loss(self) -> float | None:
+        """The loss of a model for which all classes are equally likely; nothing where there is no such."""
+        return None
+
     @abstractmethod
     def metrics(self) -> Mapping[str, Metric]:
         """The metrics of validation and test, by name."""

@@ -1,0 +1,146 @@
+"""Images with masks: how both are read and moved together, and masks that do not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from made_datasets import image_masks, picture
+from PIL import Image
+
+from framework_core import registry
+from framework_core.errors import DataError
+
+
+@pytest.fixture
+def root(project):
+    image_masks(project)
+    return project / "set"
+
+
+def module(root, **settings):
+    small = {"image_size": 16, "batch_size": 4, "val_fraction": 0.25, "test_fraction": 0}
+    found = registry.create_dataset("image_masks", path=str(root), **{**small, **settings})
+    found.setup()
+    return found
+
+
+def mask_of(root, number, array, **more):
+    Image.fromarray(np.asarray(array, np.uint8)).save(root / "masks" / f"{number}.png", **more)
+
+
+def test_a_sample_is_an_image_and_the_class_of_each_pixel(root):
+    found = module(root)
+    spec = found.data_spec()
+    assert (spec.task, spec.target_shape, spec.target_dtype) == ("semantic_segmentation", (16, 16), "int64")
+    assert spec.class_names == ("0", "1", "2")
+    assert spec.ignore_index == 255
+    image, mask = found.val_dataset[0]
+    assert type(image) is type(mask) is torch.Tensor
+    assert image.shape == (3, 16, 16)
+    assert set(mask.unique().tolist()) <= {0, 1, 2, 255}
+
+
+def test_classes_are_named_or_read_from_a_file(root, project):
+    assert module(root, classes=["ground", "cat", "dog"]).class_names == ("ground", "cat", "dog")
+    (project / "names.txt").write_text("ground\ncat\ndog\n\n")
+    assert module(root, classes=str(project / "names.txt")).class_names == ("ground", "cat", "dog")
+
+
+def test_image_and_mask_are_cropped_and_mirrored_together(project):
+    """The mask is the image: wherever both are moved to, they stay the same."""
+    root = project / "same"
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True)
+    for number in range(4):
+        array = np.zeros((40, 40), np.uint8)
+        array[10:30, 5 + number : 20] = 1
+        Image.fromarray(array * 255).save(root / "images" / f"{number}.png")
+        mask_of(root, number, array)
+    found = module(root, image_size=40, channels=1, mean=[0], std=[1], val_fraction=0, min_crop=0.5)
+    torch.manual_seed(0)
+    differing = []
+    for image, mask in (found.train_dataset[index % 4] for index in range(20)):
+        differing.append(float(((image[0] > 0.5) != (mask == 1)).float().mean()))
+    assert max(differing) < 0.08  # at edges, where one is smoothed and the other is not
+
+
+def test_what_is_measured_is_the_whole_picture(root):
+    found = module(root)
+    _, mask = found.val_dataset[0]
+    whole = np.asarray(Image.open(found.val_dataset.masks[0]))
+    assert set(mask.unique().tolist()) == set(np.unique(whole).tolist())
+
+
+def test_a_mask_with_a_palette_gives_its_numbers(root):
+    array = np.zeros((16, 20), np.uint8)
+    array[:, 10:] = 2
+    image = Image.fromarray(array)
+    image.putpalette([0, 0, 0, 250, 0, 0, 0, 250, 0])
+    image.save(root / "masks" / "0.png")
+    found = module(root, val_fraction=0, augmentation="none")
+    index = next(number for number, path in enumerate(found.train_dataset.paths) if path.endswith("/0.jpg"))
+    assert set(found.train_dataset[index][1].unique().tolist()) == {0, 2}
+
+
+def test_folders_of_splits_are_the_splits(root, project):
+    for split in ("train", "val"):
+        (project / "split" / split).mkdir(parents=True)
+    (root / "images").rename(project / "split" / "train" / "images")
+    (root / "masks").rename(project / "split" / "train" / "masks")
+    image_masks(project / "more")
+    for folder in ("images", "masks"):
+        (project / "more" / "set" / folder).rename(project / "split" / "val" / folder)
+    assert module(project / "split").data_spec().split_sizes == {"train": 12, "val": 12}
+
+
+def another_size(root):
+    mask_of(root, 3, np.zeros((8, 20)))
+
+
+def colours(root):
+    picture(0, 1).save(root / "masks" / "3.png")
+
+
+def no_image(root):
+    (root / "masks" / "3.png").write_text("no image")
+
+
+def unknown_class(root):
+    mask_of(root, 3, np.full((16, 20), 7))
+
+
+BAD = [
+    (another_size, {}, ["A mask of 12", "3.png: it is 20x8, and its image 20x16"]),
+    (colours, {}, ["3.png: it is RGB, and not grey or with a palette"]),
+    (no_image, {}, ["3.png: it is no image"]),
+    (unknown_class, {"classes": ["a", "b", "c"]}, ["3.png: a pixel is 7, but there are 3 classes"]),
+    (lambda root: (root / "masks" / "3.png").unlink(), {}, ["1 of 12 images", "have no mask, 3.jpg among them"]),
+    (lambda root: (root / "masks").rename(root / "labels"), {}, ["There is no folder", "dataset.masks=FOLDER"]),
+    (lambda root: None, {"classes": ["a", "b", "b"]}, ["names b twice"]),
+    (lambda root: None, {"classes": "none.txt"}, ["There is no file none.txt"]),
+]
+
+
+@pytest.mark.parametrize(("spoil", "settings", "said"), BAD)
+def test_what_does_not_fit_is_named(spoil, settings, said, root):
+    spoil(root)
+    with pytest.raises(DataError) as caught:
+        module(root, val_fraction=0, **settings)
+    for words in said:
+        assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("spoil", [another_size, colours, no_image])
+def test_a_mask_that_cannot_be_used_can_be_left_out(spoil, root, caplog):
+    spoil(root)
+    spec = module(root, val_fraction=0, on_error="skip").data_spec()
+    assert spec.split_sizes == {"train": 11}
+    assert spec.facts == {"unreadable": 1}
+    assert "A mask of 12" in caplog.text
+
+
+def test_a_mask_is_part_of_the_fingerprint(root):
+    before = module(root).fingerprint()
+    mask_of(root, 0, np.zeros((16, 20)))
+    assert module(root).fingerprint() != before
