@@ -12,7 +12,7 @@ from framework_core.training.layers import numbered_layers
 from framework_core.training.optimization import groups_by_layer, parameter_groups
 from framework_core.training.optimizer_settings import AdamW
 
-MASKS = DataSpec(task="semantic_segmentation", input_shape=(3, 64, 64), class_names=("a", "b"))
+MASKS = DataSpec(task="semantic-segmentation", input_shape=(3, 64, 64), class_names=("a", "b"))
 
 
 @pytest.mark.parametrize(

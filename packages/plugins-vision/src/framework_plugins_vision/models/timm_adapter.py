@@ -33,7 +33,7 @@ _log = logging.getLogger("framework_core")
 COLOURS_ONLY = ("csatv2", "csatv2_21m")
 """Architectures that take three channels whatever they are told."""
 
-SEGMENTATION = "semantic_segmentation"
+SEGMENTATION = "semantic-segmentation"
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
 WITHOUT_HUB = "Without them: model.weights=FILE (.safetensors or .pth), or model.pretrained=false"
