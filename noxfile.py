@@ -37,6 +37,9 @@ SHARED = {"venv_location": str(HERE / ".nox" / "shared")}
 """Sessions of one Python share an environment: it is filled, and its modules are compiled, once."""
 
 MAIN_JOB = "tests/test_main_job.py"
+LIKE_SQL = ("packages/mlflow-mongodb/tests", "-k", "equivalence or gateway or like_sql")
+"""Tests that tell the store on MongoDB and MLflow's own the same: a few random examples, or MONGODB_EXAMPLES."""
+
 GPU = shutil.which("nvidia-smi") is not None
 LONG = "(long or ddp) and not thorough"
 QUICK = "not thorough and not long and not ddp and not docs and not catalogue and not editor" + (
@@ -126,7 +129,9 @@ def coverage(session: nox.Session) -> None:
 def thorough(session: nox.Session) -> None:
     """What takes minutes a test: servers and clients killed a hundred times, networks compiled to machine code."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    session.run("pytest", "-m", "thorough", "--override-ini", "timeout=3600", *session.posargs, env=ONE_THREAD)
+    patient = ["--override-ini", "timeout=3600", *session.posargs]
+    session.run("pytest", "-m", "thorough", *patient, env=ONE_THREAD)
+    session.run("pytest", *LIKE_SQL, *patient, env={**ONE_THREAD, "MONGODB_EXAMPLES": "300"})
 
 
 @nox.session(default=False, **SHARED)

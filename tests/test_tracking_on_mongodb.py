@@ -37,6 +37,7 @@ def team(tmp_path_factory):
     words = ["tracking", "up", "--port", str(port), "--mongodb-port", str(mongodb_port), "--workers", "1"]
     command = [sys.executable, "-m", "framework_core", *words]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        # It says so when the server answers, however long that takes on a busy machine.
         said = dict(process.stdout.readline().split(maxsplit=1) for _ in range(2))
         yield said["MLflow"].strip(), said["MongoDB"].strip()
         process.send_signal(signal.SIGINT)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from framework_core.config.compose import compose
-from framework_core.errors import RequestError
+from framework_core.errors import NothingFoundError
 from framework_core.run import _prepared, find_batch_size, find_lr
 from framework_core.run import train as run_train
 from framework_core.training import finding
@@ -107,7 +107,7 @@ def hungry(settings):
 
 
 def test_not_even_the_first_batch_may_fit(settings):
-    with pytest.raises(RequestError, match="Not even the smallest batch fits"):
+    with pytest.raises(NothingFoundError, match="not even a batch of 32 fits"):
         find_batch_size(hungry(settings), first=32)
 
 

@@ -177,7 +177,9 @@ def test_a_schedule_ends_where_it_said():
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_trains(name, train):
-    extra = ["scheduler.milestones=[1]"] if name == "multistep" else []
+    extra = {"multistep": ["scheduler.milestones=[1]"], "timm_multistep": ["scheduler.decay_milestones=[1]"]}.get(
+        name, []
+    )
     done = train(f"scheduler={name}", *extra, "mlops.tracking.backend=none", "--json")
     assert done.code == 0, done.err
     assert done.json["metrics"]["val/accuracy"] > 0

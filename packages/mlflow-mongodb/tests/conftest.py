@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,22 @@ def new_uri(mongod: LocalMongod, request: pytest.FixtureRequest) -> Iterator[str
     yield uri
     with pymongo.MongoClient(uri) as client:
         client.drop_database(client.get_default_database().name)
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of MLflow's SQL stores without content, whose tables take MLflow seconds to make."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    file = tmp_path_factory.mktemp("sqlite") / "mlflow.db"
+    SqlAlchemyStore(f"sqlite:///{file}", "/artifacts")._dispose_engine()
+    return file
+
+
+@pytest.fixture(scope="module")
+def sqlite_uri(empty_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URI of such a database for one module."""
+    return f"sqlite:///{shutil.copy(empty_sqlite, tmp_path_factory.mktemp('sqlite'))}"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from mlflow.utils.time import get_current_time_millis
 
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
 HOUR = 3600
 
 # Logs five points with the time of its clock, and one run, after each line that it is given.

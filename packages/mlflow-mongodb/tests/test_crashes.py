@@ -1,19 +1,23 @@
 """The server or a writer killed at random moments: nothing acknowledged is lost, nothing is there twice."""
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pymongo
 import pytest
-from mlflow.entities import ViewType
+from mlflow.entities import Metric, ViewType
+from mlflow.exceptions import MlflowException
 
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
-ROUNDS = [2, pytest.param(100, marks=pytest.mark.thorough)]
+ROUNDS = [1, pytest.param(100, marks=pytest.mark.thorough)]
 
 # Logs one point, one small and one large batch per step, and says which steps were acknowledged.
 WRITER = """
@@ -105,9 +109,40 @@ def test_a_server_that_is_killed_keeps_what_it_acknowledged(tmp_path, start_mong
         server.kill()
 
 
-def test_a_batch_that_was_cut_off_and_is_sent_again_is_there_once(mongo_uri, tracking):
-    from mlflow.entities import Metric
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_threads_that_share_commands_keep_what_the_killed_server_acknowledged(tmp_path, start_mongod, rounds):
+    server, dice, stop = start_mongod(tmp_path), random.Random(rounds), threading.Event()
 
+    def write(number):
+        step = 0
+        while not stop.is_set():
+            with contextlib.suppress(MlflowException):  # the same step again: it must not come twice
+                store.log_metric(runs[number % 2], Metric(f"m{number}", step, step, step))
+                step += 1
+        return step
+
+    try:
+        store = MongoTrackingStore(server.uri())
+        runs = [store.create_run("0", "u", 1, [], f"r{number}").info.run_id for number in range(2)]
+        with ThreadPoolExecutor(6) as pool:
+            writers = [pool.submit(write, number) for number in range(6)]
+            for _ in range(rounds):
+                time.sleep(dice.uniform(0.1, 0.8))
+                server.kill()
+                server.start()
+            time.sleep(0.5)
+            stop.set()
+        for number, writer in enumerate(writers):
+            steps = [metric.step for metric in store.get_metric_history(runs[number % 2], f"m{number}")]
+            assert steps in (list(range(writer.result())), list(range(writer.result() + 1)))
+            assert steps
+    finally:
+        stop.set()
+        server.kill()
+
+
+def test_a_batch_that_was_cut_off_and_is_sent_again_is_there_once(mongo_uri, tracking):
     run = tracking.create_run("0", "u", 1, [], "r").info.run_id
     batch = [Metric("a", float(i), 1, i) for i in range(500)]
     tracking.log_batch(run, batch, [], [])

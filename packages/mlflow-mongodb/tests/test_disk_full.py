@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from framework_mlflow_mongodb.mongod import LocalServerError
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.thorough, pytest.mark.timeout(600)]
 MEGABYTE = 2**20
 POINTS = 500
 

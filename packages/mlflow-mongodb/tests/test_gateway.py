@@ -32,7 +32,7 @@ from mlflow.tracing.constant import TraceMetadataKey
 
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
-EXAMPLES = int(os.environ.get("MONGODB_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("MONGODB_EXAMPLES", "5"))
 PRIMARY, FALLBACK = GatewayModelLinkageType.PRIMARY, GatewayModelLinkageType.FALLBACK
 JUDGE = {"instructions_judge_pydantic_data": {"model": "gateway:/e0"}, "name": "judge"}
 
@@ -223,10 +223,10 @@ class Driver:
 
 
 @pytest.fixture(scope="module")
-def sql(tmp_path_factory):
+def sql(sqlite_uri):
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    return SqlAlchemyStore(f"sqlite:///{tmp_path_factory.mktemp('sql')}/mlflow.db", "/artifacts")
+    return SqlAlchemyStore(sqlite_uri, "/artifacts")
 
 
 @pytest.fixture(scope="module")

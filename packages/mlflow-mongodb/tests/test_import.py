@@ -26,12 +26,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's own file and SQL s
 
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory):
+def sqlite(sqlite_uri, tmp_path_factory):
     """A SQL store with one of everything that is copied."""
-    folder = tmp_path_factory.mktemp("source")
-    uri = f"sqlite:///{folder}/mlflow.db"
-    fill(uri, folder)
-    return uri
+    fill(sqlite_uri, tmp_path_factory.mktemp("source"))
+    return sqlite_uri
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -164,7 +162,7 @@ def postgresql(tmp_path):
         subprocess.run([*control, "--mode=immediate", "stop"], **run)
 
 
-@pytest.mark.long
+@pytest.mark.thorough
 def test_a_postgresql_store_is_copied_and_its_password_stays_unsaid(postgresql, mongo_uri, tmp_path, capsys):
     fill(postgresql, tmp_path)
     assert main(["import", postgresql, mongo_uri]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 
 import mlflow
@@ -13,6 +14,8 @@ from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 from mlflow.exceptions import MlflowException
 
 from framework_mlflow_mongodb.registry.store import MongoRegistryStore
+
+EXAMPLES = int(os.environ.get("MONGODB_EXAMPLES", "12"))
 
 
 def mostly(good, bad):
@@ -172,10 +175,10 @@ def ask(store, name, arguments):
 
 
 @pytest.fixture(scope="module")
-def sql_registry(tmp_path_factory):
+def sql_registry(sqlite_uri):
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 
-    store = SqlAlchemyStore(f"sqlite:///{tmp_path_factory.mktemp('sql')}/registry.db")
+    store = SqlAlchemyStore(sqlite_uri)
     yield store
     store.engine.dispose()
 
@@ -201,7 +204,7 @@ def clock(monkeypatch):
 
 
 @settings(
-    max_examples=30,
+    max_examples=EXAMPLES,
     deadline=None,
     phases=[Phase.generate],  # shrinking takes minutes, and an example is short enough to read
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

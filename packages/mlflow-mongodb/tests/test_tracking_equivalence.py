@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's SQL store warns
-EXAMPLES = int(os.environ.get("MONGODB_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("MONGODB_EXAMPLES", "8"))
 numbers = itertools.count(1)
 
 KEYS = st.sampled_from(["loss", "acc", "a.b", "a/b", "a b", "x:y", "mlflow.runName", "a//b", "", "k" * 251])
@@ -112,11 +112,10 @@ ORDERS = st.lists(
 
 
 @pytest.fixture(scope="module")
-def sql(tmp_path_factory):
+def sql(sqlite_uri):
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    folder = tmp_path_factory.mktemp("sql")
-    return SqlAlchemyStore(f"sqlite:///{folder}/mlflow.db", "/artifacts")
+    return SqlAlchemyStore(sqlite_uri, "/artifacts")
 
 
 @pytest.fixture(scope="module")

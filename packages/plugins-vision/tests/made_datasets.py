@@ -79,7 +79,7 @@ def image_csv_several(root: Path) -> dict[str, object]:
     return {
         "path": str(table(root / "table.csv", rows)),
         "image_size": 16,
-        "task": "multi_label_classification",
+        "task": "multi-label-classification",
         "target_columns": "tags",
         "separator": "|",
         "val_fraction": 0.25,

@@ -17,7 +17,7 @@ OURS = [
     for spec in (offer.spec for offer in registry.catalogue.offers("dataset"))
     if spec.builder.startswith("framework_plugins_vision.")
 ]
-DTYPES = {"regression": torch.float32, "multi_label_classification": torch.float32}
+DTYPES = {"regression": torch.float32, "multi-label-classification": torch.float32}
 
 
 @pytest.fixture(params=sorted(MADE))

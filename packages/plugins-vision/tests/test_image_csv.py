@@ -67,16 +67,16 @@ def test_numbers_as_classes_are_in_their_order(csv_data, rows):
 
 def test_several_columns_of_yes_and_no_are_several_classes(csv_data):
     module = csv_data(
-        task="multi_label_classification", target_columns=["red", "round"], val_fraction=0, test_fraction=0
+        task="multi-label-classification", target_columns=["red", "round"], val_fraction=0, test_fraction=0
     )
     spec = module.data_spec()
-    assert (spec.task, spec.class_names, spec.target_shape) == ("multi_label_classification", ("red", "round"), (2,))
+    assert (spec.task, spec.class_names, spec.target_shape) == ("multi-label-classification", ("red", "round"), (2,))
     assert module.train_dataset.targets[:3].tolist() == [[1, 0], [0, 1], [0, 0]]
 
 
 def test_a_column_of_several_words_is_several_classes(csv_data):
     module = csv_data(
-        task="multi_label_classification", target_columns="tags", separator=";", val_fraction=0, test_fraction=0
+        task="multi-label-classification", target_columns="tags", separator=";", val_fraction=0, test_fraction=0
     )
     assert module.class_names == ("a", "b")
     assert module.train_dataset.targets[:3].tolist() == [[0, 0], [1, 0], [1, 1]]
@@ -146,7 +146,7 @@ BAD = [
     ({"size": "nan"}, {"task": "regression", "target_columns": "size"}, ["line 9: size is 'nan'."]),
     (
         {"red": 2},
-        {"task": "multi_label_classification", "target_columns": ["red", "round"]},
+        {"task": "multi-label-classification", "target_columns": ["red", "round"]},
         ["line 9: red is '2'.", "says 1 or 0"],
     ),
     ({}, {"delimiter": ";"}, ["line 4 has 2 columns, and the first line 1.", "dataset.delimiter"]),
@@ -189,7 +189,7 @@ def test_a_table_that_is_not_there_is_told_with_one_that_is(rows, project):
     ("settings", "said"),
     [
         ({"split_column": "split", "val_path": "b.csv"}, "two ways to split"),
-        ({"separator": ";"}, "separator has a meaning with task=multi_label_classification only"),
+        ({"separator": ";"}, "separator has a meaning with task=multi-label-classification only"),
         ({"target_columns": ["a", "b"]}, "several target_columns need"),
     ],
 )

@@ -32,7 +32,7 @@ def mask_of(root, number, array, **more):
 def test_a_sample_is_an_image_and_the_class_of_each_pixel(root):
     found = module(root)
     spec = found.data_spec()
-    assert (spec.task, spec.target_shape, spec.target_dtype) == ("semantic_segmentation", (16, 16), "int64")
+    assert (spec.task, spec.target_shape, spec.target_dtype) == ("semantic-segmentation", (16, 16), "int64")
     assert spec.class_names == ("0", "1", "2")
     assert spec.ignore_index == 255
     image, mask = found.val_dataset[0]

@@ -53,7 +53,7 @@ class Quarters(BaseVisionDataModule):
         if self.task == "regression":
             targets = bright.flatten(1)[:, :2] * 3 - 1
             self.target_names = ("top left", "top right")
-        elif self.task == "multi_label_classification":
+        elif self.task == "multi-label-classification":
             targets = bright.flatten(1)[:, :3]
             self.class_names = ("a", "b", "c/d")
         else:
@@ -98,7 +98,7 @@ def image(project, name, quarters, size=(40, 30)):
 
 
 def test_several_labels_are_learned_measured_drawn_and_predicted(learn, fw, project):
-    done = learn("quarters.py:Plain", "multi_label_classification", "trainer.max_epochs=20", "optimizer.lr=0.3")
+    done = learn("quarters.py:Plain", "multi-label-classification", "trainer.max_epochs=20", "optimizer.lr=0.3")
     assert done.code == 0, done.err
     metrics = done.json["metrics"]
     assert metrics["test/map"] > 0.9
@@ -126,7 +126,7 @@ def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project):
 
 
 def test_masks_are_learned_measured_drawn_and_predicted(learn, fw, project):
-    done = learn("test_resnet", "semantic_segmentation", "model.decoder=unet", "model.decoder_width=16")
+    done = learn("test_resnet", "semantic-segmentation", "model.decoder=unet", "model.decoder_width=16")
     assert done.code == 0, done.err
     metrics = done.json["metrics"]
     assert metrics["test/miou"] > 0.7
@@ -148,14 +148,14 @@ def test_masks_are_learned_measured_drawn_and_predicted(learn, fw, project):
 @pytest.mark.parametrize(
     ("model", "task", "words", "said"),
     [
-        ("resnet20", "semantic_segmentation", [], "the data is for semantic_segmentation, the model learns"),
+        ("resnet20", "semantic-segmentation", [], "the data is for semantic-segmentation, the model learns"),
         ("resnet20", "regression", ["model.loss=cross_entropy"], "possible: mse, l1, huber"),
         ("resnet20", "regression", ["model.label_smoothing=0.1"], "model.label_smoothing: has an effect not for"),
         ("resnet20", "regression", ["model.huber_delta=2"], "model.huber_delta: has an effect with loss=huber only"),
         ("resnet20", "regression", ["dataset.mixup=0.2"], "dataset.mixup: mixes classes, and regression has none"),
-        ("test_resnet", "semantic_segmentation", ["dataset.cutmix=1"], "dataset.cutmix: mixes classes"),
-        ("resnet20", "multi_label_classification", ["model.loss=l1"], "is no loss for multi_label_classification"),
-        ("resnet20", "multi_label_classification", ["model.loss=l3"], "model.loss"),
+        ("test_resnet", "semantic-segmentation", ["dataset.cutmix=1"], "dataset.cutmix: mixes classes"),
+        ("resnet20", "multi-label-classification", ["model.loss=l1"], "is no loss for multi-label-classification"),
+        ("resnet20", "multi-label-classification", ["model.loss=l3"], "model.loss"),
     ],
 )
 def test_what_makes_no_sense_for_the_task_is_refused(model, task, words, said, learn, project):
@@ -179,9 +179,9 @@ def task(name, **settings):
 def test_a_loss_of_several_labels_asks_a_question_for_each_class():
     outputs, target = torch.tensor([[2.0, -1.0, 0.0]]), torch.tensor([[1.0, 0.0, 1.0]])
     expected = -(torch.tensor([2.0, 1.0, 0.0]).sigmoid().log()).mean()
-    found = task("multi_label_classification").loss(outputs, target, training=True)
+    found = task("multi-label-classification").loss(outputs, target, training=True)
     torch.testing.assert_close(found, expected)
-    softened = task("multi_label_classification", label_smoothing=0.2)
+    softened = task("multi-label-classification", label_smoothing=0.2)
     exact = functional.binary_cross_entropy_with_logits(outputs, torch.tensor([[0.9, 0.1, 0.9]]))
     torch.testing.assert_close(softened.loss(outputs, target, training=True), exact)
     torch.testing.assert_close(softened.loss(outputs, target, training=False), expected)
@@ -190,10 +190,10 @@ def test_a_loss_of_several_labels_asks_a_question_for_each_class():
 def test_the_threshold_decides_which_classes_an_image_has():
     outputs = torch.tensor([[0.0, 3.0, -0.5]])
     facts = {"facts": {}}
-    low = task("multi_label_classification", threshold=0.3, **facts).predict(outputs)
-    high = task("multi_label_classification", threshold=0.9, **facts).predict(outputs)
+    low = task("multi-label-classification", threshold=0.3, **facts).predict(outputs)
+    high = task("multi-label-classification", threshold=0.9, **facts).predict(outputs)
     assert (low["labels"], high["labels"]) == ([["a", "b", "c"]], [["b"]])
-    f1 = task("multi_label_classification", threshold=0.9).metrics()["f1_micro"]
+    f1 = task("multi-label-classification", threshold=0.9).metrics()["f1_micro"]
     f1.update(outputs, torch.tensor([[0.0, 1.0, 0.0]]))
     assert float(f1.compute()) == 1.0
 
@@ -215,7 +215,7 @@ def test_ignored_pixels_count_neither_in_the_loss_nor_in_a_metric():
     target[:, :2] = 9
     changed = outputs.clone()
     changed[:, :, :2] = 100 * torch.randn(2, 3, 2, 4)
-    segmentation = task("semantic_segmentation", facts={"ignore_index": 9})
+    segmentation = task("semantic-segmentation", facts={"ignore_index": 9})
     before = segmentation.loss(outputs, target, training=True)
     torch.testing.assert_close(segmentation.loss(changed, target, training=True), before)
     for name, metric in segmentation.metrics().items():
@@ -235,14 +235,14 @@ def test_losses_of_masks_are_their_definitions():
     sure = 50 * functional.one_hot(target, 3).movedim(-1, 1).float()
     assert float(dice_loss(sure, target, None)) == pytest.approx(0, abs=1e-5)
     assert float(dice_loss(-sure, target, None)) > 0.6
-    both = task("semantic_segmentation").loss(outputs, target, training=True)
+    both = task("semantic-segmentation").loss(outputs, target, training=True)
     torch.testing.assert_close(both, functional.cross_entropy(outputs, target) + dice_loss(outputs, target, None))
 
 
 @pytest.mark.parametrize("decoder", ["unet", "fpn"])
 @pytest.mark.parametrize("name", ["test_vit", "test_convnext", "test_efficientnet"])
 def test_encoders_of_other_families_give_a_class_for_each_pixel(name, decoder):
-    data = spec("semantic_segmentation").model_copy(update={"input_shape": (3, 64, 96)})
+    data = spec("semantic-segmentation").model_copy(update={"input_shape": (3, 64, 96)})
     model = registry.create_model(name, data=data, decoder=decoder, decoder_width=16)
     loss = model.training_step((torch.randn(2, 3, 64, 96), torch.randint(3, (2, 64, 96))), 0)
     loss.backward()
@@ -264,7 +264,7 @@ class OfOnesOwn(BaseVisionModel):
 
 
 def test_a_model_of_ones_own_learns_every_task_of_whole_images():
-    assert OfOnesOwn.tasks == ("image-classification", "multi_label_classification", "regression")
+    assert OfOnesOwn.tasks == ("image-classification", "multi-label-classification", "regression")
     numbers = OfOnesOwn(data=DataSpec(task="regression", input_shape=(3, 2, 2), target_names=("x", "y")))
     assert numbers.monitor == ("val/mae", "min")
     loss = numbers.training_step((torch.randn(4, 3, 2, 2), torch.randn(4, 2)), 0)

@@ -16,6 +16,7 @@
     │   ├── ConfigFileError                  a settings file that cannot be read
     │   ├── DataError                        data that cannot be used
     │   ├── ContractError                    a model and data that do not fit each other
+    │   ├── NothingFoundError                a search for a setting that ended without one
     │   ├── RunNotFoundError                 a run that is not there
     │   ├── OutputError                      a place that cannot be written to
     │   ├── FilesInTheWayError               files that are there and are not overwritten
@@ -447,6 +448,29 @@ class ContractError(RequestError):
             "\n".join([f"{subject}:", *(f"  {line}" for line in violations)]),
             next_step=next_step or "See what each takes: fw info model NAME, fw info dataset NAME",
         )
+
+
+class NothingFoundError(RequestError):
+    """A search for a setting that ended without one.
+
+    Args:
+        setting: What was looked for: ``"learning rate"``, ``"batch size"``.
+        cause: Why there is none.
+        possible: Where there would be one.
+        next_step: What to type next.
+
+    Example::
+
+        $ fw find lr --model mine.py:Net --dataset mine.py:Iris optimizer=sgd --from 1e30 --to 1e38 --steps 30
+        error: No learning rate was found: the loss ran away at once.
+          It is looked for where the loss still falls.
+          Begin lower: fw find lr --from 1e-8
+    """
+
+    def __init__(self, setting: str, cause: str, *, possible: str, next_step: str) -> None:
+        self.setting = setting
+        self.cause = cause
+        super().__init__(f"No {setting} was found: {cause}", possible=possible, next_step=next_step)
 
 
 class RunNotFoundError(RequestError):

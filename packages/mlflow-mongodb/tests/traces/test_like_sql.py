@@ -1,6 +1,7 @@
 """Random traces in this store and in MLflow's SQL store on SQLite: both must answer alike."""
 
 import json
+import os
 import uuid
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from mlflow.entities import AssessmentSource, Expectation, Feedback, TraceState
 from mlflow.entities.trace_metrics import AggregationType, MetricAggregation, MetricViewType
 from mlflow.exceptions import MlflowException
 
+EXAMPLES = int(os.environ.get("MONGODB_EXAMPLES", "6"))
 NOW_MS = 1_700_000_000_000
 TRACES = st.integers(0, 5)
 WORDS = st.sampled_from(["a", "b", "A", "a.b", "5%", "_x", "ü", "", 'q"uote', "back\\slash", "line\nbreak"])
@@ -116,14 +118,14 @@ METRICS = [
 
 
 @pytest.fixture(scope="module")
-def stores(mongod, tmp_path_factory):
+def stores(mongod, sqlite_uri, tmp_path_factory):
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
     folder = tmp_path_factory.mktemp("stores")
     uri = f"mongodb://127.0.0.1:{mongod.port}/like_sql?replicaSet={mongod.replica_set}"
-    sql = SqlAlchemyStore(f"sqlite:///{folder}/sql.db", folder.as_uri())
+    sql = SqlAlchemyStore(sqlite_uri, folder.as_uri())
     yield MongoTrackingStore(uri, folder.as_uri()), sql
     sql._dispose_engine()
 
@@ -244,7 +246,7 @@ def plain(info):
     return fields, kept
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_both_stores_answer_alike(stores, a_trace, a_span, data):
     ids = [f"tr-{uuid.uuid4().hex}" for _ in range(6)]

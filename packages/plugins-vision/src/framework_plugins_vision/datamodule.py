@@ -19,7 +19,7 @@ from framework_plugins_vision.batch_augmentation import BatchAugmentation
 from framework_plugins_vision.repeated_augmentation import RepeatedSampler
 from framework_plugins_vision.transforms import SUFFIXES, Transform, read_image
 
-MIXED_TASKS = ("image-classification", "multi_label_classification")
+MIXED_TASKS = ("image-classification", "multi-label-classification")
 """The tasks whose targets can be shares of classes."""
 
 SAMPLED = 64
@@ -32,9 +32,9 @@ class BaseVisionDataModule(BaseDataModule):
     A sample is a pair: an image tensor ``(channels, height, width)`` and a target. What the target is, ``task`` says:
 
     - ``image-classification``: the index of its class, ``int64``.
-    - ``multi_label_classification``: ``(classes,)`` of ``float32``, 1 for each class that the image has, else 0.
+    - ``multi-label-classification``: ``(classes,)`` of ``float32``, 1 for each class that the image has, else 0.
     - ``regression``: ``(targets,)`` of ``float32``, in the order of ``target_names``.
-    - ``semantic_segmentation``: ``(height, width)`` of ``int64``, the class of each pixel, or ``ignore_index``.
+    - ``semantic-segmentation``: ``(height, width)`` of ``int64``, the class of each pixel, or ``ignore_index``.
 
     Set ``class_names`` too, unless the dataset has ``classes`` as torchvision's have; and ``eval_transform`` to let a
     trained model predict image files.
@@ -119,7 +119,7 @@ class BaseVisionDataModule(BaseDataModule):
         return self.augment(*batch)
 
     def _check_augmentation(self) -> None:
-        if self.task == "semantic_segmentation" and getattr(self, "auto_augment", None):
+        if self.task == "semantic-segmentation" and getattr(self, "auto_augment", None):
             message = "changes images alone, and a mask would no longer fit; crops and flips move both"
             raise ConfigError([ConfigProblem("dataset.auto_augment", message)])
         if self.augment.mixes and self.task not in MIXED_TASKS:

@@ -27,7 +27,7 @@ class ImageCsvConfig(CheckedImagesConfig):
     image_column: str = "image"
     """The column of image paths."""
 
-    task: Literal["image-classification", "multi_label_classification", "regression"] = "image-classification"
+    task: Literal["image-classification", "multi-label-classification", "regression"] = "image-classification"
     """What is to be learned."""
 
     target_columns: str | tuple[str, ...] = "label"
@@ -55,13 +55,13 @@ class ImageCsvConfig(CheckedImagesConfig):
     def _one_way(self) -> ImageCsvConfig:
         if self.split_column and (self.val_path or self.test_path):
             raise ValueError("split_column and val_path or test_path are two ways to split; set one of them")
-        if self.separator and self.task != "multi_label_classification":
-            raise ValueError("separator has a meaning with task=multi_label_classification only")
+        if self.separator and self.task != "multi-label-classification":
+            raise ValueError("separator has a meaning with task=multi-label-classification only")
         if self.separator and not isinstance(self.target_columns, str) and len(self.target_columns) > 1:
             raise ValueError("separator is for one column of classes, and target_columns names several")
         if self.task == "image-classification" and len(self.columns) > 1:
             raise ValueError(
-                "several target_columns need task=multi_label_classification or task=regression; a class is one column"
+                "several target_columns need task=multi-label-classification or task=regression; a class is one column"
             )
         return self
 

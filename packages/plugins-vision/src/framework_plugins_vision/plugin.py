@@ -10,8 +10,8 @@ from framework_plugins_vision.published import FILES
 from framework_plugins_vision.timm_catalogue import architectures
 
 CLASSIFICATION = ("image-classification",)
-OF_IMAGES = ("image-classification", "multi_label_classification", "regression")
-OF_PIXELS = (*OF_IMAGES, "semantic_segmentation")
+OF_IMAGES = ("image-classification", "multi-label-classification", "regression")
+OF_PIXELS = (*OF_IMAGES, "semantic-segmentation")
 RESNET_PAPER = "He et al., Deep Residual Learning for Image Recognition, https://arxiv.org/abs/1512.03385"
 WIDE_RESNET_PAPER = "Zagoruyko and Komodakis, Wide Residual Networks, https://arxiv.org/abs/1605.07146"
 VIT_PAPER = "Dosovitskiy et al., An Image is Worth 16x16 Words, https://arxiv.org/abs/2010.11929"
@@ -185,7 +185,7 @@ def _datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="image_csv",
         domain="vision",
-        tasks=(*CLASSIFICATION, "multi_label_classification", "regression"),
+        tasks=(*CLASSIFICATION, "multi-label-classification", "regression"),
         summary="Your own images named in a CSV or Parquet table: a class, several classes or numbers each",
         builder="framework_plugins_vision.datasets.image_csv:ImageCsv",
         config="framework_plugins_vision.dataset_settings:ImageCsvConfig",
@@ -204,7 +204,7 @@ def _datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="image_masks",
         domain="vision",
-        tasks=("semantic_segmentation",),
+        tasks=("semantic-segmentation",),
         summary="Your own images with a mask each: the class of every pixel",
         builder="framework_plugins_vision.datasets.image_masks:ImageMasks",
         config="framework_plugins_vision.dataset_settings:ImageMasksConfig",

@@ -14,8 +14,8 @@ class DataSpec(Contract):
     class names and input shape without the data.
     """
 
-    task: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")
-    """What is to be learned: ``image-classification``, ``multi_label_classification``, ``forecasting`` ..."""
+    task: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")
+    """What is to be learned: ``image-classification``, ``multi-label-classification``, ``forecasting`` ..."""
 
     input_shape: tuple[int, ...] = ()
     """The shape of one input without the batch: ``(channels, height, width)`` for an image."""

@@ -16,7 +16,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from framework_core.contracts.config import RunConfig
-from framework_core.errors import ContractError, RequestError
+from framework_core.errors import ContractError, NothingFoundError
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.lean_loop import without_empty_hooks
 from framework_core.training.memory import is_out_of_memory
@@ -86,13 +86,15 @@ def learning_rate(
     Weights, random numbers and the order of the data are afterwards what they were.
 
     Raises:
-        RequestError: The loss fell nowhere.
+        NothingFoundError: The loss ran away at once.
     """
     ramp = _Ramp(lowest, highest, steps)
     with _without_trace(prepared):
         _train(config, prepared, steps, [ramp])
     if len(ramp.losses) < 3:
-        raise RequestError("The loss ran away at once, so no learning rate was found.", next_step="Try a lower: --from")
+        step = "Begin lower: fw find lr --from 1e-8"
+        possible = "It is looked for where the loss still falls."
+        raise NothingFoundError("learning rate", "the loss ran away at once.", possible=possible, next_step=step)
     return LearningRates(tuple(ramp.rates), tuple(ramp.losses), steepest(ramp.rates, ramp.losses), ramp.diverged)
 
 
@@ -103,7 +105,7 @@ def batch_size(config: RunConfig, prepared: Prepared, *, first: int = 8, most: i
 
     Raises:
         ContractError: The data has no batch size to change.
-        RequestError: Not even the first fits.
+        NothingFoundError: Not even the first fits.
     """
     datamodule: Any = prepared.datamodule
     if not hasattr(datamodule, "batch_size"):
@@ -215,7 +217,10 @@ def _tried(config: RunConfig, prepared: Prepared, size: int) -> Trial:
 def _judged(trials: list[Trial], ended: str) -> BatchSizes:
     fitting = [trial for trial in trials if trial.samples_per_second is not None]
     if not fitting:
-        raise RequestError("Not even the smallest batch fits into memory.", next_step="Try a smaller: --from 1")
+        cause = f"not even a batch of {trials[0].batch_size} fits into memory."
+        possible = "A smaller model or smaller inputs leave more room."
+        step = "Begin lower: fw find batch-size --from 1"
+        raise NothingFoundError("batch size", cause, possible=possible, next_step=step)
     speeds = {trial.batch_size: trial.samples_per_second or 0.0 for trial in fitting}
     fastest = max(speeds.values())
     suggestion = next(size for size, speed in speeds.items() if speed >= NEARLY_BEST * fastest)

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
@@ -32,13 +34,15 @@ def serve(directory: str, host: str, port: int, mongodb_port: int, workers: int)
     server = None
     try:
         server = _start_server(mongod.uri(), artifacts, host, port, workers)
+        while not (_is_well(host, port) or stop.wait(0.2)):
+            if server.poll() is not None:
+                return _stopped(server)
         print(f"MLflow   http://{host}:{port}", flush=True)
         print(f"MongoDB  {mongod.uri()}", flush=True)
         print(f"Data     {folder}    (Ctrl-C stops both)", flush=True)
         while not stop.wait(0.2):
             if server.poll() is not None:
-                print(f"Error: the MLflow server stopped with {server.returncode}.", file=sys.stderr)
-                return 1
+                return _stopped(server)
         return 0
     finally:
         if server is not None:
@@ -52,7 +56,32 @@ def _start_server(uri: str, artifacts: Path, host: str, port: int, workers: int)
     command += ["--artifacts-destination", artifacts.as_uri(), "--serve-artifacts"]
     # Jobs need a SQL backend; without this the server says so at every start.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    return subprocess.Popen(command, env=environment, start_new_session=True)
+    # Its log is no result: on stdout stand the addresses alone.
+    return subprocess.Popen(command, env=environment, start_new_session=True, stdout=sys.stderr)
+
+
+def _is_well(host: str, port: int) -> bool:
+    """Whether the server answers; it takes half a minute to start on a busy machine."""
+    try:
+        with urllib.request.urlopen(f"http://{_reachable(host)}:{port}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def _reachable(host: str) -> str:
+    """Return where a server that listens on `host` answers: one that listens everywhere does so on loopback."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    loopback = {4: "127.0.0.1", 6: "::1"}[address.version] if address.is_unspecified else host
+    return f"[{loopback}]" if address.version == 6 else loopback
+
+
+def _stopped(server: subprocess.Popen[bytes]) -> int:
+    print(f"Error: the MLflow server stopped with {server.returncode}.", file=sys.stderr)
+    return 1
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

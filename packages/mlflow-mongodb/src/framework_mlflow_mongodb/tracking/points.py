@@ -31,11 +31,11 @@ class Point(NamedTuple):
     def of(cls, metric: Metric) -> Point:
         """Return the point of a metric as MLflow's stores keep it."""
         value, step, timestamp = float(metric.value), int(metric.step), int(metric.timestamp)
+        if -_LARGEST <= value <= _LARGEST:
+            return cls(step, timestamp, value)
         if math.isnan(value):
             return cls(step, timestamp, 0.0, True)
-        if math.isinf(value):
-            value = _LARGEST if value > 0 else -_LARGEST
-        return cls(step, timestamp, value)
+        return cls(step, timestamp, math.copysign(_LARGEST, value))
 
     @property
     def number(self) -> float:

@@ -28,7 +28,7 @@ class ImageCsv(ImageFilesDataModule):
         test_path: A table for the test.
         image_root: The folder that image paths are relative to; empty is the table's own.
         image_column: The column of image paths.
-        task: ``image-classification``, ``multi_label_classification`` or ``regression``.
+        task: ``image-classification``, ``multi-label-classification`` or ``regression``.
         target_columns: The column of the class; several columns of 0 and 1, or of numbers.
         separator: What stands between the classes of an image, where one column names them all.
         delimiter: What stands between the columns of a CSV file.
@@ -39,7 +39,7 @@ class ImageCsv(ImageFilesDataModule):
         **images: How images are read and prepared, as ``ImageFilesDataModule`` takes it.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("image-classification", "multi_label_classification", "regression")
+    tasks: ClassVar[tuple[str, ...]] = ("image-classification", "multi-label-classification", "regression")
 
     def __init__(
         self,

@@ -47,7 +47,7 @@ class ImageMasks(ImageFilesDataModule):
         **prepared: How images are read and prepared, as ``ImageFilesDataModule`` takes it.
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("semantic_segmentation",)
+    tasks: ClassVar[tuple[str, ...]] = ("semantic-segmentation",)
 
     def __init__(
         self,

@@ -52,10 +52,10 @@ def targets_of(
     if task == "regression":
         of = {key: _numbers(table, columns, _number) for key, table in tables.items()}
         return Targets(of, target_names=tuple(columns))
-    if task == "multi_label_classification" and separator is None:
+    if task == "multi-label-classification" and separator is None:
         of = {key: _numbers(table, columns, _yes_or_no) for key, table in tables.items()}
         return Targets(of, class_names=tuple(columns))
-    if task == "multi_label_classification":
+    if task == "multi-label-classification":
         return _separated(tables, columns[0], str(separator), train)
     return _single(tables, columns[0], train)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class MultiLabel(Task):
     """Outputs are one logit a class; a target has 1 for each class of the image and 0 for the others."""
 
-    name = "multi_label_classification"
+    name = "multi-label-classification"
     losses = ("bce",)
     monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/map", "max")
     min_classes: ClassVar[int] = 1

@@ -29,7 +29,7 @@ SHOWN = 4
 class Segmentation(Task):
     """Outputs are one logit for each class and pixel; a target is the class of each pixel, or ``ignore_index``."""
 
-    name = "semantic_segmentation"
+    name = "semantic-segmentation"
     losses = ("cross_entropy_dice", "cross_entropy", "dice")
     monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/miou", "max")
     used_with: ClassVar[Mapping[str, tuple[str, ...]]] = {"label_smoothing": ("cross_entropy", "cross_entropy_dice")}

@@ -128,13 +128,13 @@ class Task(ABC):
 
 TASKS = {
     "image-classification": "classification:Classification",
-    "multi_label_classification": "multi_label:MultiLabel",
+    "multi-label-classification": "multi_label:MultiLabel",
     "regression": "regression:Regression",
-    "semantic_segmentation": "segmentation:Segmentation",
+    "semantic-segmentation": "segmentation:Segmentation",
 }
 """Where each task is."""
 
-OF_WHOLE_IMAGES = ("image-classification", "multi_label_classification", "regression")
+OF_WHOLE_IMAGES = ("image-classification", "multi-label-classification", "regression")
 """The tasks with one target for an image."""
 
 
