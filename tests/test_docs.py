@@ -201,11 +201,11 @@ class Reader:
             return
         if command.startswith("pip install ./"):
             install(self.folder / command.removeprefix("pip install "), self.site)
-        elif command.startswith("mlflow server "):
-            self._serves(command)
         elif command.endswith(" &"):
             self.background.append(self._start(["bash", "-c", f"exec {command[:-2]}"], stdout=subprocess.DEVNULL))
             wait_for(self.port, self.background[-1])
+        elif command.startswith("mlflow server "):
+            self._serves(command)
         else:
             shorter = SHORTER.get(self.page, "")
             command = f"{command} {shorter}" if shorter and command.startswith("fw train") else command
