@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import timm
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
@@ -11,8 +12,25 @@ from framework_core.errors import ContractError
 from framework_core.training.layers import numbered_layers
 from framework_core.training.optimization import groups_by_layer, parameter_groups
 from framework_core.training.optimizer_settings import AdamW
+from framework_plugins_vision.timm_catalogue import architectures
+
+TOLD = (ContractError, RuntimeError, ValueError, IndexError, TypeError)
+"""What the check before training says in words."""
 
 MASKS = DataSpec(task="semantic-segmentation", input_shape=(3, 64, 64), class_names=("a", "b"))
+
+
+def smallest_of_each_kind():
+    """One architecture of each family and first word of the name."""
+    kinds = {}
+    for each in sorted(architectures(), key=lambda each: each.parameters or 0):
+        kinds.setdefault((each.family, each.name.partition("_")[0]), each)
+    return list(kinds.values())
+
+
+def made_for(name):
+    config = timm.get_pretrained_cfg(name)
+    return tuple(config.input_size)[1:] if config is not None else (224, 224)
 
 
 @pytest.mark.parametrize(
@@ -30,11 +48,36 @@ def test_every_parameter_belongs_to_one_layer_and_the_classifier_to_the_last(nam
     assert 3 in first.shape or first.ndim == 3
 
 
-def test_for_masks_the_decoder_is_the_head():
-    model = registry.create_model("test_resnet", data=MASKS, decoder_width=16)
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_for_masks_the_decoder_is_the_head(name):
+    model = registry.create_model(name, data=MASKS, decoder_width=16)
     layers = model.parameter_layers()
     assert all(name.startswith(("model.decoder", "model.head")) for name in layers[-1])
     assert all(name.startswith("model.encoder") for layer in layers[:-1] for name in layer)
+    assert len(layers) > 3
+
+
+@pytest.mark.catalogue
+@pytest.mark.parametrize("part", range(8))
+def test_an_encoder_of_each_kind_makes_masks_or_is_refused_in_words(part):
+    """On the meta device, where the largest cost neither memory nor arithmetic."""
+    untold, taken = {}, 0
+    for each in smallest_of_each_kind()[part::8]:
+        height, width = made_for(each.name)
+        spec = MASKS.model_copy(update={"input_shape": (3, height, width)})
+        try:
+            with torch.device("meta"):
+                outputs = registry.create_model(each.name, data=spec, decoder_width=16)(
+                    torch.zeros(2, 3, height, width)
+                )
+            assert outputs.shape == (2, 2, height, width)
+            taken += 1
+        except TOLD:
+            continue
+        except Exception as error:  # noqa: BLE001  # all failures are wanted, not the first
+            untold[each.name] = f"{type(error).__name__}: {error}"
+    assert untold == {}
+    assert taken > 25
 
 
 def test_layers_have_their_own_rates_and_norms_no_decay(data):

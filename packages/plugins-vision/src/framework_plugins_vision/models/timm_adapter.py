@@ -129,7 +129,9 @@ class TimmModel(BaseVisionModel):
             ContractError: The architecture has none.
         """
         network: Any = self.model.encoder if isinstance(self.model, SegmentationNetwork) else self.model
-        switch = getattr(network, "set_grad_checkpointing", None)
+        # Encoders that only look at a whole network hold it as their model.
+        inner = getattr(network, "model", None)
+        switch = getattr(network, "set_grad_checkpointing", getattr(inner, "set_grad_checkpointing", None))
         if switch is None:
             super().enable_gradient_checkpointing()
             return
@@ -285,6 +287,8 @@ def _is_known(name: str) -> bool:
 def _layer_numbers(network: Any) -> dict[str, int]:
     """The layer of each parameter as timm counts them, from the input to the head; nothing where it does not say."""
     if not hasattr(network, "group_matcher"):
+        if hasattr(inner := getattr(network, "model", None), "group_matcher"):
+            return {f"model.{name}": number for name, number in _layer_numbers(inner).items()}
         return _numbers_of_stages(network) if hasattr(network, "feature_info") else {}
     numbers: dict[str, int] = group_parameters(network, network.group_matcher(coarse=False), reverse=True)
     return numbers
