@@ -27,6 +27,11 @@ def register_components():
 """
 
 
+@pytest.fixture(autouse=True)
+def cache_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("FRAMEWORK_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def site(tmp_path):
     """A server with a file and an archive."""
