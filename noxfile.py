@@ -1,4 +1,4 @@
-"""Every check of the project, one session each.
+"""Every check of the project.
 
 `nox` runs what CI runs; `nox -l` lists the others too: coverage, all Python versions, the lowest dependencies, the
 whole catalogue, servers that are killed, the benchmarks.
@@ -33,9 +33,6 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 WORKERS = "3"
 """Test processes on two cores: some of them wait for servers, clocks and disks."""
 
-SHARED = {"venv_location": str(HERE / ".nox" / "shared")}
-"""Sessions of one Python share an environment: it is filled, and its modules are compiled, once."""
-
 MAIN_JOB = "tests/test_main_job.py"
 LIKE_SQL = ("packages/mlflow-mongodb/tests", "-k", "equivalence or gateway or like_sql")
 """Tests that tell the store on MongoDB and MLflow's own the same: a few random examples, or MONGODB_EXAMPLES."""
@@ -52,7 +49,7 @@ def group(name: str) -> list[str]:
     return list(nox.project.dependency_groups(PROJECT, name))
 
 
-@nox.session(**SHARED)
+@nox.session
 def lint(session: nox.Session) -> None:
     """Formatting, style, and who imports whom."""
     session.install(*EDITABLE, *group("lint"), *PINNED)
@@ -61,62 +58,82 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-cache")
 
 
-@nox.session(**SHARED)
+@nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict."""
     session.install(*EDITABLE, *group("types"), *PINNED)
     session.run("mypy")
 
 
-@nox.session(**SHARED)
+@nox.session
+def checks(session: nox.Session) -> None:
+    """The sessions tests, long, docs and editor in one environment: it is filled, and its modules compiled, once."""
+    session.install(*EDITABLE, *group("test"), *group("docs"), *group("editor"), *PINNED)
+    failed = []
+    for part in (run_tests, run_long, run_docs, run_editor):
+        try:
+            part(session)
+        except nox.command.CommandFailed:
+            failed.append(part.__name__)
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+@nox.session(default=False)
 def tests(session: nox.Session) -> None:
     """The quick tests of every package; arguments after -- go to pytest."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    session.run(
-        "pytest", "-m", QUICK, "-n", WORKERS, "--dist", "loadgroup", "--durations=8", *session.posargs, env=ONE_THREAD
-    )
+    run_tests(session)
 
 
-@nox.session(**SHARED)
+@nox.session(default=False)
 def long(session: nox.Session) -> None:
     """The main job to its accuracy, several processes, signals, servers, wheels in fresh environments."""
     session.install(*EDITABLE, *group("test"), *PINNED)
     if session.posargs:
         session.run("pytest", "-m", LONG, *session.posargs)
-        return
-    # The main job wants both cores for itself.
-    session.run("pytest", MAIN_JOB)
-    session.run(
-        "pytest",
-        "-m",
-        LONG,
-        "--deselect",
-        MAIN_JOB,
-        "-n",
-        WORKERS,
-        "--dist",
-        "loadfile",
-        "--durations=8",
-        env=ONE_THREAD,
-    )
+    else:
+        run_long(session)
 
 
-@nox.session(**SHARED)
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build the documentation and run every command and example in it."""
     session.install(*EDITABLE, *group("test"), *group("docs"), *PINNED)
-    session.run("mkdocs", "build", "--strict", "--site-dir", str(Path(session.create_tmp()) / "site"))
-    session.run("pytest", "-m", "docs", "-n", WORKERS, *session.posargs, env=ONE_THREAD)
+    run_docs(session)
 
 
-@nox.session(**SHARED)
+@nox.session(default=False)
 def editor(session: nox.Session) -> None:
     """The schema of settings in an editor's language server; npm fetches it."""
     session.install(*EDITABLE, *group("test"), *group("editor"), *PINNED)
+    run_editor(session)
+
+
+def run_tests(session: nox.Session) -> None:
+    """Tests that take seconds, several processes at a time."""
+    spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=8")
+    session.run("pytest", "-m", QUICK, *spread, *session.posargs, env=ONE_THREAD)
+
+
+def run_long(session: nox.Session) -> None:
+    """The main job, which wants both cores for itself, and then the others."""
+    session.run("pytest", MAIN_JOB)
+    spread = ("-n", WORKERS, "--dist", "loadfile", "--durations=8")
+    session.run("pytest", "-m", LONG, "--deselect", MAIN_JOB, *spread, env=ONE_THREAD)
+
+
+def run_docs(session: nox.Session) -> None:
+    """Every page; the site is built by a test."""
+    session.run("pytest", "-m", "docs", "-n", WORKERS, "--dist", "loadgroup", *session.posargs, env=ONE_THREAD)
+
+
+def run_editor(session: nox.Session) -> None:
+    """Alone: the language server is one process that all its tests share."""
     session.run("pytest", "-m", "editor", *session.posargs, env=ONE_THREAD)
 
 
-@nox.session(default=False, **SHARED)
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """The quick tests once more, and how much of the code they run."""
     session.install(*EDITABLE, *group("test"), *PINNED)
@@ -125,7 +142,7 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", "--fail-under=85")
 
 
-@nox.session(default=False, **SHARED)
+@nox.session(default=False)
 def thorough(session: nox.Session) -> None:
     """What takes minutes a test: servers and clients killed a hundred times, networks compiled to machine code."""
     session.install(*EDITABLE, *group("test"), *PINNED)
@@ -134,7 +151,7 @@ def thorough(session: nox.Session) -> None:
     session.run("pytest", *LIKE_SQL, *patient, env={**ONE_THREAD, "MONGODB_EXAMPLES": "300"})
 
 
-@nox.session(default=False, **SHARED)
+@nox.session(default=False)
 def catalogue(session: nox.Session) -> None:
     """Every architecture of the catalogue, where the quick tests take a sample."""
     session.install(*EDITABLE, *group("test"), *PINNED)

@@ -38,6 +38,9 @@ else:
     import tomli as tomllib
 
 pytestmark = [pytest.mark.docs, pytest.mark.timeout(1200)]
+OF_THE_SITE = pytest.mark.xdist_group("site")
+"""The site takes long to build: one process builds it for all."""
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [
@@ -403,11 +406,13 @@ def text_of(site: Path, page: str) -> str:
     return (site / page / "index.html").read_text("utf-8")
 
 
+@OF_THE_SITE
 def test_the_site_is_built_without_a_warning_and_every_link_leads_somewhere(site: Path):
     assert (site / "index.html").is_file()
     assert not list(site.rglob("*.py"))
 
 
+@OF_THE_SITE
 def test_the_reference_has_every_command_with_every_option(site: Path, cache: Path, tmp_path: Path):
     page = text_of(site, "reference/commands")
     reader = Reader("", tmp_path, cache)
@@ -429,6 +434,7 @@ def test_the_reference_has_every_command_with_every_option(site: Path, cache: Pa
         assert option in page, f"{option} of fw train is not there"
 
 
+@OF_THE_SITE
 def test_the_reference_has_every_hook_contract_setting_component_and_error(site: Path):
     import framework_core
     from framework_core import contracts, errors
@@ -471,6 +477,7 @@ def test_the_reference_has_every_hook_contract_setting_component_and_error(site:
         assert not absent, f"{page} lacks {absent}"
 
 
+@OF_THE_SITE
 def test_the_reference_has_every_environment_variable_of_the_source(site: Path):
     page = text_of(site, "reference/environment")
     read = set()
