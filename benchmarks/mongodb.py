@@ -237,10 +237,10 @@ def growth(store: Store, sizes: list[int]) -> None:
     print(f"| milliseconds | {' | '.join(benches)} | times slower |")
     print("|---" * (len(benches) + 2) + "|")
     for name, (arguments, _) in SEARCHES.items():
-        seconds: dict[str, list[float]] = {size: [] for size in benches}
+        seconds: dict[str, list[float]] = {column: [] for column in benches}
         for _ in range(4 * ROUNDS):
-            for size, bench in benches.items():
-                seconds[size].append(timed(functools.partial(bench.search, *arguments)))
+            for column, bench in benches.items():
+                seconds[column].append(timed(functools.partial(bench.search, *arguments)))
         medians = [1000 * statistics.median(found) for found in seconds.values()]
         print(
             f"| {name} | {' | '.join(f'{one:.1f}' for one in medians)} | {medians[-1] / medians[0]:.1f} |", flush=True

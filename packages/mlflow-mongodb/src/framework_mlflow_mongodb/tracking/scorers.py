@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import fields
 from typing import Any
 
 from mlflow.entities import ScorerVersion, ViewType
@@ -182,19 +183,13 @@ class ScorerArea(AttachmentArea):
 
     def get_active_online_scorers(self) -> list[OnlineScorer]:
         """Return the scorers that judge traces by themselves."""
-        scorers = []
+        pairs = []
         for scorer in self._collection("scorers").find({"online.rate": {"$gt": 0}}):
             latest = self._latest(scorer["_id"])
             if latest is not None and _endpoint(latest["serialized"]) and self._own_experiment_ids([scorer["exp"]]):
-                scorers.append(
-                    OnlineScorer(
-                        name=scorer["name"],
-                        serialized_scorer=self._versions([(scorer, latest)])[0]._serialized_scorer,
-                        online_config=_online(scorer),
-                        scorer_version=latest["version"],
-                    )
-                )
-        return scorers
+                pairs.append((scorer, latest))
+        versions = self._versions(pairs)
+        return [_online_scorer(version, _online(scorer)) for version, (scorer, _) in zip(versions, pairs, strict=True)]
 
 
 def _check_online(sample_rate: Any, filter_string: Any) -> None:
@@ -243,3 +238,10 @@ def _online(scorer: Document) -> OnlineScoringConfig:
         experiment_id=str(scorer["exp"]),
         filter_string=scorer["online"]["filter"],
     )
+
+
+def _online_scorer(version: ScorerVersion, config: OnlineScoringConfig) -> OnlineScorer:
+    facts: dict[str, Any] = {"name": version.scorer_name, "serialized_scorer": version._serialized_scorer}
+    if "scorer_version" in {field.name for field in fields(OnlineScorer)}:  # since MLflow 3.17
+        facts["scorer_version"] = version.scorer_version
+    return OnlineScorer(online_config=config, **facts)
