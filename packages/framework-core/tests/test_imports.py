@@ -44,6 +44,7 @@ def site(install):
         ("list datasets", 0),
         ("list strategies", 0),
         ("list plugins", 0),
+        ("data list", 0),
         ("search gnu", 0),
         ("info model gnu", 0),
         ("info optimizer sgd", 0),

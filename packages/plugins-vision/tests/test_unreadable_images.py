@@ -90,7 +90,7 @@ def test_one_that_is_skipped_while_training_makes_its_batch_smaller(workers, fol
 
 
 def test_a_batch_of_nothing_is_an_error(folder):
-    found = module(folder, on_error="skip", verify="none", cache="none")
+    found = module(folder, on_error="skip", verify="none", cache="none", num_workers=0)
     for path in folder.rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(DataError, match="None of the 4 images of a batch can be read"):

@@ -18,6 +18,7 @@
     │   ├── ContractError                    a model and data that do not fit each other
     │   ├── NothingFoundError                a search for a setting that ended without one
     │   ├── RunNotFoundError                 a run that is not there
+    │   ├── RunSearchError                   a search for runs that cannot be read
     │   ├── OutputError                      a place that cannot be written to
     │   ├── FilesInTheWayError               files that are there and are not overwritten
     │   ├── TrackingError                    a tracking store that cannot be used
