@@ -112,7 +112,7 @@ def editor(session: nox.Session) -> None:
 
 def run_tests(session: nox.Session) -> None:
     """Tests that take seconds, several processes at a time."""
-    spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=8")
+    spread = ("-n", WORKERS, "--dist", "worksteal", "--durations=8")
     session.run("pytest", "-m", QUICK, *spread, *session.posargs, env=ONE_THREAD)
 
 

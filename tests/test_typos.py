@@ -14,9 +14,6 @@ from pathlib import Path
 import pytest
 from typos import LINES, Typo, plain, typos
 
-# What they share takes half a minute: one process makes it for all of them.
-pytestmark = pytest.mark.xdist_group("typos")
-
 COUNT = 1000
 SEED = 20260
 FRESH = 12

@@ -86,7 +86,7 @@ FILTERS = """
 name = 'a'; name != 'a'; name LIKE '%a%'; name ILIKE 'a'; name RLIKE '^a'; status = 'OK'; status != 'OK';
 status IN ('OK', 'ERROR'); timestamp_ms > 1700000000200; end_time_ms <= 1700000000300; execution_time_ms < 80;
 execution_time_ms != 100; client_request_id = 'a'; client_request_id LIKE '%.%'; client_request_id NOT IN ('a');
-tags.k = 'a'; tags.k != 'a'; tags.`k.k` LIKE '%_%'; tags.k IS NULL; tags.k IS NOT NULL; tags.k ILIKE '%Ü%';
+tags.k = 'a'; tags.k != 'a'; tags.`k.k` LIKE '%_%'; tags.k IS NULL; tags.k IS NOT NULL; tags.k ILIKE '%ü%';
 metadata.own = 'a.b'; metadata.own IS NULL; metadata.own LIKE '5%'; metadata.`mlflow.trace.session` = 's1';
 metadata.`mlflow.trace.session` IS NULL; metadata.`mlflow.trace.tokenUsage` IS NOT NULL;
 metadata.`mlflow.trace.cost` IS NULL; run_id = 'r1'; run_id != 'r1'; span.name = 'step'; span.name LIKE 'Ste%';

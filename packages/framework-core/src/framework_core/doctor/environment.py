@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterator
 
 from framework_core.cache import CACHE
+from framework_core.data_cache import LIMIT
 from framework_core.doctor.finding import Finding
 from framework_core.doctor.machine import usable_cores
+from framework_core.download import OFFLINE
 from framework_core.errors import near_names, quoted
 from framework_core.plugins.switches import WITHOUT
 from framework_core.process import COMPLETE
 from framework_core.training.folders import CHILDREN_USE
 
-OWN = (CACHE, CHILDREN_USE, COMPLETE, WITHOUT)
+OWN = (CACHE, CHILDREN_USE, COMPLETE, LIMIT, OFFLINE, WITHOUT)
 """Every variable that the framework reads under a name of its own."""
 
 
