@@ -62,7 +62,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy, strict."""
     session.install(*EDITABLE, *group("types"), *PINNED)
-    session.run("mypy")
+    session.run("mypy", "--num-workers", "2")
 
 
 @nox.session
@@ -70,7 +70,7 @@ def checks(session: nox.Session) -> None:
     """The sessions tests, long, docs and editor in one environment: it is filled, and its modules compiled, once."""
     session.install(*EDITABLE, *group("test"), *group("docs"), *group("editor"), *PINNED)
     failed = []
-    for part in (run_tests, run_long, run_docs, run_editor):
+    for part in (run_tests, run_long, run_docs_and_editor):
         try:
             part(session)
         except nox.command.CommandFailed:
@@ -100,14 +100,15 @@ def long(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation and run every command and example in it."""
     session.install(*EDITABLE, *group("test"), *group("docs"), *PINNED)
-    run_docs(session)
+    spread = ("-n", WORKERS, "--dist", "loadgroup")
+    session.run("pytest", "-m", "docs", *spread, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(default=False)
 def editor(session: nox.Session) -> None:
     """The schema of settings in an editor's language server; npm fetches it."""
     session.install(*EDITABLE, *group("test"), *group("editor"), *PINNED)
-    run_editor(session)
+    session.run("pytest", "-m", "editor", *session.posargs, env=ONE_THREAD)
 
 
 def run_tests(session: nox.Session) -> None:
@@ -123,14 +124,10 @@ def run_long(session: nox.Session) -> None:
     session.run("pytest", "-m", LONG, "--deselect", MAIN_JOB, *spread, env=ONE_THREAD)
 
 
-def run_docs(session: nox.Session) -> None:
-    """Every page; the site is built by a test."""
-    session.run("pytest", "-m", "docs", "-n", WORKERS, "--dist", "loadgroup", *session.posargs, env=ONE_THREAD)
-
-
-def run_editor(session: nox.Session) -> None:
-    """Alone: the language server is one process that all its tests share."""
-    session.run("pytest", "-m", "editor", *session.posargs, env=ONE_THREAD)
+def run_docs_and_editor(session: nox.Session) -> None:
+    """Every page, the built site, and the language server."""
+    spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=8")
+    session.run("pytest", "-m", "docs or editor", *spread, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(default=False)

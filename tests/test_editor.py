@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from language_server import Editor
 
-pytestmark = pytest.mark.editor
+# One server answers all of them.
+pytestmark = [pytest.mark.editor, pytest.mark.xdist_group("editor")]
 SERVER = "yaml-language-server@2.0.0"
 VALID = """\
 model:

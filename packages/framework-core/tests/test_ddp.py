@@ -51,7 +51,7 @@ def train(fresh, components, project, empty_store):
 @pytest.mark.parametrize(
     "words",
     [
-        ("strategy=ddp", "trainer.devices=2"),
+        pytest.param(("strategy=ddp", "trainer.devices=2"), marks=pytest.mark.thorough),
         ("distributed.enabled=true", "distributed.devices=2"),
     ],
 )
@@ -85,7 +85,7 @@ def test_two_processes_go_on_where_they_ended(train, fresh):
     assert len(list(Path("runs").iterdir())) == 1
 
 
-@pytest.mark.parametrize("ranks", [("0",), ("0", "1")])
+@pytest.mark.parametrize("ranks", [("0",), pytest.param(("0", "1"), marks=pytest.mark.thorough)])
 def test_an_error_in_the_data_is_told_and_fails_the_run(ranks, train, project):
     (project / "torn.py").write_text(BROKEN.format(ranks=ranks))
     done = train("--dataset", "torn.py:TornIris", "dataset.num_workers=0", "strategy=ddp", "trainer.devices=2")

@@ -163,7 +163,7 @@ def goes_on(fw, epochs=2):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)])
 def test_a_process_that_gets_a_signal_ends_with_a_checkpoint_and_can_go_on(number, started, fw):
     process = started()
     until(process, "epoch 2/")

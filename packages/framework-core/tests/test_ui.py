@@ -74,7 +74,10 @@ def is_free(port, seconds=10):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 0), pytest.param(signal.SIGTERM, 128 + signal.SIGTERM, marks=pytest.mark.thorough)],
+)
 def test_the_page_shows_a_run_until_it_is_stopped(number, code, train, program, port):
     found = train("mlops.report=true", "--json").json
     process = program("ui", "--port", port)

@@ -227,7 +227,7 @@ def test_weights_are_downloaded_by_name_and_then_kept(hub, fw_process, tmp_path)
     assert again.code == 0, again.err
 
 
-AWAY = [{"HF_HUB_OFFLINE": "1"}, pytest.param({"HF_ENDPOINT": "http://127.0.0.1:9"}, marks=pytest.mark.long)]
+AWAY = [{"HF_HUB_OFFLINE": "1"}, pytest.param({"HF_ENDPOINT": "http://127.0.0.1:9"}, marks=pytest.mark.thorough)]
 """The hub's library tries again for most of a minute, unless it is told that there is no network."""
 
 
