@@ -444,7 +444,7 @@ def test_the_reference_has_every_hook_contract_setting_component_and_error(site:
     def leaves(section, path=""):
         for name, info in section.model_fields.items():
             nested = info.annotation if isinstance(info.annotation, type) else None
-            if nested is not None and issubclass(nested, contracts.Section | contracts.TrainerConfig):
+            if nested and any(issubclass(nested, each) for each in (contracts.Section, contracts.TrainerConfig)):
                 yield from leaves(nested, f"{path}{name}.")
             else:
                 yield f"{path}{name}"

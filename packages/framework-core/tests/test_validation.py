@@ -113,7 +113,7 @@ def test_every_setting_is_described():
             if not field.description:
                 yield f"{prefix}{name}"
             annotation = field.annotation
-            if isinstance(annotation, type) and issubclass(annotation, Section | TrainerConfig):
+            if isinstance(annotation, type) and any(issubclass(annotation, each) for each in (Section, TrainerConfig)):
                 yield from undescribed(annotation, f"{prefix}{name}.")
 
     assert list(undescribed(RunConfig)) == []
