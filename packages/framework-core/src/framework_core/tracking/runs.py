@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PAGE = 1000
 STARTED = "started"
 TAG_STATUS = "framework.status"
+"""The tag with the framework's own word for how a run stands."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Runs:
         ids = self._experiment_ids(experiments)
         found: list[Run] = []
         token = None
-        with _search_errors(where):
+        with _search_errors(where or ", ".join(order_by)):
             while ids and len(found) < most:
                 page = self.client.search_runs(
                     ids, where, max_results=min(PAGE, most - len(found)), order_by=list(order_by), page_token=token
@@ -173,7 +174,7 @@ def _pages(ask: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def _search_errors(where: str) -> Iterator[None]:
+def _search_errors(asked: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -181,4 +182,4 @@ def _search_errors(where: str) -> Iterator[None]:
     except MlflowException as error:
         if error.error_code != "INVALID_PARAMETER_VALUE":
             raise
-        raise RunSearchError(where, str(error).strip().partition("\n")[0]) from error
+        raise RunSearchError(asked, str(error).strip().partition("\n")[0]) from error

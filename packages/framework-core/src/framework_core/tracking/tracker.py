@@ -26,6 +26,7 @@ from framework_core.errors import TrackingError
 from framework_core.secrets import conceal
 from framework_core.tracking import logged_model
 from framework_core.tracking.lineage import code_state, machine, packages, plugins
+from framework_core.tracking.runs import TAG_STATUS
 from framework_core.tracking.store import shown_uri, tracking_uri
 from framework_core.tracking.writer import MetricWriter
 
@@ -38,7 +39,6 @@ PARAM_LIMIT = 6000
 
 PARAMS_A_CALL = 100
 TAG_RUN_DIR = "framework.run_dir"
-TAG_STATUS = "framework.status"
 TAG_COMMAND = "framework.command"
 
 _log = logging.getLogger("framework_core")
