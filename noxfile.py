@@ -38,8 +38,8 @@ LIKE_SQL = ("packages/mlflow-mongodb/tests", "-k", "equivalence or gateway or li
 """Tests that tell the store on MongoDB and MLflow's own the same: a few random examples, or MONGODB_EXAMPLES."""
 
 GPU = shutil.which("nvidia-smi") is not None
-LONG = "(long or ddp) and not thorough"
-QUICK = "not thorough and not long and not ddp and not docs and not catalogue and not editor" + (
+LONG = "(long or ddp) and not thorough and not faults"
+QUICK = "not thorough and not faults and not long and not ddp and not docs and not catalogue and not editor" + (
     "" if GPU else " and not gpu"
 )
 
@@ -137,6 +137,13 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "erase")
     session.run("pytest", "-m", QUICK, "-n", WORKERS, "--cov", "--cov-report=", env=ONE_THREAD)
     session.run("coverage", "report", "--fail-under=85")
+
+
+@nox.session(default=False)
+def faults(session: nox.Session) -> None:
+    """Runs and servers killed again and again: nothing is lost, nothing doubled, the same weights at the end."""
+    session.install(*EDITABLE, *group("test"), *PINNED)
+    session.run("pytest", "-m", "faults", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(default=False)
