@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from framework_core.tracking.writer import MetricWriter
-
 
 @pytest.fixture
 def tracked(train, project):
@@ -185,70 +183,6 @@ def test_a_run_that_fails_is_marked_so_and_the_bug_is_shown(fw, components, proj
     assert done.err.rstrip().endswith("RuntimeError: a bug of the user's")
     (run,) = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db").search_runs(["1"])
     assert (run.info.status, run.data.tags["framework.status"]) == ("FAILED", "failed")
-
-
-class Store:
-    """A store that is away for a while. MLflow's client is the only thing that stands before the writer."""
-
-    def __init__(self, client, away):
-        self.client = client
-        self.away = away
-        self.calls = 0
-
-    def log_batch(self, run_id, metrics):
-        self.calls += 1
-        if self.away.is_set():
-            raise ConnectionError("nobody there")
-        self.client.log_batch(run_id, metrics=metrics)
-
-
-@pytest.fixture
-def store(project):
-    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
-    run_id = client.create_run(client.create_experiment("x")).info.run_id
-    return client, run_id
-
-
-def test_points_are_written_in_batches_off_the_calling_thread(store, project):
-    client, run_id = store
-    counting = Store(client, threading.Event())
-    writer = MetricWriter(counting, run_id, unsent=project / "unsent.jsonl")
-    started = time.perf_counter()
-    for step in range(2500):
-        writer.write({"a": 1.0}, step)
-    assert time.perf_counter() - started < 1
-    assert writer.close() == 0
-    assert len(client.get_metric_history(run_id, "a")) == 2500
-    assert counting.calls <= 6
-    assert not (project / "unsent.jsonl").exists()
-
-
-def test_a_store_that_comes_back_gets_every_point_once(store, project, monkeypatch, caplog):
-    monkeypatch.setattr("framework_core.tracking.writer.RETRY_SECONDS", 0.2)
-    client, run_id = store
-    away = threading.Event()
-    away.set()
-    writer = MetricWriter(Store(client, away), run_id, unsent=project / "unsent.jsonl")
-    for step in range(10):
-        writer.write({"a": float(step)}, step)
-    time.sleep(2)
-    away.clear()
-    assert writer.close() == 0
-    assert [point.value for point in client.get_metric_history(run_id, "a")] == list(range(10))
-    assert "does not answer" in caplog.text
-    assert "answers again" in caplog.text
-
-
-def test_what_a_store_never_took_is_kept_on_disk(store, project, monkeypatch):
-    monkeypatch.setattr("framework_core.tracking.writer.PATIENCE_SECONDS", 2.0)
-    client, run_id = store
-    away = threading.Event()
-    away.set()
-    writer = MetricWriter(Store(client, away), run_id, unsent=project / "unsent.jsonl")
-    writer.write({"a": 1.5, "b": 2.5}, 3)
-    assert writer.close() == 2
-    rows = [json.loads(line) for line in (project / "unsent.jsonl").read_text().splitlines()]
-    assert [(row["key"], row["value"], row["step"]) for row in rows] == [("a", 1.5, 3), ("b", 2.5, 3)]
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from framework_core.contracts.run import RunResult
 from framework_core.errors import ContractError, DataError
 from framework_core.plugins.registry import build, registry
 from framework_core.prediction import Row, files_in, rows_of
+from framework_core.process import is_main_process
+from framework_core.tracking.closing import close_dead_runs
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
 from framework_core.training import finding, performance, preparation
@@ -60,6 +62,9 @@ def train(
         RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
     """
     resumed = resumable(resume, config) if resume else None
+    if is_main_process():
+        here = config.mlops.tracking.offline
+        close_dead_runs(Path(config.output_dir), but=resumed.directory if resumed else None, send=not here)
     with _quiet(), memory_errors(config):
         prepared, config = _prepared(config)
         return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()

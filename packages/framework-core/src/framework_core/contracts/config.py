@@ -133,6 +133,9 @@ class TrackingConfig(Section):
     uri: str | None = None
     """The store, as MLflow takes it; empty takes MLFLOW_TRACKING_URI, and then a SQLite file here."""
 
+    offline: bool = False
+    """Whether the store is left alone: everything is kept in the run's folder, and ``fw runs sync`` sends it later."""
+
     log_model: bool = True
     """Whether the best model is stored, with signature and input example."""
 

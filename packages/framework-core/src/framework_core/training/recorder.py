@@ -58,6 +58,10 @@ class StepRecorder(Callback):
         """Write the unfinished interval."""
         self._flush(trainer)
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note among the points where it was taken: those that follow are made again when a run goes on from it."""
+        self._logger.note_checkpoint(trainer.global_step)
+
     def _flush(self, trainer: Trainer) -> None:
         if self._sum is None:
             return
