@@ -12,7 +12,7 @@ from pathlib import Path
 
 from framework_core.errors import RunInUseError
 from framework_core.tracking.heartbeat import HEARTBEAT, Heartbeat
-from framework_core.tracking.journal import FOLDER, Journal
+from framework_core.tracking.journal import FOLDER, Journal, read
 from framework_core.tracking.lookup import RECORD, RunRecord
 from framework_core.tracking.progress import Progress
 from framework_core.tracking.sync import send_run
@@ -39,11 +39,18 @@ def close_dead_runs(output_dir: Path, *, but: Path | None = None, send: bool = T
     closed = [record for record in marked if record is not None]
     away: set[str] = set()
     for record in closed:
-        if send and record.tracking_uri not in away and Progress.read(record.directory / FOLDER).run_id:
+        if send and record.tracking_uri not in away and _is_in_store(record.directory / FOLDER):
             sent = send_run(record)
             if sent.cause:
                 away.add(record.tracking_uri)
     return closed
+
+
+def _is_in_store(folder: Path) -> bool:
+    """Whether a store has a run, or may have it: the process may have ended before it heard so."""
+    first = next(read(folder), None)
+    begun = first is not None and first.kind == "run" and not first.body["offline"]
+    return begun or bool(Progress.read(folder).run_id)
 
 
 def _dead(output_dir: Path) -> Iterator[Path]:

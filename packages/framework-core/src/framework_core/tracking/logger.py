@@ -51,9 +51,9 @@ class TrackingLogger(Logger):
 
     @rank_zero_only
     def note_checkpoint(self, step: int) -> None:
-        """Note that a checkpoint is being taken."""
+        """Note that a checkpoint is being taken, and see that the journal has the points before it."""
         if self._writer is not None:
-            self._writer.record("checkpoint", step=step)
+            self._writer.checkpoint(step)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: the whole resolved configuration is recorded when the run starts."""

@@ -296,6 +296,7 @@ def _record(
     run = {
         "kind": "run",
         "journal": uuid4().hex,
+        "offline": config.mlops.tracking.offline,
         "experiment": config.experiment.name,
         "name": name,
         "started": int(time.time() * 1000),

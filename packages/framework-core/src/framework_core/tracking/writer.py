@@ -20,15 +20,17 @@ FSYNC_SECONDS = 5.0
 """A power cut loses at most the points of this time."""
 
 HEARTBEAT_SECONDS = 2.0
+CHECKPOINT_SECONDS = 2.0
+"""A checkpoint waits so long at most until the points before it are in the journal."""
 
 _log = logging.getLogger("framework_core")
 
 Sample = Callable[[], Mapping[str, float]]
-Item = tuple[int, int, Mapping[str, Any]] | Body
+Item = tuple[int, int, Mapping[str, Any]] | Body | threading.Event
 
 
 class JournalWriter:
-    """Takes points at once and writes them later. The training thread waits for neither a device nor a disk.
+    """Takes points at once and writes them later. A step of the training waits for neither a device nor a disk.
 
     Args:
         journal: Where they go.
@@ -56,7 +58,9 @@ class JournalWriter:
         self._waiting: list[Body] = []
         self._failing = False
         self._unreadable: set[str] = set()
-        self._closing = threading.Event()
+        self._reached: list[threading.Event] = []
+        self._closing = False
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
 
@@ -68,16 +72,30 @@ class JournalWriter:
         """Take a record of another kind; it keeps its place among the points."""
         self._items.append({"kind": kind, **body})
 
+    def checkpoint(self, step: int) -> None:
+        """Take note of a checkpoint, and wait until the operating system has everything that came before.
+
+        Points that a checkpoint knows of are not made again when the run goes on from it.
+        """
+        reached = threading.Event()
+        self.record("checkpoint", step=step)
+        self._items.append(reached)
+        self._wake.set()
+        reached.wait(CHECKPOINT_SECONDS)
+
     def close(self) -> None:
         """Write what is left, and wait for it."""
-        self._closing.set()
+        self._closing = True
+        self._wake.set()
         self._thread.join()
 
     def _run(self) -> None:
         self._take_sample(lasting=False)
         now = time.monotonic()
         next_sample, next_beat, next_flush = now + self._sample_seconds, now, now + FSYNC_SECONDS
-        while not self._closing.wait(FLUSH_SECONDS):
+        while not self._closing:
+            self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
             now = time.monotonic()
             if now >= next_sample:
                 self._take_sample()
@@ -118,6 +136,10 @@ class JournalWriter:
                 _log.warning("The journal of the run cannot be written; points wait in memory: %s", error)
             self._failing = True
             return False
+        finally:
+            for reached in self._reached:
+                reached.set()
+            self._reached.clear()
         self._failing = False
         self._waiting = []
         return checkpoint
@@ -131,6 +153,9 @@ class JournalWriter:
     def _converted(self) -> Iterator[Body]:
         while self._items:
             item = self._items.popleft()
+            if isinstance(item, threading.Event):
+                self._reached.append(item)
+                continue
             if isinstance(item, Mapping):
                 yield item
                 continue
