@@ -39,7 +39,7 @@ def _remove_from_sql(store: Any, run_id: str, points: Sequence[Point]) -> None:
     metrics: Any = models.SqlMetric
     gone = {identity(point) for point in points}
     keys = sorted({point.key for point in points})
-    with store.ManagedSessionMaker() as session:
+    with _session(store) as session:
         for first in range(0, len(keys), KEYS_A_QUERY):
             some = keys[first : first + KEYS_A_QUERY]
             for row in session.query(metrics).filter(metrics.run_uuid == run_id, metrics.key.in_(some)):
@@ -48,6 +48,14 @@ def _remove_from_sql(store: Any, run_id: str, points: Sequence[Point]) -> None:
         session.flush()
         for key in keys:
             _set_latest(session, run_id, key)
+
+
+def _session(store: Any) -> Any:
+    """A session that may write; MLflow before 3.17 knows no others."""
+    try:
+        return store.ManagedSessionMaker(read_only=False)
+    except TypeError:
+        return store.ManagedSessionMaker()
 
 
 def _set_latest(session: Any, run_id: str, key: str) -> None:

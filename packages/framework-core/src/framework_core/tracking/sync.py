@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from framework_core.tracking.progress import Progress
 from framework_core.tracking.sender import Sender, first_line
 from framework_core.tracking.store import check_store, shown_uri, tracking_uri
 from framework_core.tracking.store_calls import client_of, tidy_mlflow
+
+VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,13 @@ def _global_store(uri: str) -> Iterator[None]:
     """MLflow's own functions on this store meanwhile: a model is logged by them."""
     import mlflow
 
-    before = mlflow.get_tracking_uri()
+    # Setting it sets the environment variable as well.
+    before, variable = mlflow.get_tracking_uri(), os.environ.get(VARIABLE)
     mlflow.set_tracking_uri(uri)
     try:
         yield
     finally:
         mlflow.set_tracking_uri(before)
+        os.environ.pop(VARIABLE, None)
+        if variable is not None:
+            os.environ[VARIABLE] = variable
