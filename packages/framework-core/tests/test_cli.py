@@ -63,6 +63,7 @@ OPTIONS = {
         "--uri",
         "--json",
     },
+    "runs sync": {"--uri", "--json"},
     "watch": {"--uri", "--every"},
     "ui": {"--port", "-p", "--host", "--uri"},
 }

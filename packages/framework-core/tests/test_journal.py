@@ -202,7 +202,12 @@ def test_a_killed_run_is_closed_by_the_next_command_and_goes_on_without_a_double
 ):
     shutil.copy(empty_store, project)
     words = ("--model", f"{components}:Net", "--dataset", f"{components}:Iris", "experiment.run_name=dead")
-    words += ("trainer.max_epochs=100000", "trainer.accelerator=cpu", "mlops.report=false")
+    words += (
+        "trainer.max_epochs=100000",
+        "trainer.accelerator=cpu",
+        "trainer.log_every_n_steps=1",
+        "mlops.report=false",
+    )
     process = program("train", *words, "mlops.tracking.log_model=false", "mlops.tracking.system_metrics=false")
     checkpoint = project / "runs" / "dead" / "checkpoints" / "last.ckpt"
     while not checkpoint.exists():

@@ -510,10 +510,10 @@ class RunInUseError(RequestError):
 
     Example::
 
-        $ fw train --resume going experiment.run_name=going
-        error: The run 'going' is being recorded by another process.
+        $ fw train --resume first
+        error: The run 'first' is being recorded by another process.
           It can be continued or sent when that has ended.
-          See how it stands: fw watch going
+          See how it stands: fw watch first
     """
 
     def __init__(self, run: str) -> None:

@@ -78,6 +78,8 @@ class Session:
         except BaseException:
             if resumed is None:
                 shutil.rmtree(self._record.directory, ignore_errors=True)
+            elif self._main:
+                resumed.write()
             raise
         self._info = RunInfo(
             run_id=self._record.run_id,
