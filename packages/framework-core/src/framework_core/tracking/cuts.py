@@ -15,7 +15,7 @@ def cut(folder: Path, from_step: int) -> Body:
     The journal says where that checkpoint was taken; without that, steps say it.
     """
     marks = [each.number for each in read(folder) if each.kind == "checkpoint" and each.body["step"] == from_step]
-    after, beyond = (marks[-1], -1) if marks else (0, from_step)
+    after, beyond = (marks[-1], -1) if marks else (0, from_step or -1)
     return {"kind": "cut", "step": from_step, "after": after, "beyond": beyond}
 
 
