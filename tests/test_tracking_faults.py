@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from array import array
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -219,7 +220,7 @@ def _step(spans):
     took = [
         after - before
         for first, last in spans
-        for before, after in zip(times, times[1:], strict=False)
+        for before, after in pairwise(times)
         if first <= before and after <= last
     ]
     return statistics.median(took)

@@ -15,6 +15,10 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
+from framework_core.tracking.cuts import cut
+from framework_core.tracking.journal import Journal
+from framework_core.tracking.sender import Sender
+
 
 @pytest.fixture
 def tracked(train, project):
@@ -187,11 +191,21 @@ def test_a_run_that_fails_is_marked_so_and_the_bug_is_shown(fw, components, proj
 
 @pytest.fixture
 def server(project):
-    """A real MLflow server, and functions that kill it and start it again."""
+    """A real MLflow server that can be killed and started again."""
+    yield from running(project)
+
+
+@pytest.fixture(scope="module")
+def lasting_server(tmp_path_factory):
+    """A real MLflow server that stays."""
+    yield from running(tmp_path_factory.mktemp("server"))
+
+
+def running(folder):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    found = ServerProcess(port, project)
+    found = ServerProcess(port, folder)
     found.start()
     yield found
     found.kill()
@@ -202,12 +216,13 @@ class ServerProcess:
 
     def __init__(self, port, folder):
         self.uri = f"http://127.0.0.1:{port}"
+        self.database = f"sqlite:///{folder}/served.db"
         self._port = port
         self._folder = folder
         self._process = None
 
     def start(self):
-        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///served.db"]
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", self.database]
         command += ["--artifacts-destination", str(self._folder / "served"), "--port", str(self._port)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
         self._process = subprocess.Popen([*command, "--workers", "1"], cwd=self._folder, **quiet)
@@ -225,13 +240,50 @@ class ServerProcess:
 
 
 @pytest.mark.long
-def test_a_run_goes_to_a_server(train, server):
-    found = train(f"mlops.tracking.uri={server.uri}", "mlops.tracking.log_model=true", "--json").json
-    client = MlflowClient(server.uri)
+def test_a_run_goes_to_a_server(train, lasting_server):
+    uri = lasting_server.uri
+    found = train(f"mlops.tracking.uri={uri}", "mlops.tracking.log_model=true", "--json").json
+    client = MlflowClient(uri)
     run = client.get_run(found["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.metrics["test/accuracy"] == pytest.approx(found["metrics"]["test/accuracy"])
     assert client.search_logged_models([run.info.experiment_id])
+
+
+@pytest.mark.long
+def test_a_server_that_cannot_remove_points_gets_no_equal_one_twice_and_its_database_removes_others(
+    train, fw, lasting_server
+):
+    uri, log = lasting_server.uri, "trainer.log_every_n_steps=1"
+    found = train(f"mlops.tracking.uri={uri}", log, "experiment.run_name=again", "--json").json
+    client, run_id = MlflowClient(uri), found["run_id"]
+    # As if the run had been killed six steps after its checkpoint, which made two of the points another way.
+    journal = Journal(Path("runs/again/tracking"))
+    late = [{"kind": "points", "step": step, "at": 5, "values": {"late": float(step)}} for step in (13, 14, 15)]
+    journal.append(late)
+    journal.close()
+    assert fw("runs", "sync", "again").code == 0
+    send_again(uri, [{"kind": "points", "step": 13, "at": 9, "values": {"late": 13.0}}])
+    send_again(uri, [{"kind": "points", "step": 14, "at": 9, "values": {"late": 14.5}}])
+
+    def points():
+        return sorted((each.step, each.value) for each in client.get_metric_history(run_id, "late"))
+
+    assert points() == [(13, 13.0), (14, 14.0), (14, 14.5), (15, 15.0)]
+    told = fw("runs", "sync", "again")
+    assert told.code == 1
+    assert "only its database can remove them" in told.err
+    assert fw("runs", "sync", "again", "--uri", lasting_server.database).code == 0
+    assert points() == [(13, 13.0), (14, 14.5)]
+
+
+def send_again(uri, made):
+    """Go on from the run's checkpoint, and send what is made then."""
+    folder = Path("runs/again/tracking")
+    journal = Journal(folder)
+    journal.append([cut(folder, 12), *made])
+    journal.close()
+    Sender(folder.parent, MlflowClient(uri), uri).send()
 
 
 @pytest.mark.long
