@@ -263,8 +263,9 @@ def test_a_server_that_cannot_remove_points_gets_no_equal_one_twice_and_its_data
     journal.append(late)
     journal.close()
     assert fw("runs", "sync", "again").code == 0
-    send_again(uri, [{"kind": "points", "step": 13, "at": 9, "values": {"late": 13.0}}])
-    send_again(uri, [{"kind": "points", "step": 14, "at": 9, "values": {"late": 14.5}}])
+    same = {"kind": "points", "step": 13, "at": 9, "values": {"late": 13.0}}
+    send_again(uri, [same])
+    send_again(uri, [same, {"kind": "points", "step": 14, "at": 9, "values": {"late": 14.5}}])
 
     def points():
         return sorted((each.step, each.value) for each in client.get_metric_history(run_id, "late"))

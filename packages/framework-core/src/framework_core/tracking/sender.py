@@ -81,7 +81,7 @@ class Sender:
             if record.kind == "cut" and not last:
                 continue
             with store_calls.time_limit(self._uri):
-                done = self._take_back(record) if record.kind == "cut" else self._upload(record)
+                done = self._take_back(record, late=True) if record.kind == "cut" else self._upload(record)
             if done:
                 self.progress.deferred.remove(offset)
                 self.progress.write(self._folder)
@@ -192,21 +192,32 @@ class Sender:
             _remove(path)
         return True
 
-    def _take_back(self, cut: Record) -> bool:
-        """Take back the points after the checkpoint that the run went on from; whether none of them stands now."""
+    def _take_back(self, cut: Record, *, late: bool = False) -> bool:
+        """Take back the points after the checkpoint that the run went on from; whether none of them stands now.
+
+        Args:
+            cut: The record that takes them back.
+            late: Whether points that followed have been sent: one that stood there and was made again with the same
+                value was not, so that it stands for both.
+        """
         void = [point for each in read(self._folder) for point in points_of(each) if is_taken_back(cut, each, point)]
-        if not void or remove(self.client, self.progress.run_id, void):
+        later = self._made_after(cut)
+        if not void or remove(self.client, self.progress.run_id, [p for p in void if not (late and later.holds(p))]):
             self.standing = 0
             return True
         standing = self._standing(void)
         for point in standing:
             self._repeats.add(cut, point)
-        later = Repeats()
-        for record, point in self._cuts.kept(read(self._folder)):
-            if record.number > cut.number:
-                later.add(cut, point)
         self.standing = sum(1 for point in standing if not later.holds(point))
         return not self.standing
+
+    def _made_after(self, cut: Record) -> Repeats:
+        """The points that were made after a cut, and not taken back since."""
+        found = Repeats()
+        for record, point in self._cuts.kept(read(self._folder)):
+            if record.number > cut.number:
+                found.add(cut, point)
+        return found
 
     def _standing(self, void: list[Point]) -> list[Point]:
         """Which of the points that should be gone the store still has, or had already when they were made again."""
@@ -220,7 +231,7 @@ class Sender:
             for offset in self.progress.deferred:
                 record = next(read(self._folder, offset))
                 if record.kind == "cut":
-                    self._take_back(record)
+                    self._take_back(record, late=True)
         self._learnt = True
 
 

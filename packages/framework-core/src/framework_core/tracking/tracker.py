@@ -182,6 +182,7 @@ def start(
     journal = Journal(directory / FOLDER)
     heartbeat = Heartbeat(journal.folder)
     heartbeat.start()
+    before = [each.body for each in read(journal.folder) if each.kind == "status"][-1:]
     try:
         if journal.last == 0:
             _record(journal, config, data, name, directory, command, run_id)
@@ -189,6 +190,8 @@ def start(
             journal.append(_continued(journal.folder, from_step))
         sending = None if tracking.offline else _sending(uri, directory)
     except BaseException:
+        # The run stands as it stood.
+        journal.append({"kind": "status", "word": each["word"], "at": each["at"]} for each in before)
         heartbeat.stop()
         journal.close()
         raise
