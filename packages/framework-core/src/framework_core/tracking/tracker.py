@@ -182,7 +182,7 @@ def start(
     journal = Journal(directory / FOLDER)
     heartbeat = Heartbeat(journal.folder)
     heartbeat.start()
-    before = [each.body for each in read(journal.folder) if each.kind == "status"][-1:]
+    before = _status(journal.folder)
     try:
         if journal.last == 0:
             _record(journal, config, data, name, directory, command, run_id)
@@ -191,7 +191,7 @@ def start(
         sending = None if tracking.offline else _sending(uri, directory)
     except BaseException:
         # The run stands as it stood.
-        journal.append({"kind": "status", "word": each["word"], "at": each["at"]} for each in before)
+        journal.append([before])
         heartbeat.stop()
         journal.close()
         raise
@@ -205,6 +205,13 @@ def start(
     return Tracker(
         directory, Progress.read(journal.folder).run_id, without_credentials(uri), journal, heartbeat, writer, sending
     )
+
+
+def _status(folder: Path) -> Body:
+    """How a run stands that is not running; one that says nothing of it was killed."""
+    found = [each.body for each in read(folder) if each.kind == "status" and each.body["word"] != "running"]
+    last = found[-1] if found else {"word": "killed", "at": int(time.time() * 1000)}
+    return {"kind": "status", "word": last["word"], "at": last["at"]}
 
 
 def _continued(folder: Path, from_step: int | None) -> list[Body]:
