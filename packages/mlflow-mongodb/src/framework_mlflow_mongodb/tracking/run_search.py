@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlflow.entities import LifecycleStage, Run
 from mlflow.utils.search_utils import SearchUtils
 
+from framework_mlflow_mongodb.collector import paused_collector
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.search.conditions import all_of
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
@@ -33,14 +34,15 @@ class RunSearchArea(RunArea):
         page = Page.parse(page_token)
         base: Document = {"exp": {"$in": self._own_experiment_ids(experiment_ids)}, "life": {"$in": stages}}
         wanted = all_of([base, *found])
-        rows = self._first_of_index(wanted, order, page, max_results)
-        if rows is None:
-            rows = self._sorted_runs(wanted, order, page, max_results)
-        token = None
-        if max_results is not None and len(rows) > max_results:
-            rows = rows[:max_results]
-            token = page.token(max_results, order.values_of(rows[-1]))
-        return self._run_entities(self._whole_runs(rows)), token
+        with paused_collector:
+            rows = self._first_of_index(wanted, order, page, max_results)
+            if rows is None:
+                rows = self._sorted_runs(wanted, order, page, max_results)
+            token = None
+            if max_results is not None and len(rows) > max_results:
+                rows = rows[:max_results]
+                token = page.token(max_results, order.values_of(rows[-1]))
+            return self._run_entities(self._whole_runs(rows)), token
 
     def _first_of_index(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document] | None:
         """Return the first page in one go, where the first values of an index are those of the page.
