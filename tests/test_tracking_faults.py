@@ -8,12 +8,14 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from array import array
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from warm import Warm
 
 from framework_core.tracking.cuts import Cuts
 from framework_core.tracking.journal import FOLDER, read
@@ -130,21 +132,35 @@ def project(tmp_path, monkeypatch):
     return folder
 
 
-def start(*words):
-    command = [sys.executable, "-m", "framework_core", "train", *words]
-    with Path("log").open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+@pytest.fixture(scope="module")
+def fw(tmp_path_factory):
+    """The command ``fw``, each time in a process of its own that has the libraries already."""
+    with tempfile.TemporaryDirectory() as folder:
+        warm = Warm(Path(folder))
+        yield Command(warm.command)
+        warm.close()
 
 
-def fw(*words):
-    command = [sys.executable, "-m", "framework_core", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600)
+class Command:
+    """The command ``fw``."""
+
+    def __init__(self, file):
+        self._file = str(file)
+
+    def train(self, *words):
+        """Start a training; killed, it takes its process with it."""
+        with Path("log").open("ab") as log:
+            return subprocess.Popen([self._file, "train", *words], stdout=log, stderr=log, start_new_session=True)
+
+    def __call__(self, *words):
+        """Run a command to its end."""
+        return subprocess.run([self._file, *words], capture_output=True, text=True, timeout=600)
 
 
-def new_run(uri, *words):
+def new_run(fw, uri, *words):
     chosen = ("--model", "mine.py:Net", "--dataset", "mine.py:Digits", "experiment.run_name=run")
     every = f"trainer.log_every_n_steps={EVERY}"
-    return start(*chosen, f"mlops.tracking.uri={uri}", "trainer.accelerator=cpu", every, *QUIET, *words)
+    return fw.train(*chosen, f"mlops.tracking.uri={uri}", "trainer.accelerator=cpu", every, *QUIET, *words)
 
 
 def wait_for_step(step, process):
@@ -185,11 +201,11 @@ def check(uri, what):
 
 
 @pytest.mark.parametrize("kind", [MlflowServer, Mongod])
-def test_a_store_killed_twenty_times_costs_no_point_and_no_time(kind, project, tmp_path):
+def test_a_store_killed_twenty_times_costs_no_point_and_no_time(kind, project, tmp_path, fw):
     random.seed(0)
     store = kind(tmp_path)
     store.start()
-    process = new_run(store.uri, "trainer.max_epochs=100000", "checkpoint.save_top_k=0")
+    process = new_run(fw, store.uri, "trainer.max_epochs=100000", "checkpoint.save_top_k=0")
     wait_for_step(2000, process)
     up, down = [], []
     for kill in range(KILLS):
@@ -226,11 +242,11 @@ def _step(spans):
     return statistics.median(took)
 
 
-def test_a_training_killed_twenty_times_has_every_point_once(project):
+def test_a_training_killed_twenty_times_has_every_point_once(project, fw):
     random.seed(1)
     uri = f"sqlite:///{project}/mlflow.db"
     words = ("trainer.max_epochs=100000",)
-    process = new_run(uri, *words)
+    process = new_run(fw, uri, *words)
     reached = Path("runs/run/checkpoints/last.ckpt")
     while not reached.exists():
         assert process.poll() is None, Path("log").read_text()
@@ -243,10 +259,11 @@ def test_a_training_killed_twenty_times_has_every_point_once(project):
             time.sleep(random.uniform(0, 8))  # also while it starts
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        time.sleep(0.5)
         if kill % 5 == 0:
             synced = fw("runs", "sync", "run")
             assert synced.returncode == 0, synced.stderr
-        process = start("--resume", "run", *words)
+        process = fw.train("--resume", "run", *words)
     wait_for_more_steps(process)
     process.send_signal(signal.SIGTERM)
     process.wait(120)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,8 +18,6 @@ app = typer.Typer(help="Look at the runs of a tracking store.", no_args_is_help=
 
 URI = typer.Option("", "--uri", help="A tracking store (default: MLFLOW_TRACKING_URI, else mlflow.db here).")
 METRICS_SHOWN = 3
-HERE = Path("runs")
-"""Where runs make their folders."""
 
 
 @app.command("list")
@@ -38,9 +35,10 @@ def list_runs(
     """List runs, the newest first. Runs here whose process is gone are marked as killed."""
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.tracking.closing import close_dead_runs
+    from framework_core.tracking.lookup import RUNS
     from framework_core.tracking.runs import Runs, order
 
-    close_dead_runs(HERE)
+    close_dead_runs(RUNS)
     rows = Runs(uri).search(experiments=experiment, where=where, order_by=[order(sort)], most=limit)
     if as_json:
         print_json([_plain(row) for row in rows])
@@ -66,11 +64,11 @@ def sync_runs(
     """
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.tracking.closing import close_dead_runs
-    from framework_core.tracking.lookup import find_run
+    from framework_core.tracking.lookup import RUNS, find_run
     from framework_core.tracking.sync import runs_with_journal, send_run
 
-    close_dead_runs(HERE, send=False)
-    records = [find_run(name, output_dir=HERE) for name in names] if names else runs_with_journal(HERE)
+    close_dead_runs(RUNS, send=False)
+    records = [find_run(name, output_dir=RUNS) for name in names] if names else runs_with_journal(RUNS)
     rows = [send_run(record, uri) for record in records]
     if as_json:
         print_json([vars(row) for row in rows])

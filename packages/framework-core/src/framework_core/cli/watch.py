@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 MOST = 6
 """Runs that are watched where none is named."""
 
-HERE = Path("runs")
-"""Where runs make their folders."""
-
 LINES_EVERY = 5.0
 """Seconds between two lines of one run, where the output is no terminal."""
 
@@ -48,6 +45,7 @@ def _looks(names: Sequence[str], uri: str, every: float) -> Iterator[list[Watche
     from framework_core.cli.screen import note
     from framework_core.errors import TrackingError
     from framework_core.tracking.here import running_here, watch_here
+    from framework_core.tracking.lookup import RUNS
     from framework_core.tracking.runs import Runs
     from framework_core.tracking.store import shown_uri
     from framework_core.tracking.watching import watch as followed
@@ -58,7 +56,7 @@ def _looks(names: Sequence[str], uri: str, every: float) -> Iterator[list[Watche
     try:
         runs = Runs(uri)
     except TrackingError:
-        if uri or names or not (running := running_here(HERE)):
+        if uri or names or not (running := running_here(RUNS)):
             raise
         return watch_here(running, every=every)
     run_ids = _ids(runs, names)
@@ -72,10 +70,10 @@ def _here(names: Sequence[str]) -> list[RunRecord]:
     """The runs of these names, where all of them have a journal here."""
     from framework_core.errors import RunNotFoundError
     from framework_core.tracking.here import has_journal
-    from framework_core.tracking.lookup import find_run
+    from framework_core.tracking.lookup import RUNS, find_run
 
     try:
-        found = [find_run(name, output_dir=HERE) for name in names]
+        found = [find_run(name, output_dir=RUNS) for name in names]
     except RunNotFoundError:
         return []
     return found if all(has_journal(record) for record in found) else []
@@ -90,7 +88,7 @@ def _ids(runs: Runs, names: Sequence[str]) -> list[str]:
 def _id(runs: Runs, name: str) -> str:
     """The id of a run of the store, or of one whose folder is here."""
     from framework_core.errors import RunNotFoundError
-    from framework_core.tracking.lookup import find_run
+    from framework_core.tracking.lookup import RUNS, find_run
 
     quoted = name.replace("'", "\\'")
     for where in (f"attributes.run_name = '{quoted}'", f"attributes.run_id = '{quoted}'"):
@@ -103,7 +101,7 @@ def _id(runs: Runs, name: str) -> str:
     if len(begun) == 1:
         return begun[0].run_id
     if (Path(name) / "run.json").is_file():
-        return find_run(name, output_dir=HERE).run_id
+        return find_run(name, output_dir=RUNS).run_id
     raise RunNotFoundError(name, "none in the tracking store.", known=[row.name for row in newest])
 
 

@@ -11,6 +11,9 @@ from framework_core.errors import RunNotFoundError
 from framework_core.secrets import concealed
 from framework_core.tracking.store import SQLITE, tracking_uri
 
+RUNS = Path("runs")
+"""Where runs make their folders, unless they are told another place."""
+
 RECORD = "run.json"
 CONFIG = "config.yaml"
 DATA = "data.json"
