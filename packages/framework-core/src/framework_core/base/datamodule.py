@@ -19,6 +19,7 @@ from framework_core.errors import ContractError, DataError
 
 if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
+    from framework_core.contracts.samples import SampleHash
 
 AHEAD = 2
 """Batches that each loading process has ready."""
@@ -80,6 +81,18 @@ class BaseDataModule(LightningDataModule):
             DataError: This data has no way to read new samples, or a file cannot be read.
         """
         raise DataError(f"{type(self).__name__} does not say how to read new samples (predict_dataset).")
+
+    def sample_hashes(self, split: str, indices: Sequence[int]) -> Sequence[SampleHash]:
+        """What tells samples apart, for finding those that two splits share; nothing by default.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+            indices: Which samples of it.
+
+        Returns:
+            One for each, made from the sample before anything random is done to it; nothing where that is not known.
+        """
+        return ()
 
     def train_dataloader(self) -> DataLoader[Any]:
         """The training batches, in a new order each epoch."""

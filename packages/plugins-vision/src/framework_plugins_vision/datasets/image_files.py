@@ -16,6 +16,7 @@ from torchvision.transforms import v2
 
 from framework_core import BatchDataset, DataError
 from framework_plugins_vision import reading
+from framework_plugins_vision.image_hashes import Picture, file_picture
 from framework_plugins_vision.normalization import Normalization
 from framework_plugins_vision.transforms import Transform
 
@@ -104,6 +105,10 @@ class ImageFiles(BatchDataset):
                 next_step="Check the folder: dataset.verify=full",
             )
         return prepared(read, self.transform), self.targets[kept]
+
+    def picture(self, index: int) -> Picture:
+        """An image as it is in its file."""
+        return file_picture(self.paths[index])
 
     def _read(self, path: str) -> Tensor | None:
         try:
