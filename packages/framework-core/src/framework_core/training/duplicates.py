@@ -115,22 +115,21 @@ def find(datamodule: Any, *, fingerprint: str = "", seconds: float | None = None
         What was found; ``None`` where the data does not say what its samples are, or has one split only.
     """
     hashes = getattr(datamodule, "sample_hashes", None)
-    splits = {name: _size(datamodule, name) for name in ("train", "val", "test")}
-    held_out = [name for name in ("val", "test") if splits[name]]
-    if hashes is None or not held_out or not splits["train"] or not hashes("train", [0]):
+    sizes = {name: _size(datamodule, name) for name in ("train", "val", "test")}
+    held_out = [name for name in ("val", "test") if sizes[name]]
+    if hashes is None or not held_out or not sizes["train"] or not hashes("train", [0]):
         return None
     if (known := _known(fingerprint, seconds)) is not None:
         return known
     began = time.monotonic()
-    others = sum(splits[name] for name in held_out)
-    looked_at = {}
+    looked_at: dict[str, list[SampleHash]] = {}
     for name in held_out:
         # Half of the time is for training, whose samples each of the others is compared with.
-        share = None if seconds is None else began + seconds / 2 * sum(splits[n] for n in [*looked_at, name]) / others
-        looked_at[name] = _hashed(hashes, name, splits[name], share)
-    train = _hashed(hashes, "train", splits["train"], None if seconds is None else began + seconds)
-    overlaps = tuple(_overlap(name, splits[name], looked_at[name], train) for name in held_out)
-    found = Duplicates(overlaps, splits["train"], len(train), time.monotonic() - began)
+        until = None if seconds is None else began + seconds / 2 * (len(looked_at) + 1) / len(held_out)
+        looked_at[name] = _hashed(hashes, name, sizes[name], until)
+    train = _hashed(hashes, "train", sizes["train"], None if seconds is None else began + seconds)
+    overlaps = tuple(_overlap(name, sizes[name], looked_at[name], train) for name in held_out)
+    found = Duplicates(overlaps, sizes["train"], len(train), time.monotonic() - began)
     _keep(fingerprint, found, seconds)
     return found
 
@@ -193,7 +192,7 @@ def _lines(overlap: Overlap) -> list[str]:
 
 
 def _size(datamodule: Any, split: str) -> int:
-    dataset = getattr(datamodule, f"{split}_dataset", None)
+    dataset: Any = getattr(datamodule, f"{split}_dataset", None)
     return len(dataset) if hasattr(dataset, "__len__") else 0
 
 
@@ -231,7 +230,7 @@ def _alike(samples: Sequence[SampleHash], train: Sequence[SampleHash]) -> list[P
     for begin in range(0, len(second), BLOCK):
         # Where bits are -1 and 1, their product says in how many two samples differ.
         agree = coarse @ _signs(second[begin : begin + BLOCK, chosen]).T
-        for pairs in (agree >= len(chosen) - 2 * most).nonzero().split(BLOCK):
+        for pairs in torch.split((agree >= len(chosen) - 2 * most).nonzero(), BLOCK):
             differ = (first[pairs[:, 0]] != second[begin + pairs[:, 1]]).sum(1)
             kept = differ <= most
             for (index, other), bits in zip(pairs[kept].tolist(), differ[kept].tolist(), strict=True):
