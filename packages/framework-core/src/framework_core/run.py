@@ -24,7 +24,7 @@ from framework_core.plugins.registry import build, registry
 from framework_core.prediction import Row, files_in, rows_of
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
-from framework_core.training import duplicates, finding, performance, preparation
+from framework_core.training import duplicates, finding, loading, performance, preparation
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
 from framework_core.training.duplicates import Duplicates
@@ -230,8 +230,9 @@ def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     seed_everything(config.seed, workers=True, verbose=False)
     config, filled = preparation.fitted_to_model(config)
     prepared = preparation.prepare(config)
-    preparation.say_what_is_trained(prepared, config, filled)
     here = device(config.trainer.accelerator)
+    loading.plan(prepared, config, here)
+    preparation.say_what_is_trained(prepared, config, filled)
     chosen = performance.choices(config, prepared.model, here)
     performance.say(chosen, here)
     config = performance.with_choices(config, chosen)

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 class Normalization(nn.Module):
     """Values from 0 to 1, less the mean of their channel, by its deviation: the last step of a transform.
 
-    Bytes go straight into the numbers of a batch, while they are in the processor's cache; torchvision's own steps for it
-    take two to three times as long.
+    Bytes go straight into the numbers of a batch, while they are in the processor's cache; torchvision's own steps for
+    it take two to three times as long.
 
     Args:
         mean: Subtracted from each channel.

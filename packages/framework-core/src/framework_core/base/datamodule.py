@@ -14,6 +14,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
 from framework_core.base.batches import BatchDataset, TensorBatches, as_it_is
+from framework_core.base.loading_plan import LoadingPlan
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError, DataError
 
@@ -32,7 +33,8 @@ class BaseDataModule(LightningDataModule):
 
     Args:
         batch_size: How many samples make a batch.
-        num_workers: How many processes load data; empty takes none for data in memory, and otherwise one a core.
+        num_workers: How many processes load data; empty takes none for data in memory, and otherwise what a
+            trial before training says, or one a core.
     """
 
     domain: ClassVar[str] = ""
@@ -48,6 +50,7 @@ class BaseDataModule(LightningDataModule):
         super().__init__()
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.plan: LoadingPlan | None = None
         self.train_dataset: Dataset[Any] | None = None
         self.val_dataset: Dataset[Any] | None = None
         self.test_dataset: Dataset[Any] | None = None
@@ -135,18 +138,22 @@ class BaseDataModule(LightningDataModule):
             num_workers=workers,
             worker_init_fn=_start_worker if workers else None,
             persistent_workers=workers > 0,
-            prefetch_factor=AHEAD if workers else None,
+            prefetch_factor=(self.plan.ahead if self.plan else AHEAD) if workers else None,
             pin_memory=torch.cuda.is_available(),
         )
 
     def loading(self) -> str:
         """How samples are loaded where nobody said it, for people."""
+        if self.plan is not None:
+            return str(self.plan)
         workers = self._workers()
         return f"{workers} processes, {AHEAD} batches ahead each" if workers else "in the process that trains"
 
     def _workers(self) -> int:
         if self.num_workers is not None:
             return self.num_workers
+        if self.plan is not None:
+            return self.plan.workers
         return 0 if self.in_memory else min(8, cores())
 
     def _split(self, name: str) -> Dataset[Any]:

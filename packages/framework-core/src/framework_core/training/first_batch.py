@@ -47,7 +47,7 @@ def look(model: BaseModel, inputs: Tensor, target: Tensor) -> Look:
     started = time.perf_counter()
     inputs, target = inputs[:SAMPLES], target[:SAMPLES]
     warnings = _ranges(inputs)
-    with isolate_rng(), _unchanged(model):
+    with isolate_rng(), unchanged(model):
         loss = model.loss(model.train()(inputs), target)
         warnings += _start(float(loss.detach()), _expected(model, target))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -87,7 +87,8 @@ def _reach(model: BaseModel) -> list[str]:
 
 
 @contextmanager
-def _unchanged(model: BaseModel) -> Iterator[None]:
+def unchanged(model: BaseModel) -> Iterator[None]:
+    """Weights, statistics and gradients stay what they are."""
     buffers = copy.deepcopy(dict(model.named_buffers()))
     training = model.training
     try:
