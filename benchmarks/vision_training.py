@@ -3,16 +3,16 @@
     python benchmarks/vision_training.py                    both models, all trainers, three interleaved rounds
     python benchmarks/vision_training.py resnet18           one model
 
-All train the same network of timm's from scratch on the same JPEG files, 128x128 in two class folders: random crops of 8
-to 100 % of the area and mirror images, normalised, batches of 32, the default number of epochs cut to two. Everything else is
-what each does where nobody says otherwise. `framework` is `fw train`, with tracking, progress, validation, checkpoints and
-all that it chooses; `timm` a plain loop by the recipe of timm's train.py (its loader with four processes, SGD, cosine);
-`hf` Hugging Face's Trainer on its datasets library with torchvision's transforms, as its example has it; `lightning`
-Lightning's Trainer on ImageFolder with torchvision's transforms.
+All train the same network of timm's from scratch on the same JPEG files, 128x128 in two class folders: random crops of
+8 to 100 % of the area brought to 64 pixels and mirror images, normalised, batches of 32, two epochs. Everything else is
+what each does where nobody says otherwise. `framework` is `fw train`, with tracking, progress, validation, checkpoints
+and all that it chooses; `timm` a plain loop by the recipe of timm's train.py (its loader with four processes, SGD,
+cosine); `hf` Hugging Face's Trainer on its datasets library with torchvision's transforms, as its example has it;
+`lightning` Lightning's Trainer on ImageFolder with torchvision's transforms.
 
-Every measurement is a process of its own. Measured is the second epoch, as all later ones are, from the first batch asked
-for to the end of the last, without validation; processor time counts loading processes too. A ratio is taken inside its
-round.
+Every measurement is a process of its own. Measured is the second epoch, as all later ones are, from the first batch
+asked for to the end of the last, without validation; processor time counts loading processes too. A ratio is taken
+inside its round.
 """
 
 from __future__ import annotations
