@@ -197,6 +197,7 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/training_loop.py", *session.posargs)
     session.run("python", "benchmarks/journal.py")
     session.run("python", "benchmarks/image_loading.py")
+    session.run("python", "benchmarks/vision_training.py")
 
 
 @nox.session(default=False, venv_backend="uv")
