@@ -25,6 +25,7 @@
     │   └── PortTakenError                   a port that another program serves
     ├── PluginError                          a broken plugin, where ``--strict`` asked for none
     ├── OutOfMemoryError                     a model or a batch that the memory does not hold
+    ├── CheckpointError                      a checkpoint that cannot be written, or is damaged
     └── RunInterrupted             exit 130  stopped from outside, with a checkpoint
 
 An error keeps its facts as attributes and says three things: what is wrong, in the user's own words and
@@ -678,6 +679,28 @@ class OutOfMemoryError(FrameworkError):
             possible="A smaller model, smaller batches or shorter numbers take less.",
             next_step=f"{smaller}trainer.precision=bf16-mixed",
         )
+
+
+class CheckpointError(FrameworkError):
+    """A checkpoint that cannot be written, or is damaged.
+
+    Args:
+        path: The checkpoint.
+        cause: What is wrong with it.
+        possible: What there is besides.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw evaluate broken
+        error: The checkpoint runs/broken/checkpoints/last.ckpt is damaged: weights.safetensors is missing.
+          Others of the run may be whole: ls runs/broken/checkpoints
+    """
+
+    def __init__(self, path: Path | str, cause: str, *, possible: str = "", next_step: str = "") -> None:
+        self.path = str(path)
+        self.cause = cause
+        super().__init__(f"The checkpoint {self.path} {cause}.", possible=possible, next_step=next_step)
 
 
 class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault

@@ -37,7 +37,7 @@ def random_state() -> dict[str, Any]:
         "numpy": [kind, torch.from_numpy(np.asarray(numbers).astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
     }
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         state["cuda"] = torch.cuda.get_rng_state()
     return state
 
@@ -117,6 +117,7 @@ class SeededLoading:
         self._collate = collate
 
     def __call__(self, loaded: Any) -> Any:
+        """Called by torch's loader with what the dataset gave."""
         if not isinstance(loaded, _Loaded):
             return self._collate(loaded)
         batch = self._collate(loaded.samples)

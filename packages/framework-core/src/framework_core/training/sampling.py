@@ -84,13 +84,18 @@ class ResumableBatches(Sampler[list[int]]):
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to the first batch of an epoch, unless it is the one in hand. Called by Lightning before each epoch."""
+        """Go to the first batch of an epoch, unless it is the one in hand."""
         if epoch != self.epoch:
             self.seek(epoch)
 
     def seek(self, epoch: int, batch: int = 0) -> None:
         """Start at a batch. Nothing before it is drawn or read."""
         self.epoch, self._start = epoch, batch
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The epoch and the batch that come next."""
+        return self.epoch, self._start
 
     def indices(self, epoch: int, batch: int) -> list[int]:
         """The samples of one batch of this process.
@@ -138,11 +143,31 @@ class ResumableBatches(Sampler[list[int]]):
         if self.world_size == 1:
             return order
         missing = -len(order) % self.world_size
+        filled: Any
         if isinstance(order, torch.Tensor):
             filled = order.repeat(1 + missing // max(len(order), 1) + 1)[: len(order) + missing]
         else:
             filled = list(itertools.islice(itertools.cycle(order), len(order) + missing))
         return filled[self.rank :: self.world_size]
+
+
+class KeyedBatches(Sampler[list[int]]):
+    """Another batch sampler, whose batches know their number.
+
+    Args:
+        batches: The batch sampler.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+        self.sampler = getattr(batches, "sampler", None)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number, batch in enumerate(self.batches):
+            yield Indices(batch, 0, number)
 
 
 def is_resumable(loader: object) -> bool:
@@ -162,10 +187,10 @@ def resumable_loader(loader: Any, *, seed: int, rank: int = 0, world_size: int =
         world_size: How many processes train.
         sharded: Whether the order is to be split among them.
     """
-    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset) or hasattr(loader, "state_dict"):
+    if not _is_batched(loader) or hasattr(loader, "state_dict"):
         return loader
     source = loader.sampler if type(loader.batch_sampler) is BatchSampler else loader.batch_sampler
-    if loader.batch_sampler is None or not isinstance(source, Sized):
+    if not isinstance(source, Sized):
         return loader
     batches = ResumableBatches(
         source,
@@ -182,6 +207,36 @@ def resumable_loader(loader: Any, *, seed: int, rank: int = 0, world_size: int =
         dataset = SeededDataset(loader.dataset, derived_seed(seed, "loading", rank))
         vars(rebuilt).update(dataset=dataset, collate_fn=SeededLoading(loader.collate_fn))
     return rebuilt
+
+
+def keyed_loader(loader: Any, *, seed: int, rank: int = 0) -> Any:
+    """The same loader in the same order, with random numbers that follow from the number of the batch.
+
+    Args:
+        loader: The loader.
+        seed: Of loading.
+        rank: This process among those that take part.
+    """
+    if not _is_batched(loader) or draws_nothing(loader):
+        return loader
+    keyed = copy.copy(loader)
+    dataset = SeededDataset(loader.dataset, derived_seed(seed, "validation", rank))
+    vars(keyed).update(
+        batch_sampler=KeyedBatches(loader.batch_sampler),
+        dataset=dataset,
+        collate_fn=SeededLoading(loader.collate_fn),
+        _iterator=None,
+    )
+    return keyed
+
+
+def _is_batched(loader: Any) -> bool:
+    """Whether it is torch's loader, of a dataset with indices, in batches."""
+    return (
+        isinstance(loader, DataLoader)
+        and not isinstance(loader.dataset, IterableDataset)
+        and loader.batch_sampler is not None
+    )
 
 
 def _own_generator(seed: int, rank: int) -> torch.Generator:
