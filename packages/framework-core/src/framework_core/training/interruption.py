@@ -9,6 +9,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from framework_core.errors import RunInterrupted
 from framework_core.training.exact_loop import BetweenSteps
@@ -78,8 +79,8 @@ class Interruption(BetweenSteps):
             self._stop(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Several processes end here, all at the same step."""
-        if self.cause and trainer.world_size > 1:
+        """Several processes end here, all at the same step; one does where Lightning saw the signal too."""
+        if self.cause and (trainer.world_size > 1 or isinstance(exception, SIGTERMException)):
             trainer.save_checkpoint(self._checkpoint)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
