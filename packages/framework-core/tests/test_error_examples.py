@@ -30,6 +30,13 @@ class Pictures(Iris):
     def data_spec(self):
         return super().data_spec().model_copy(update={"task": "image-classification"})
 """
+FAILS = """
+import mine
+
+class Net(mine.Net):
+    def training_step(self, batch, batch_idx):
+        raise ValueError("no luck")
+"""
 PLUGIN = """
 from framework_core import hookimpl
 from framework_core.contracts import ModelSpec
@@ -67,6 +74,11 @@ def world(project, components, install, train, request, monkeypatch):
         install("wreck-dist", {"wreck": "raise ImportError('no luck')"}, {"framework.plugins": {"wreck": "wreck"}})
     if error in NEEDS_A_RUN:
         assert train("experiment.run_name=first", "trainer.max_epochs=1").code == 0
+    if error == "CheckpointError":
+        assert train("experiment.run_name=broken", "trainer.max_epochs=1").code == 0
+        (project / "runs/broken/checkpoints/best-epoch0-step6.ckpt/weights.safetensors").unlink()
+    if error == "ProofError":
+        (project / "fails.py").write_text(FAILS)
     if error == "PortTakenError":
         shutil.copy(request.getfixturevalue("empty_store"), project)
     monkeypatch.setenv("COLUMNS", "200")

@@ -248,5 +248,8 @@ def where_it_goes_on(path: Path) -> str:
 def _refuse_damaged(path: Path) -> None:
     if wrong := checkpoints.damage(path):
         raise CheckpointError(
-            path, f"is damaged: {wrong}", possible=f"Others of the run may be whole: ls {path.parent}"
+            path,
+            f"is damaged: {wrong}",
+            possible=f"Others of the run may be whole: ls {path.parent}",
+            next_step=f"Go on from the newest that is: fw train --resume {path.parent.parent.name}",
         )

@@ -18,7 +18,7 @@ from typing import Any
 
 from framework_core.config.saved import settings_text
 from framework_core.contracts.config import RunConfig
-from framework_core.errors import FrameworkError
+from framework_core.errors import ProofError
 from framework_core.tracking.checkpoints import Facts, newest
 
 SMALL = (
@@ -81,7 +81,7 @@ def verify_resume(config: RunConfig, *, kills: Sequence[float] = (0.2, 0.5, 0.8)
         kills: Where the run is killed, as shares of its batches; 0.5 of two epochs is an epoch's end.
 
     Raises:
-        FrameworkError: The training itself fails.
+        ProofError: The training itself fails.
     """
     folder = Path(tempfile.mkdtemp(prefix="fw-verify-"))
     if threading.current_thread() is threading.main_thread():
@@ -121,15 +121,13 @@ class _Trial:
         """Train to the end."""
         code, said = self._process(None)
         if code != 0:
-            raise FrameworkError(
-                f"The training ended with {code} before anything could be compared.", possible=_last_lines(said)
-            )
+            raise ProofError(code, _last_line(said))
 
     def kill_at(self, batches: int) -> Kill:
         """Train until it is killed."""
         code, said = self._process(batches)
         if code != -signal.SIGKILL:
-            raise FrameworkError(f"The training ended with {code} before it was killed.", possible=_last_lines(said))
+            raise ProofError(code, _last_line(said))
         checkpoint, _ = newest(self.folder / "checkpoints")
         facts = Facts.read(checkpoint) if checkpoint else None
         return Kill(batches, f"epoch {facts.epoch + 1}, batch {facts.batch}" if facts else "the start")
@@ -171,8 +169,9 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-4:])
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def _difference(
