@@ -217,7 +217,7 @@ def _cause(name: str, whole: list[dict[str, Any]], other: list[dict[str, Any]]) 
     """What is likely: an attribute that differs when the difference appears, if there is one."""
     before, after = whole[-1]["attributes"], other[-1]["attributes"]
     parts = ("dataset", "model") if name == "data" else ("model", "dataset")
-    odd = [key for key in before if key in after and before[key] != after[key]]
+    odd = [key for key in {**before, **after} if before.get(key) != after.get(key)]
     odd.sort(key=lambda key: not key.startswith(parts[0]))
     if odd:
         return f"{CAUSES[name]}; {odd[0]} differs, and is in no checkpoint"
