@@ -45,6 +45,7 @@ OPTIONS = {
     "config schema": set(),
     "data": set(),
     "data list": {"--json"},
+    "data check": {"--seconds", "--json"},
     "data fetch": set(),
     "data verify": set(),
     "data gc": {"--size", "--dry-run"},

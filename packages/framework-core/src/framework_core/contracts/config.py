@@ -178,6 +178,16 @@ class DistributedConfig(Section):
     """How many nodes."""
 
 
+class DuplicatesConfig(Section):
+    """What is done about samples of validation and test that training has too."""
+
+    action: Literal["report", "refuse", "ignore"] = "report"
+    """``report`` says how many there are, ``refuse`` does not train with any, ``ignore`` does not look."""
+
+    seconds: float = Field(default=10.0, gt=0)
+    """How long to look at most; of a larger set a part stands for the whole. ``fw data check`` takes all the time."""
+
+
 class RunConfig(Section):
     """Everything a run was asked to be. Saved beside the run; saved settings are valid input."""
 
@@ -219,6 +229,9 @@ class RunConfig(Section):
 
     preflight: bool = True
     """Whether one real batch is looked at more closely before training: forward, backward, nothing changed."""
+
+    duplicates: DuplicatesConfig = DuplicatesConfig()
+    """Samples of validation and test that training has too."""
 
     adaptive_gradient_clip_val: float | None = Field(default=None, gt=0)
     """Where the gradient of each unit is cut, as a share of the norm of its weights."""
