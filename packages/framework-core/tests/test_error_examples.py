@@ -32,6 +32,13 @@ class Pictures(Iris):
     def data_spec(self):
         return super().data_spec().model_copy(update={"task": "image-classification"})
 """
+FAILS = """
+import mine
+
+class Net(mine.Net):
+    def training_step(self, batch, batch_idx):
+        raise ValueError("no luck")
+"""
 PLUGIN = """
 from framework_core import hookimpl
 from framework_core.contracts import ModelSpec
@@ -83,6 +90,11 @@ def world(project, components, install, train, request, monkeypatch):
         holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         request.addfinalizer(holder.communicate)  # noqa: PT021  # only this error has one
         assert holder.stdout.readline() == "held\n"
+    if error == "CheckpointError":
+        assert train("experiment.run_name=broken", "trainer.max_epochs=1").code == 0
+        (project / "runs/broken/checkpoints/best-epoch0-step6.ckpt/weights.safetensors").unlink()
+    if error == "ProofError":
+        (project / "fails.py").write_text(FAILS)
     if error == "PortTakenError":
         shutil.copy(request.getfixturevalue("empty_store"), project)
     monkeypatch.setenv("COLUMNS", "200")

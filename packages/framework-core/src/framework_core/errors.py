@@ -26,6 +26,8 @@
     │   └── PortTakenError                   a port that another program serves
     ├── PluginError                          a broken plugin, where ``--strict`` asked for none
     ├── OutOfMemoryError                     a model or a batch that the memory does not hold
+    ├── CheckpointError                      a checkpoint that cannot be written, or is damaged
+    ├── ProofError                           a proof whose training does not run
     └── RunInterrupted             exit 130  stopped from outside, with a checkpoint
 
 An error keeps its facts as attributes and says three things: what is wrong, in the user's own words and
@@ -702,6 +704,54 @@ class OutOfMemoryError(FrameworkError):
             f"The memory does not hold the model and its batches: {wanted} more were asked for.",
             possible="A smaller model, smaller batches or shorter numbers take less.",
             next_step=f"{smaller}trainer.precision=bf16-mixed",
+        )
+
+
+class CheckpointError(FrameworkError):
+    """A checkpoint that cannot be written, or is damaged.
+
+    Args:
+        path: The checkpoint.
+        cause: What is wrong with it.
+        possible: What there is besides.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw evaluate broken
+        error: The checkpoint runs/broken/checkpoints/best-epoch0-step6.ckpt is damaged: weights.safetensors is missing.
+          Others of the run may be whole: ls runs/broken/checkpoints
+          Go on from the newest that is: fw train --resume broken
+    """
+
+    def __init__(self, path: Path | str, cause: str, *, possible: str = "", next_step: str = "") -> None:
+        self.path = str(path)
+        self.cause = cause
+        super().__init__(f"The checkpoint {self.path} {cause}.", possible=possible, next_step=next_step)
+
+
+class ProofError(FrameworkError):
+    """A proof whose training does not run, so that there is nothing to compare.
+
+    Args:
+        code: The exit code of the training.
+        said: Its last words.
+
+    Example::
+
+        $ fw verify resume --model fails.py:Net --dataset mine.py:Iris
+        error: The training that was to be compared ended with exit code 1.
+          It said last: ValueError: no luck
+          Look at it alone: fw train with the same settings
+    """
+
+    def __init__(self, code: int, said: str) -> None:
+        self.code = code
+        self.said = said
+        super().__init__(
+            f"The training that was to be compared ended with exit code {code}.",
+            possible=f"It said last: {said}" if said else "",
+            next_step="Look at it alone: fw train with the same settings",
         )
 
 

@@ -8,30 +8,16 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from framework_core.errors import RunInterrupted
+from framework_core.training.exact_loop import BetweenSteps
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
-def where_it_goes_on(checkpoint: Path) -> str:
-    """In words, from where a checkpoint is continued."""
-    loop = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["loops"]["fit_loop"]
-    progress, epochs = loop["epoch_loop.batch_progress"], loop["epoch_progress"]["current"]["processed"]
-    if progress["is_last_batch"]:
-        return f"after epoch {epochs}"
-    steps = progress["current"]["processed"]
-    return f"{steps} steps into epoch {epochs + 1}; the rest of it takes samples in a new order"
-
-
-def step_of(checkpoint: Path) -> int:
-    """The step that a checkpoint was taken at."""
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
-
-
-class Interruption(Callback):
+class Interruption(BetweenSteps):
     """Turns the first signal into an end between two steps; a second Ctrl-C ends at once.
 
     In the middle of a step weights and optimizer may not belong together, so it waits for the step's end. Where
@@ -74,9 +60,7 @@ class Interruption(Callback):
         """From here on there are steps to wait for."""
         self._trainer = trainer
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def between_steps(self, trainer: Trainer, *, epoch_over: bool) -> None:
         """Between two steps everything belongs together."""
         if self.cause and trainer.world_size == 1:
             self._stop(trainer)
@@ -95,8 +79,8 @@ class Interruption(Callback):
             self._stop(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Several processes end here, all at the same step."""
-        if self.cause and trainer.world_size > 1:
+        """Several processes end here, all at the same step; one does where Lightning saw the signal too."""
+        if self.cause and (trainer.world_size > 1 or isinstance(exception, SIGTERMException)):
             trainer.save_checkpoint(self._checkpoint)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

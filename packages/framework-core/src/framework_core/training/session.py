@@ -22,13 +22,16 @@ from framework_core.plugins.registry import registry
 from framework_core.process import is_main_process
 from framework_core.secrets import conceal
 from framework_core.tracking import tracker
+from framework_core.tracking.checkpoints import LAST, clean
 from framework_core.tracking.logger import TrackingLogger
-from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord
+from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA
 from framework_core.training.callbacks import training_callbacks
+from framework_core.training.checkpoint_io import where_it_goes_on
+from framework_core.training.checkpointing import BestCheckpoint, LastCheckpoint
 from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
-from framework_core.training.folders import CHILDREN_USE, new_folder
-from framework_core.training.interruption import Interruption, step_of, where_it_goes_on
+from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder, this_process
+from framework_core.training.interruption import Interruption
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
 from framework_core.training.performance import applied
@@ -36,11 +39,9 @@ from framework_core.training.preparation import Prepared, can_measure, load_weig
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
 from framework_core.training.report import CARD, Report, repeat_command
+from framework_core.training.stopping import early_stopping
 from framework_core.training.trainer import (
-    best_checkpoint,
     build_trainer,
-    early_stopping,
-    last_checkpoint,
     without_gpu_lookups,
 )
 
@@ -62,7 +63,7 @@ class Session:
         self,
         config: RunConfig,
         prepared: Prepared,
-        resumed: RunRecord | None,
+        resumed: Resumed | None,
         callbacks: Sequence[Callback],
         trainer_arguments: Mapping[str, Any],
     ) -> None:
@@ -72,14 +73,14 @@ class Session:
         self._trainer_arguments = dict(trainer_arguments)
         self._callbacks = callbacks
         self._main = is_main_process()
-        self._record = resumed or new_folder(config)
+        self._record = resumed.record if resumed else new_folder(config)
         try:
             self._tracker = self._start_tracking()
         except BaseException:
             if resumed is None:
                 shutil.rmtree(self._record.directory, ignore_errors=True)
             elif self._main:
-                resumed.write()
+                resumed.record.write()
             raise
         self._info = RunInfo(
             run_id=self._record.run_id,
@@ -102,6 +103,9 @@ class Session:
         """
         status: Status = "failed"
         checkpoint = self._record.directory / CHECKPOINTS / LAST
+        if self._main:
+            clean(checkpoint.parent)
+            self._say_where_it_goes_on()
         interruption = Interruption(checkpoint, self._record.name)
         self._announce("run_started", run=self._info)
         try:
@@ -123,9 +127,7 @@ class Session:
         answers = KeptAnswers()
         own: list[Callback] = [interruption, recorder, *([answers] if self._config.mlops.report else [])]
         trainer = self._trainer(own, recorder)
-        newest = self._resumed.last_checkpoint if self._resumed else None
-        if newest and self._main:
-            _log.info("goes on   %s, %s", self._record.name, where_it_goes_on(newest))
+        newest = self._resumed.checkpoint if self._resumed else None
         model, datamodule = self._prepared.model, self._prepared.datamodule
         with applied(self._config, model):
             with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
@@ -138,6 +140,12 @@ class Session:
                 self._metrics |= _numbers(trainer.callback_metrics)
         if self._main and not self._config.trainer.fast_dev_run:
             self._record_outcome(answers.answers)
+
+    def _say_where_it_goes_on(self) -> None:
+        if self._resumed and self._resumed.checkpoint:
+            _log.info("goes on   %s, %s", self._record.name, where_it_goes_on(self._resumed.checkpoint))
+        elif self._resumed:
+            _log.info("goes on   %s, from the start: it has no checkpoint", self._record.name)
 
     def _trainer(self, own: list[Callback], recorder: StepRecorder) -> Trainer:
         config, prepared = self._config, self._prepared
@@ -163,10 +171,10 @@ class Session:
         folder = self._record.directory / CHECKPOINTS
         kept: list[Callback] = []
         if prepared.monitor and config.checkpoint.save_top_k:
-            self._best = best_checkpoint(config, folder, monitor=prepared.monitor, mode=prepared.mode)
+            self._best = BestCheckpoint(config.checkpoint, folder, monitor=prepared.monitor, mode=prepared.mode)
             kept.append(self._best)
         if config.checkpoint.save_last:
-            kept.append(last_checkpoint(config, folder))
+            kept.append(LastCheckpoint(config.checkpoint, folder))
         return kept
 
     def _monitored(self) -> dict[str, str]:
@@ -180,15 +188,15 @@ class Session:
     def _start_tracking(self) -> tracker.Tracker | None:
         if not self._main:
             return None
-        record, config = self._record, self._config
+        # First, so that a kill from here on leaves a run that can be found and closed.
+        record, config = replace(self._record, status="running", process=this_process()), self._config
+        self._record = record
+        record.write()
         (record.directory / CONFIG).write_text(settings_text(config), encoding="utf-8")
         data = conceal(self._prepared.data.model_dump_json(indent=2))
         (record.directory / DATA).write_text(data, encoding="utf-8")
         started = None
         if config.mlops.tracking.backend == "mlflow":
-            # First, so that a kill from here on leaves a run that can be found and closed.
-            self._record = record = replace(record, status="running")
-            record.write()
             started = tracker.start(
                 config,
                 self._prepared.data,
@@ -196,22 +204,19 @@ class Session:
                 directory=record.directory,
                 command=repeat_command(record),
                 run_id=record.run_id if self._resumed else None,
-                from_step=self._from_step(),
+                from_step=self._resumed.step if self._resumed else None,
             )
             self._record = replace(record, run_id=started.run_id or record.run_id, tracking_uri=started.uri)
         self._record.write()
         return started
-
-    def _from_step(self) -> int | None:
-        """The step of the checkpoint that the run is continued from."""
-        newest = self._resumed.last_checkpoint if self._resumed else None
-        return None if newest is None else step_of(newest)
 
     def _take_best(self) -> None:
         """Note the best checkpoint, and go on with its weights."""
         if self._best is None or not self._best.best_model_path:
             return
         path = Path(self._best.best_model_path)
+        if not path.exists():
+            return
         if self._main:
             self._record = replace(self._record, best_checkpoint=os.path.relpath(path, self._record.directory))
             self._record.write()
@@ -251,9 +256,10 @@ class Session:
             last_checkpoint=last,
             command=repeat_command(self._record),
         )
-        if self._tracker is not None:
+        if self._main:
             self._record = replace(self._record, status=status)
             self._record.write()
+        if self._tracker is not None:
             if unsent := self._tracker.finish(status):
                 _log.warning("%s", unsent)
         self._announce("run_ended", result=result)

@@ -319,6 +319,9 @@ def _state(path: Path) -> dict[str, Tensor]:
     Raises:
         DataError: There is no such file, or there are no weights in it.
     """
+    if path.is_dir():
+        # A checkpoint of a run.
+        path = path / "weights.safetensors"
     if not path.is_file():
         raise DataError(f"There is no file of weights {path}.", paths=[path])
     try:
