@@ -25,6 +25,10 @@
     │   └── PortTakenError                   a port that another program serves
     ├── PluginError                          a broken plugin, where ``--strict`` asked for none
     ├── OutOfMemoryError                     a model or a batch that the memory does not hold
+    ├── NotFiniteError                       a loss, gradient or weight that is NaN or infinite
+    ├── LossSpikeError                       a loss far above the last ones
+    ├── WorkerError                          a process that loads data and died, or takes too long
+    ├── HangError                            a run in which nothing has moved for too long
     └── RunInterrupted             exit 130  stopped from outside, with a checkpoint
 
 An error keeps its facts as attributes and says three things: what is wrong, in the user's own words and
@@ -659,6 +663,9 @@ class OutOfMemoryError(FrameworkError):
     Args:
         wanted: How much was asked for at last, in words.
         batch_size: The samples of a batch; ``None`` where that is not known.
+        fits: A batch size that was tried and fits; ``None`` where none was found.
+        accumulated: How many batches make one step now.
+        folder: Where everything that is known was written; ``None`` where nothing had been started.
 
     Example::
 
@@ -668,20 +675,162 @@ class OutOfMemoryError(FrameworkError):
           Try half of it: dataset.batch_size=8, or trainer.precision=bf16-mixed
     """
 
-    def __init__(self, wanted: str, *, batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        wanted: str,
+        *,
+        batch_size: int | None = None,
+        fits: int | None = None,
+        accumulated: int = 1,
+        folder: Path | None = None,
+    ) -> None:
         self.wanted = wanted
         self.batch_size = batch_size
+        self.fits = fits
+        self.accumulated = accumulated
+        self.folder = folder
         half = (batch_size or 0) // 2
         smaller = f"Try half of it: dataset.batch_size={half}, or " if half else "Try "
+        possible = "A smaller model, smaller batches or shorter numbers take less."
+        next_step = f"{smaller}trainer.precision=bf16-mixed"
+        if fits and batch_size:
+            possible = f"Batches of {fits} fit: a few steps with them were tried just now."
+            many = -(-batch_size * accumulated // fits)
+            next_step = (
+                f"Take it, with as many samples a step: dataset.batch_size={fits} trainer.accumulate_grad_batches={many}"
+                "\nOr keep the batch: trainer.precision=bf16-mixed, performance.gradient_checkpointing=true"
+            )
         super().__init__(
             f"The memory does not hold the model and its batches: {wanted} more were asked for.",
-            possible="A smaller model, smaller batches or shorter numbers take less.",
-            next_step=f"{smaller}trainer.precision=bf16-mixed",
+            possible=possible,
+            next_step=(f"Everything that is known: {folder}\n" if folder else "") + next_step,
+        )
+
+
+class NotFiniteError(FrameworkError):
+    """A loss, gradient or weight that is NaN or infinite.
+
+    Args:
+        what: What it is, in words.
+        origin: Where it began, in words.
+        step: The optimizer step, from 1.
+        samples: The numbers of the batch's samples in the dataset.
+        folder: Where everything that is known was written.
+
+    Example::
+
+        $ fw train -m mine.py:Net -d mine.py:Iris optimizer=sgd optimizer.lr=1e30 experiment.run_name=wild seed=1
+        error: In step 2 the loss is nan: every layer's output is finite, the loss is not.
+          The samples of the batch: 1, 2. No checkpoint was written after it.
+          Everything that is known: runs/wild/failures/1-not-finite
+          See the step again: fw replay wild --step 2
+          Go on without such batches: faults.not_finite=skip, or faults.not_finite=rollback
+    """
+
+    def __init__(self, what: str, origin: str, *, step: int, samples: Sequence[int] = (), folder: Path) -> None:
+        self.what = what
+        self.origin = origin
+        self.step = step
+        self.samples = tuple(samples)
+        self.folder = folder
+        run = quoted(folder.parent.parent.name)
+        super().__init__(
+            f"In step {step} {what}: {origin}.",
+            possible=f"{_batch_of(self.samples)}No checkpoint was written after it.",
+            next_step=f"Everything that is known: {folder}\nSee the step again: fw replay {run} --step {step}\n"
+            "Go on without such batches: faults.not_finite=skip, or faults.not_finite=rollback",
+        )
+
+
+class LossSpikeError(FrameworkError):
+    """A loss far above the last ones, where ``faults.loss_spike`` asked to stop.
+
+    Args:
+        what: How far, in words.
+        origin: Where it began, in words.
+        step: The optimizer step, from 1.
+        samples: The numbers of the batch's samples in the dataset.
+        folder: Where everything that is known was written.
+
+    Example::
+
+        $ fw train -m mine.py:Net -d spiky.py:Iris faults.loss_spike=stop experiment.run_name=high
+        error: In step 12 the loss is 1, and the last ones lie below 1.
+          The samples of the batch: 1, 2.
+          Everything that is known: runs/high/failures/1-loss-spike
+          See the step again: fw replay high --step 12
+          Go back and on without such batches: faults.loss_spike=rollback
+    """
+
+    def __init__(self, what: str, origin: str, *, step: int, samples: Sequence[int] = (), folder: Path) -> None:
+        self.what = what
+        self.origin = origin
+        self.step = step
+        self.samples = tuple(samples)
+        self.folder = folder
+        run = quoted(folder.parent.parent.name)
+        super().__init__(
+            f"In step {step} {what}.",
+            possible=_batch_of(self.samples).strip(),
+            next_step=f"Everything that is known: {folder}\nSee the step again: fw replay {run} --step {step}\n"
+            "Go back and on without such batches: faults.loss_spike=rollback",
+        )
+
+
+class WorkerError(FrameworkError):
+    """A process that loads data and died, or takes too long.
+
+    Args:
+        what: What happened to it.
+        likely: The likely cause.
+        remedy: What to type next.
+        folder: Where everything that is known was written.
+
+    Example::
+
+        $ fw train -m mine.py:Net -d dying.py:Dying experiment.run_name=torn
+        error: A process that loads data died: it was ended by SIGKILL.
+          Likely: somebody or a job manager ended it; memory did not run out.
+          Everything that is known: runs/torn/failures/1-worker
+          See what it was doing: dataset.num_workers=0
+    """
+
+    def __init__(self, what: str, *, likely: str, remedy: str, folder: Path | None = None) -> None:
+        self.what = what
+        self.likely = likely
+        self.remedy = remedy
+        self.folder = folder
+        known = f"Everything that is known: {folder}\n" if folder else ""
+        super().__init__(f"A process that loads data {what}.", possible=f"Likely: {likely}.", next_step=known + remedy)
+
+
+class HangError(FrameworkError):
+    """A run in which nothing has moved for too long.
+
+    Args:
+        seconds: For how long.
+        folder: Where the stacks of all threads were written.
+
+    Example::
+
+        $ fw train -m stuck.py:Stuck -d mine.py:Iris faults.hang_seconds=1 faults.hang=stop experiment.run_name=stuck
+        error: Nothing has moved for 1 s: no step ended.
+          What every thread was doing: runs/stuck/failures/1-hang/stacks.txt
+          Give it more time: faults.hang_seconds=10
+    """
+
+    def __init__(self, seconds: float, folder: Path) -> None:
+        self.seconds = seconds
+        self.folder = folder
+        super().__init__(
+            f"Nothing has moved for {seconds:g} s: no step ended.",
+            possible=f"What every thread was doing: {folder / 'stacks.txt'}",
+            next_step=f"Give it more time: faults.hang_seconds={seconds * 10:g}",
         )
 
 
 class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault
-    """Stopped from outside (Ctrl-C, SIGTERM); the run can be continued.
+    """Stopped from outside (Ctrl-C, SIGTERM, SIGUSR1); the run can be continued.
 
     Args:
         cause: What stopped it, for example ``"Ctrl-C"``.
@@ -713,6 +862,13 @@ def quoted(text: str) -> str:
     import shlex
 
     return shlex.quote(text)
+
+
+def _batch_of(samples: Sequence[int], most: int = 16) -> str:
+    if not samples:
+        return ""
+    shown = ", ".join(map(str, samples[:most])) + (f", ... ({len(samples)})" if len(samples) > most else "")
+    return f"The samples of the batch: {shown}. "
 
 
 def _near_or_all(near: Sequence[str], known: Sequence[str], before: str = "") -> str:

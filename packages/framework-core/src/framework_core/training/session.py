@@ -27,7 +27,10 @@ from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunR
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
+from framework_core.training.failures import FOLDER, to_be_sent
+from framework_core.training.faults import Faults
 from framework_core.training.folders import CHILDREN_USE, new_folder
+from framework_core.training.guard import RollBack
 from framework_core.training.interruption import Interruption, where_it_goes_on
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
@@ -100,7 +103,7 @@ class Session:
         """
         status: Status = "failed"
         checkpoint = self._record.directory / CHECKPOINTS / LAST
-        interruption = Interruption(checkpoint, self._record.name)
+        interruption = Interruption(checkpoint, self._record.name, self._config.faults.stop_seconds)
         self._announce("run_started", run=self._info)
         try:
             with interruption, data_errors_of_workers():
@@ -119,11 +122,24 @@ class Session:
     def _fit_and_test(self, interruption: Interruption) -> None:
         recorder = StepRecorder(self._logger, self._config.trainer.log_every_n_steps)
         answers = KeptAnswers()
+        faults = Faults(self._config, self._prepared, self._record.directory, interruption)
         own: list[Callback] = [interruption, recorder, *([answers] if self._config.mlops.report else [])]
-        trainer = self._trainer(own, recorder)
         newest = self._resumed.last_checkpoint if self._resumed else None
         if newest and self._main:
             _log.info("goes on   %s, %s", self._record.name, where_it_goes_on(newest))
+        while True:
+            trainer = self._trainer([*own, *faults.callbacks()], recorder)
+            try:
+                with faults.watched(trainer):
+                    self._train_once(trainer, newest)
+                break
+            except RollBack as back:
+                faults.left_out(back)
+                newest = self._record.last_checkpoint
+        if self._main and not self._config.trainer.fast_dev_run:
+            self._record_outcome(answers.answers)
+
+    def _train_once(self, trainer: Trainer, newest: Path | None) -> None:
         model, datamodule = self._prepared.model, self._prepared.datamodule
         with applied(self._config, model):
             with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
@@ -134,8 +150,6 @@ class Session:
                 datamodule.setup(stage="test")
                 trainer.test(model, datamodule=datamodule, verbose=False)
                 self._metrics |= _numbers(trainer.callback_metrics)
-        if self._main and not self._config.trainer.fast_dev_run:
-            self._record_outcome(answers.answers)
 
     def _trainer(self, own: list[Callback], recorder: StepRecorder) -> Trainer:
         config, prepared = self._config, self._prepared
@@ -241,12 +255,19 @@ class Session:
             command=repeat_command(self._record),
         )
         if self._tracker is not None:
+            self._send_failures(self._tracker)
             self._tracker.finish(status)
             if self._tracker.problems:
                 _log.warning("The tracking store did not take: %s.", ", ".join(self._tracker.problems))
         self._announce("run_ended", result=result)
         os.environ.pop(CHILDREN_USE, None)
         return result
+
+    def _send_failures(self, to: tracker.Tracker) -> None:
+        """What is known of failures, but for what is large and what is the user's data."""
+        for folder in sorted((self._record.directory / FOLDER).glob("*-*")):
+            for file in to_be_sent(folder):
+                to.log_file(file, f"{FOLDER}/{folder.name}")
 
     def _announce(self, event: str, **facts: Any) -> None:
         if self._main:
