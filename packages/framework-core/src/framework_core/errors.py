@@ -18,6 +18,7 @@
     │   ├── ContractError                    a model and data that do not fit each other
     │   ├── NothingFoundError                a search for a setting that ended without one
     │   ├── RunNotFoundError                 a run that is not there
+    │   ├── StepNotFoundError                a step that a run does not have
     │   ├── RunSearchError                   a search for runs that cannot be read
     │   ├── OutputError                      a place that cannot be written to
     │   ├── FilesInTheWayError               files that are there and are not overwritten
@@ -505,6 +506,33 @@ class RunNotFoundError(RequestError):
         )
 
 
+class StepNotFoundError(RequestError):
+    """A step that a run does not have.
+
+    Args:
+        run: The run.
+        step: The step that was asked for.
+        last: Its last step.
+
+    Example::
+
+        $ fw replay first --step 99
+        error: The run 'first' has no step 99.
+          Its last step is 6.
+          Ask for one it has: fw replay first --step 6
+    """
+
+    def __init__(self, run: str, step: int, *, last: int) -> None:
+        self.run = run
+        self.step = step
+        self.last = last
+        super().__init__(
+            f"The run {run!r} has no step {step}.",
+            possible=f"Its last step is {last}.",
+            next_step=f"Ask for one it has: fw replay {quoted(run)} --step {last}",
+        )
+
+
 class OutputError(RequestError):
     """A place that cannot be written to.
 
@@ -696,8 +724,9 @@ class OutOfMemoryError(FrameworkError):
         if fits and batch_size:
             possible = f"Batches of {fits} fit: a few steps with them were tried just now."
             many = -(-batch_size * accumulated // fits)
+            take = f"dataset.batch_size={fits} trainer.accumulate_grad_batches={many}"
             next_step = (
-                f"Take it, with as many samples a step: dataset.batch_size={fits} trainer.accumulate_grad_batches={many}"
+                f"Take it, with as many samples a step: {take}"
                 "\nOr keep the batch: trainer.precision=bf16-mixed, performance.gradient_checkpointing=true"
             )
         super().__init__(

@@ -15,6 +15,7 @@ from framework_core.cli import (
     init,
     listing,
     predict,
+    replay,
     runs,
     search,
     train,
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("replay")(replay.replay)
 app.add_typer(find.app, name="find")
 app.add_typer(listing.app, name="list")
 app.command("search")(search.search)

@@ -70,7 +70,10 @@ class Failure:
     """Where a number that is none began."""
 
     losses: Sequence[float] = ()
-    """The last ones, the newest at the end."""
+    """The last ones before it, the newest at the end; of batches, where gradients are accumulated."""
+
+    known_to: int | None = None
+    """The step that the last of them is of; ``None`` where several batches make a step."""
 
     tensors: Any = None
     """The batch."""
@@ -158,11 +161,19 @@ def _facts(failure: Failure, config: RunConfig, run: Path, error: BaseException 
         "step": failure.step,
         "origin": failure.origin,
         "samples": list(failure.samples),
-        "last_losses": [loss if loss - loss == 0 else str(loss) for loss in failure.losses],
+        "losses_by_step": _by_step(failure),
         "rank": int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) or 0),
         "seed": config.seed,
         "replay": replay_command(failure, run),
     }
+
+
+def _by_step(failure: Failure) -> dict[str, float | str]:
+    """The last losses by their step."""
+    if failure.known_to is None:
+        return {}
+    first = failure.known_to - len(failure.losses) + 1
+    return {str(first + number): loss if loss - loss == 0 else str(loss) for number, loss in enumerate(failure.losses)}
 
 
 def _environment() -> dict[str, Any]:

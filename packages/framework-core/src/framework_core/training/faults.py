@@ -126,6 +126,7 @@ class Faults(Callback):
             step=step_of(trainer, epoch, batch) if trainer.state.fn == "fit" else None,
             samples=sample_ids(trainer, epoch, batch),
             losses=list(self._guard.losses),
+            known_to=self._guard.known_to(trainer, epoch, batch),
             tensors=self._guard.batch,
         )
 

@@ -86,6 +86,7 @@ class Guard(Callback):
         """How often something has moved."""
         self.losses: deque[float] = deque(maxlen=max(KEPT, self._settings.spike_window))
         """The last losses, the newest at the end."""
+        self._looked = 0
         self._every = 1
         self._unseen: list[_Seen] = []
         self._epoch = 0
@@ -170,6 +171,7 @@ class Guard(Callback):
         elif value > self._limit:
             self._spike(trainer, value, trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1)
         self.losses.append(value)
+        self._looked = self.beat
         if self._settings.loss_spike != "ignore" and self.beat % LIMIT_EVERY == 0:
             self._set_limit()
 
@@ -208,7 +210,6 @@ class Guard(Callback):
         for each, value in zip(seen, values, strict=True):
             if value - value and self._settings.not_finite != "ignore":
                 told = f"the loss is {value}"
-                self.losses.append(value)
                 self._act(self._failure(trainer, each.epoch, each.batch, told, Origin("unknown"), None))
             elif value > self._limit:
                 self._spike(trainer, value, each.batch)
@@ -248,8 +249,18 @@ class Guard(Callback):
             samples=sample_ids(trainer, epoch, batch),
             origin=str(began),
             losses=list(self.losses),
+            known_to=self.known_to(trainer, epoch, batch),
             tensors=tensors,
         )
+
+    def known_to(self, trainer: Trainer, epoch: int, batch: int) -> int | None:
+        """The step that the last loss is of, when something goes wrong with a batch."""
+        if trainer.accumulate_grad_batches > 1:
+            return None
+        if self._every > 1:
+            return step_of(trainer, epoch, batch) - 1
+        in_hand = trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
+        return step_of(trainer, self._epoch, in_hand) - (self._looked != self.beat)
 
     def _act(self, failure: Failure) -> None:
         self._end(failure, self._settings.not_finite)
