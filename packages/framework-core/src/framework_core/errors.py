@@ -30,6 +30,7 @@
     ├── LossSpikeError                       a loss far above the last ones
     ├── WorkerError                          a process that loads data and died, or takes too long
     ├── HangError                            a run in which nothing has moved for too long
+    ├── CheckpointError                      a checkpoint that cannot be written, or is damaged
     └── RunInterrupted             exit 130  stopped from outside, with a checkpoint
 
 An error keeps its facts as attributes and says three things: what is wrong, in the user's own words and
@@ -856,6 +857,28 @@ class HangError(FrameworkError):
             possible=f"What every thread was doing: {folder / 'stacks.txt'}",
             next_step=f"Give it more time: faults.hang_seconds={seconds * 10:g}",
         )
+
+
+class CheckpointError(FrameworkError):
+    """A checkpoint that cannot be written, or is damaged.
+
+    Args:
+        path: The checkpoint.
+        cause: What is wrong with it.
+        possible: What there is besides.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw evaluate broken
+        error: The checkpoint runs/broken/checkpoints/last.ckpt is damaged: weights.safetensors is missing.
+          Others of the run may be whole: ls runs/broken/checkpoints
+    """
+
+    def __init__(self, path: Path | str, cause: str, *, possible: str = "", next_step: str = "") -> None:
+        self.path = str(path)
+        self.cause = cause
+        super().__init__(f"The checkpoint {self.path} {cause}.", possible=possible, next_step=next_step)
 
 
 class RunInterrupted(FrameworkError):  # noqa: N818  # it is no fault

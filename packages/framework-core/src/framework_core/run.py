@@ -28,7 +28,7 @@ from framework_core.training import finding, performance, preparation
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
 from framework_core.training.finding import BatchSizes, LearningRates
-from framework_core.training.folders import check_places, resumable
+from framework_core.training.folders import AUTO, check_places, resumable, unfinished
 from framework_core.training.memory import memory_errors
 from framework_core.training.replay import ReplayedStep, without_outlets
 from framework_core.training.replay import replay as replay_step
@@ -50,7 +50,8 @@ def train(
 
     Args:
         config: The settings, from ``compose``.
-        resume: A run to continue from its newest checkpoint.
+        resume: A run to continue from its newest checkpoint; ``auto`` for the newest with these settings that was not
+            trained to its end, and a new one where there is none.
         callbacks: Lightning callbacks beside those the settings name.
         **trainer_arguments: Anything else Lightning's Trainer takes; it replaces what the settings say.
 
@@ -61,9 +62,11 @@ def train(
         RequestError: Something that was asked for cannot be done; nothing was written.
         RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
     """
-    resumed = resumable(resume, config) if resume else None
+    resumed = resumable(resume, config) if resume and resume != AUTO else None
     with _quiet(), memory_errors(config):
         prepared, config = _prepared(config)
+        if resume == AUTO:
+            resumed = unfinished(config)
         return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()
 
 

@@ -32,7 +32,9 @@ def train(
     config_dir: Path | None = typer.Option(
         None, "--config-dir", help="A folder of config groups of your own (default: configs)."
     ),
-    resume: str = typer.Option("", "--resume", metavar="RUN", help="Continue a run from its newest checkpoint."),
+    resume: str = typer.Option(
+        "", "--resume", metavar="RUN", help="Continue a run from its newest checkpoint; auto: whatever did not end."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything with one batch; write nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
@@ -48,7 +50,8 @@ def train(
     from framework_core.errors import FrameworkError
 
     words = overrides or []
-    if resume:
+    named = resume not in ("", "auto")
+    if named:
         config = _config_of(resume, config, words)
     here = None if config else settings_file_here(words, model=model)
     try:
@@ -57,7 +60,7 @@ def train(
         if here:
             note(taken_from(here))
         raise
-    if not resume:
+    if not named:
         _say_choices(composition, here)
 
     run = training_library("fw train")

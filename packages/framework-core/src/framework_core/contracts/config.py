@@ -86,6 +86,18 @@ class CheckpointConfig(Section):
     every_n_train_steps: PositiveInt | None = None
     """How many steps lie between two more checkpoints inside an epoch."""
 
+    every_n_minutes: float | None = Field(default=None, gt=0)
+    """How many minutes pass at most between two checkpoints, wherever training is."""
+
+    keep_last: PositiveInt = 2
+    """How many of the newest are kept; with more than one, a damaged one loses little."""
+
+    keep_hours: float | None = Field(default=None, gt=0)
+    """Every other one is kept for so many hours too; empty keeps none for its age."""
+
+    asynchronous: bool = True
+    """Whether training goes on while a checkpoint is written; it needs memory for a copy of the state."""
+
 
 class EarlyStoppingConfig(Section):
     """When training stops before its time. Off until ``patience`` is set."""

@@ -9,13 +9,13 @@ from pathlib import Path
 from framework_core.contracts.config import TrackingConfig
 from framework_core.errors import RunNotFoundError
 from framework_core.secrets import concealed
+from framework_core.tracking.checkpoints import newest
 from framework_core.tracking.store import SQLITE, tracking_uri
 
 RECORD = "run.json"
 CONFIG = "config.yaml"
 DATA = "data.json"
 CHECKPOINTS = "checkpoints"
-LAST = "last.ckpt"
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class RunRecord:
     started: str
     tracking_uri: str = ""
     best_checkpoint: str = ""
+    status: str = ""
+    """How it ended; ``running`` until it has, and empty for runs of earlier versions."""
+
+    process: str = ""
+    """What trains it: computer, process and the process's start."""
 
     def write(self) -> None:
         """Write it into the run's folder."""
@@ -41,9 +46,8 @@ class RunRecord:
 
     @property
     def last_checkpoint(self) -> Path | None:
-        """The newest checkpoint, where there is one."""
-        path = self.directory / CHECKPOINTS / LAST
-        return path if path.exists() else None
+        """The newest checkpoint that is whole, where there is one."""
+        return newest(self.directory / CHECKPOINTS)[0]
 
     @property
     def checkpoint(self) -> Path:
@@ -60,6 +64,11 @@ class RunRecord:
         return self.last_checkpoint
 
 
+def runs_in(output_dir: Path) -> list[RunRecord]:
+    """The runs of a folder, the newest last."""
+    return sorted((RunRecord.read(path.parent) for path in output_dir.glob(f"*/{RECORD}")), key=lambda r: r.started)
+
+
 def find_run(run: str, *, output_dir: Path) -> RunRecord:
     """Find a run.
 
@@ -72,7 +81,7 @@ def find_run(run: str, *, output_dir: Path) -> RunRecord:
     """
     if (Path(run) / RECORD).is_file():
         return RunRecord.read(Path(run))
-    here = sorted((RunRecord.read(path.parent) for path in output_dir.glob(f"*/{RECORD}")), key=lambda r: r.started)
+    here = runs_in(output_dir)
     if run == "last" and here:
         return here[-1]
     exact = [record for record in here if run in (record.run_id, record.name)]

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import platform
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from framework_core.config.saved import settings_text
 from framework_core.config.validate import short_name
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import OutputError, RunNotFoundError
 from framework_core.process import is_main_process
-from framework_core.tracking.lookup import CHECKPOINTS, RunRecord, find_run
+from framework_core.tracking.checkpoints import newest
+from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, RunRecord, find_run, runs_in
 from framework_core.tracking.store import check_store, tracking_uri
+
+_log = logging.getLogger("framework_core")
 
 CHILDREN_USE = "FRAMEWORK_RUN_DIRECTORY"
 """Environment variable: processes that Lightning starts for a run use the first one's folder."""
+
+AUTO = "auto"
+"""In place of a run's name: the one that these settings were used for and that has not ended."""
 
 
 def check_places(config: RunConfig) -> None:
@@ -59,14 +69,77 @@ def new_folder(config: RunConfig) -> RunRecord:
     raise OutputError(Path(config.output_dir) / name, "a thousand runs have this name.")
 
 
-def resumable(run: str, config: RunConfig) -> RunRecord:
+@dataclass(frozen=True)
+class Resumed:
+    """A run that goes on."""
+
+    record: RunRecord
+    checkpoint: Path | None
+    """From where; ``None`` starts it again."""
+
+
+def resumable(run: str, config: RunConfig) -> Resumed:
     """A run that can be continued.
 
     Raises:
-        RunNotFoundError: There is none, or it has no checkpoint.
+        RunNotFoundError: There is none, or all its checkpoints are damaged.
+        OutputError: A process trains it now.
     """
     record = find_run(run, output_dir=Path(config.output_dir))
-    if record.last_checkpoint is None:
-        raise RunNotFoundError(run, f"it has no checkpoint to continue from in {record.directory / CHECKPOINTS}.")
+    if is_main_process() and is_alive(record):
+        step = "Wait for its end, or stop it: it goes on from there."
+        raise OutputError(record.directory, f"process {record.process.split()[1]} trains it now.", next_step=step)
+    return _from_newest(record)
+
+
+def unfinished(config: RunConfig) -> Resumed | None:
+    """The newest run here with these settings that was not trained to its end.
+
+    Raises:
+        RunNotFoundError: All its checkpoints are damaged.
+    """
+    inherited = os.environ.get(CHILDREN_USE)
+    if not is_main_process() and inherited:
+        record = RunRecord.read(Path(inherited))
+        return _from_newest(record)
+    wanted = settings_text(config)
+    for record in reversed(runs_in(Path(config.output_dir))):
+        settings = record.directory / CONFIG
+        same = settings.is_file() and settings.read_text("utf-8") == wanted
+        if same and record.status not in ("", "finished") and not is_alive(record):
+            return _from_newest(record)
+    return None
+
+
+def _from_newest(record: RunRecord) -> Resumed:
+    folder = record.directory / CHECKPOINTS
+    checkpoint, damaged = newest(folder, thoroughly=True)
+    if is_main_process():
+        for path, wrong in damaged.items():
+            _log.warning("The checkpoint %s is damaged: %s.", path, wrong)
+    if checkpoint is None and damaged:
+        raise RunNotFoundError(record.name, f"none of its checkpoints in {folder} is whole.")
     os.environ[CHILDREN_USE] = str(record.directory.resolve())
-    return record
+    return Resumed(record, checkpoint)
+
+
+def this_process() -> str:
+    """This process, as a run's record names it."""
+    import psutil
+
+    return f"{platform.node()} {os.getpid()} {psutil.Process().create_time():.2f}"
+
+
+def is_alive(record: RunRecord) -> bool:
+    """Whether another process on this computer trains the run."""
+    import psutil
+
+    if record.status != "running" or len(words := record.process.split()) != 3:
+        return False
+    node, number, started = words
+    if node != platform.node() or int(number) == os.getpid():
+        return False
+    try:
+        return f"{psutil.Process(int(number)).create_time():.2f}" == started
+    except psutil.Error:
+        return False

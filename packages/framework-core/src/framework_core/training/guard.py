@@ -25,7 +25,8 @@ from torch import Tensor
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import LossSpikeError, NotFiniteError
 from framework_core.process import is_main_process
-from framework_core.tracking.lookup import CHECKPOINTS, LAST
+from framework_core.tracking.checkpoints import LAST
+from framework_core.tracking.lookup import CHECKPOINTS
 from framework_core.training import failures
 from framework_core.training.failures import Failure
 from framework_core.training.locating import Origin, first_bad_gradient, first_bad_weight, origin
@@ -127,6 +128,7 @@ class Guard(Callback):
         """Know how dear looking is, and how many train together."""
         self._every = self._settings.every_n_steps or (1 if pl_module.device.type == "cpu" else ON_A_GPU)
         self._together = trainer.world_size > 1
+        self._goes_back = self._goes_back and not trainer.fast_dev_run  # type: ignore[attr-defined]
         if self._goes_back and not self._checkpoint.exists():
             trainer.save_checkpoint(self._checkpoint)
 
@@ -267,7 +269,7 @@ class Guard(Callback):
 
     def _end(self, failure: Failure, action: str) -> None:
         known = (failure.epoch, failure.batch) in self._skips
-        if action == "rollback" and len(self._skips) < self._settings.max_skips and not known:
+        if action == "rollback" and self._goes_back and len(self._skips) < self._settings.max_skips and not known:
             raise RollBack(failure)
         raise self.error(failure)
 

@@ -11,29 +11,18 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
 
-import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch import LightningModule, Trainer
 
 from framework_core.errors import FrameworkError, RunInterrupted
 from framework_core.training.agreement import Agreement, let_others_end
+from framework_core.training.exact_loop import BetweenSteps
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 if hasattr(signal, "SIGUSR1"):
     SIGNALS[signal.SIGUSR1] = "SIGUSR1"
 
 
-def where_it_goes_on(checkpoint: Path) -> str:
-    """In words, from where a checkpoint is continued."""
-    loop = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["loops"]["fit_loop"]
-    progress, epochs = loop["epoch_loop.batch_progress"], loop["epoch_progress"]["current"]["processed"]
-    if progress["is_last_batch"]:
-        return f"after epoch {epochs}"
-    steps = progress["current"]["processed"]
-    return f"{steps} steps into epoch {epochs + 1}; the rest of it takes samples in a new order"
-
-
-class Interruption(Callback):
+class Interruption(BetweenSteps):
     """Turns the first signal into an end between two steps; a second Ctrl-C ends at once.
 
     In the middle of a step weights and optimizer may not belong together, so it waits for the step's end, but not for
@@ -77,15 +66,6 @@ class Interruption(Callback):
         """Let the main thread raise an error wherever it is; called from another thread."""
         self._fault = fault
         self._wake()
-
-    def meet(self, device: torch.device) -> None:
-        """Before each step of several processes: end where one of them was sent a signal."""
-        told = self._agreement.signal(self._number, device)
-        if told:
-            self.cause = self.cause or SIGNALS[signal.Signals(told)]
-            self._between = True
-            let_others_end()
-            raise SIGTERMException
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self._fault is not None:
@@ -134,11 +114,15 @@ class Interruption(Callback):
         """See above."""
         self._take_back()
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def between_steps(self, trainer: Trainer, *, epoch_over: bool) -> None:
         """Between two steps everything belongs together."""
-        if self.cause and trainer.world_size == 1:
+        if trainer.world_size > 1:
+            told = self._agreement.signal(self._number, trainer.strategy.root_device)
+            if not told:
+                return
+            self.cause = self.cause or SIGNALS[signal.Signals(told)]
+            let_others_end()
+        if self.cause:
             self._stop(trainer)
 
     def on_validation_batch_end(
@@ -155,16 +139,9 @@ class Interruption(Callback):
             self._stop(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Several processes end here, all at the same step, and one process that waited for a batch too long."""
-        if not self._between:
-            return
-        loop = trainer.fit_loop.epoch_loop
-        if not loop.batch_progress.current.ready:
-            return  # nothing was done since the epoch began: the checkpoint of its beginning holds
-        if loop._batches_that_stepped:
-            # Lightning counts this one when it goes on; by now it is counted already.
-            loop._batches_that_stepped -= 1
-        trainer.save_checkpoint(self._checkpoint)
+        """One that has waited too long for its next batch has a step behind it that is whole."""
+        if self._between:
+            trainer.save_checkpoint(self._checkpoint)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """A signal in the very last step ends the run all the same."""

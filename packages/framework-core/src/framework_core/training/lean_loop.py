@@ -17,13 +17,13 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loops.optimization.automatic import _AutomaticOptimization
-from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
 from framework_core.training.bottleneck import Bottleneck, TimedFetcher
+from framework_core.training.exact_loop import ExactEpochLoop, make_exact
 from framework_core.training.interruption import Interruption
 
 AROUND_A_STEP = (
@@ -40,12 +40,17 @@ INSIDE_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward
 OF_THE_MODULE = ("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping")
 
 
-def make_lean(trainer: Trainer) -> None:
-    """Give a new Trainer the lean loop."""
+def make_lean(trainer: Trainer, *, seed: int = 0) -> None:
+    """Give a new Trainer the lean loop.
+
+    Args:
+        trainer: The Trainer.
+        seed: Of the order of samples, and of what loading draws.
+    """
     before = trainer.fit_loop.epoch_loop
     lean = _LeanEpochLoop(trainer, min_steps=before.min_steps, max_steps=before.max_steps)
     lean.automatic_optimization = _DirectOptimization(trainer)
-    trainer.fit_loop.epoch_loop = lean
+    make_exact(trainer, lean, seed=seed)
 
 
 @contextmanager
@@ -79,7 +84,7 @@ def frozen_heap() -> Iterator[None]:
         gc.unfreeze()
 
 
-class _LeanEpochLoop(_TrainingEpochLoop):
+class _LeanEpochLoop(ExactEpochLoop):
     """Looks once, and not at every step, whether ``training_step`` takes the batch's index."""
 
     _takes_index: bool | None = None
@@ -96,10 +101,9 @@ class _LeanEpochLoop(_TrainingEpochLoop):
         self.waiting = False
 
     def _broadcast_sigterm_tensor(self) -> None:
-        """Lightning lets the first process tell the others at every step; any may, and seldom is often enough."""
-        for callback in self.trainer.callbacks:
-            if isinstance(callback, Interruption):
-                callback.meet(self.trainer.strategy.root_device)
+        """Lightning lets the first process tell the others at every step; an ``Interruption`` does it seldom."""
+        if not any(isinstance(callback, Interruption) for callback in self.trainer.callbacks):
+            super()._broadcast_sigterm_tensor()
 
     def advance(self, data_fetcher: Any) -> None:
         """One batch; timed where the profiler asks what training waits for."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
@@ -23,6 +22,7 @@ from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.registry import build, registry
 from framework_core.process import is_main_process
 from framework_core.training import preflight
+from framework_core.training.checkpoint_io import read_weights
 from framework_core.training.layers import layers_of
 from framework_core.training.optimization import Optimization
 
@@ -211,11 +211,12 @@ def load_weights(model: LightningModule, checkpoint: Path) -> None:
     """Load a checkpoint's weights.
 
     Raises:
+        CheckpointError: The checkpoint is damaged.
         ContractError: They are not this model's.
     """
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    saved = read_weights(checkpoint)
     try:
-        model.load_state_dict(saved["state_dict"])
+        model.load_state_dict(saved)
     except RuntimeError as error:
         first = str(error).strip().split("\n")[1:3]
         raise ContractError(f"The checkpoint {checkpoint} does not fit the model", [" ".join(first).strip()]) from error

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import StepNotFoundError
+from framework_core.tracking.checkpoints import Facts, damage
 from framework_core.tracking.lookup import CHECKPOINTS, RunRecord
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.guard import SkippingGuard
@@ -24,7 +25,8 @@ from framework_core.training.preparation import Prepared
 from framework_core.training.recorded import recorded_loss
 from framework_core.training.samples import sample_ids
 from framework_core.training.skips import Skips
-from framework_core.training.trainer import build_trainer, early_stopping
+from framework_core.training.stopping import early_stopping
+from framework_core.training.trainer import build_trainer
 
 
 @dataclass
@@ -195,8 +197,9 @@ def nearest(record: RunRecord, step: int) -> tuple[int, Path | None]:
 
 
 def step_of_checkpoint(path: Path) -> int:
-    """The optimizer steps that a checkpoint has behind it."""
-    return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+    """The optimizer steps that a checkpoint has behind it; 0 where it is damaged."""
+    facts = Facts.read(path) if path.is_dir() else None
+    return facts.global_step if facts is not None and not damage(path) else 0
 
 
 def gradient_norms(module: nn.Module) -> dict[str, float]:

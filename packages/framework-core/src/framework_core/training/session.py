@@ -22,16 +22,19 @@ from framework_core.plugins.registry import registry
 from framework_core.process import is_main_process
 from framework_core.secrets import conceal
 from framework_core.tracking import tracker
+from framework_core.tracking.checkpoints import LAST, clean
 from framework_core.tracking.logger import TrackingLogger
-from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, LAST, RunRecord
+from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA
 from framework_core.training.callbacks import training_callbacks
+from framework_core.training.checkpoint_io import where_it_goes_on
+from framework_core.training.checkpointing import BestCheckpoint, LastCheckpoint
 from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
 from framework_core.training.failures import FOLDER, to_be_sent
 from framework_core.training.faults import Faults
-from framework_core.training.folders import CHILDREN_USE, new_folder
+from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder, this_process
 from framework_core.training.guard import RollBack
-from framework_core.training.interruption import Interruption, where_it_goes_on
+from framework_core.training.interruption import Interruption
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
 from framework_core.training.performance import applied
@@ -39,11 +42,9 @@ from framework_core.training.preparation import Prepared, can_measure, load_weig
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
 from framework_core.training.report import CARD, Report, repeat_command
+from framework_core.training.stopping import early_stopping
 from framework_core.training.trainer import (
-    best_checkpoint,
     build_trainer,
-    early_stopping,
-    last_checkpoint,
     without_gpu_lookups,
 )
 
@@ -65,7 +66,7 @@ class Session:
         self,
         config: RunConfig,
         prepared: Prepared,
-        resumed: RunRecord | None,
+        resumed: Resumed | None,
         callbacks: Sequence[Callback],
         trainer_arguments: Mapping[str, Any],
     ) -> None:
@@ -75,7 +76,7 @@ class Session:
         self._trainer_arguments = dict(trainer_arguments)
         self._callbacks = callbacks
         self._main = is_main_process()
-        self._record = resumed or new_folder(config)
+        self._record = resumed.record if resumed else new_folder(config)
         try:
             self._tracker = self._start_tracking()
         except BaseException:
@@ -103,6 +104,9 @@ class Session:
         """
         status: Status = "failed"
         checkpoint = self._record.directory / CHECKPOINTS / LAST
+        if self._main:
+            clean(checkpoint.parent)
+            self._say_where_it_goes_on()
         interruption = Interruption(checkpoint, self._record.name, self._config.faults.stop_seconds)
         self._announce("run_started", run=self._info)
         try:
@@ -124,9 +128,7 @@ class Session:
         answers = KeptAnswers()
         faults = Faults(self._config, self._prepared, self._record.directory, interruption)
         own: list[Callback] = [interruption, recorder, *([answers] if self._config.mlops.report else [])]
-        newest = self._resumed.last_checkpoint if self._resumed else None
-        if newest and self._main:
-            _log.info("goes on   %s, %s", self._record.name, where_it_goes_on(newest))
+        newest = self._resumed.checkpoint if self._resumed else None
         while True:
             trainer = self._trainer([*own, *faults.callbacks()], recorder)
             try:
@@ -150,6 +152,12 @@ class Session:
                 datamodule.setup(stage="test")
                 trainer.test(model, datamodule=datamodule, verbose=False)
                 self._metrics |= _numbers(trainer.callback_metrics)
+
+    def _say_where_it_goes_on(self) -> None:
+        if self._resumed and self._resumed.checkpoint:
+            _log.info("goes on   %s, %s", self._record.name, where_it_goes_on(self._resumed.checkpoint))
+        elif self._resumed:
+            _log.info("goes on   %s, from the start: it has no checkpoint", self._record.name)
 
     def _trainer(self, own: list[Callback], recorder: StepRecorder) -> Trainer:
         config, prepared = self._config, self._prepared
@@ -175,10 +183,10 @@ class Session:
         folder = self._record.directory / CHECKPOINTS
         kept: list[Callback] = []
         if prepared.monitor and config.checkpoint.save_top_k:
-            self._best = best_checkpoint(config, folder, monitor=prepared.monitor, mode=prepared.mode)
+            self._best = BestCheckpoint(config.checkpoint, folder, monitor=prepared.monitor, mode=prepared.mode)
             kept.append(self._best)
         if config.checkpoint.save_last:
-            kept.append(last_checkpoint(config, folder))
+            kept.append(LastCheckpoint(config.checkpoint, folder))
         return kept
 
     def _monitored(self) -> dict[str, str]:
@@ -192,7 +200,9 @@ class Session:
     def _start_tracking(self) -> tracker.Tracker | None:
         if not self._main:
             return None
-        record, config = self._record, self._config
+        record, config = replace(self._record, status="running", process=this_process()), self._config
+        self._record = record
+        record.write()
         (record.directory / CONFIG).write_text(settings_text(config), encoding="utf-8")
         data = conceal(self._prepared.data.model_dump_json(indent=2))
         (record.directory / DATA).write_text(data, encoding="utf-8")
@@ -215,6 +225,8 @@ class Session:
         if self._best is None or not self._best.best_model_path:
             return
         path = Path(self._best.best_model_path)
+        if not path.exists():
+            return
         if self._main:
             self._record = replace(self._record, best_checkpoint=os.path.relpath(path, self._record.directory))
             self._record.write()
@@ -254,6 +266,9 @@ class Session:
             last_checkpoint=last,
             command=repeat_command(self._record),
         )
+        if self._main:
+            self._record = replace(self._record, status=status)
+            self._record.write()
         if self._tracker is not None:
             self._send_failures(self._tracker)
             self._tracker.finish(status)

@@ -11,16 +11,15 @@ from typing import Any
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.profilers import PassThroughProfiler
 
-from framework_core.contracts.config import EarlyStoppingConfig, RunConfig
+from framework_core.contracts.config import RunConfig
 from framework_core.errors import ConfigError, ConfigProblem, MissingPackageError
 from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.discovery import CORE
 from framework_core.plugins.registry import build, registry
-from framework_core.tracking.lookup import LAST
 from framework_core.training.bottleneck import Bottleneck, time_logging
+from framework_core.training.checkpointing import use_folders
 from framework_core.training.lean_loop import make_lean
 
 
@@ -105,7 +104,8 @@ def build_trainer(
         name = str(error).partition("'")[2].partition("'")[0].partition(">")[0] or str(error.name)
         needed_for = f"trainer.accelerator={config.trainer.accelerator}, strategy={config.strategy_name}"
         raise MissingPackageError(name, needed_for=needed_for, requirement=name) from error
-    make_lean(trainer)
+    make_lean(trainer, seed=config.seed)
+    use_folders(trainer, config.checkpoint)
     if isinstance(given["profiler"], Bottleneck):
         time_logging(trainer, given["profiler"])
     return trainer
@@ -115,48 +115,6 @@ def _profiler(config: RunConfig) -> Any:
     if config.trainer.profiler == "bottleneck":
         return Bottleneck(config)
     return config.trainer.profiler or _NoProfiler()
-
-
-def best_checkpoint(config: RunConfig, folder: Path, *, monitor: str, mode: str) -> ModelCheckpoint:
-    """What keeps the best by the monitored metric."""
-    return ModelCheckpoint(
-        filename="best-epoch{epoch}-step{step}",
-        auto_insert_metric_name=False,
-        monitor=monitor,
-        mode=mode,
-        save_top_k=config.checkpoint.save_top_k,
-        **_when(config, folder),
-    )
-
-
-def last_checkpoint(config: RunConfig, folder: Path) -> ModelCheckpoint:
-    """What keeps the newest. Lightning's own ``save_last`` saves only where the metric has improved."""
-    return ModelCheckpoint(filename=LAST.removesuffix(".ckpt"), save_top_k=1, **_when(config, folder))
-
-
-def _when(config: RunConfig, folder: Path) -> dict[str, Any]:
-    """After the epoch where it validates once, so that a run that is continued begins with the next."""
-    settings, trainer = config.checkpoint, config.trainer
-    once_an_epoch = trainer.check_val_every_n_epoch == 1 and trainer.val_check_interval in (None, 1.0)
-    return {
-        "dirpath": folder,
-        "enable_version_counter": False,
-        "save_on_train_epoch_end": True if once_an_epoch and settings.every_n_train_steps is None else None,
-        "every_n_epochs": settings.every_n_epochs if settings.every_n_train_steps is None else None,
-        "every_n_train_steps": settings.every_n_train_steps,
-    }
-
-
-def early_stopping(settings: EarlyStoppingConfig, *, monitor: str, mode: str) -> EarlyStopping:
-    """What ends training before its time."""
-    return EarlyStopping(
-        monitor=settings.monitor or monitor,
-        mode=settings.mode or mode,
-        patience=settings.patience or 1,
-        min_delta=settings.min_delta,
-        stopping_threshold=settings.stopping_threshold,
-        divergence_threshold=settings.divergence_threshold,
-    )
 
 
 def _strategy(config: RunConfig) -> Any:

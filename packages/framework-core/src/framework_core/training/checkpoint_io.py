@@ -1,0 +1,251 @@
+"""Writing and reading checkpoints: a folder, there whole or not at all, checked before it is believed."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from framework_core.errors import CheckpointError
+from framework_core.tracking import checkpoints
+from framework_core.tracking.checkpoints import STATE, WEIGHTS, WRITING, Facts, hidden
+from framework_core.training.plain_state import plain
+
+OTHER_WEIGHTS = "state_dict_without_tensors"
+"""Where entries of a model's state that are no tensors are kept."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SAYS_FULL = ("No space left", "quota exceeded", "File too large", "unexpected pos", "failed writing")
+"""What torch and safetensors say where the system gave one of these."""
+
+_log = logging.getLogger("framework_core")
+
+
+class CheckpointFolders(CheckpointIO):
+    """Lightning's way to disk.
+
+    Args:
+        keep_last: How many of the newest checkpoints are kept.
+        keep_hours: How long others are kept besides.
+        asynchronous: Whether training goes on while a checkpoint is written.
+    """
+
+    def __init__(self, *, keep_last: int = 2, keep_hours: float | None = None, asynchronous: bool = False) -> None:
+        self._keep_last = keep_last
+        self._keep_hours = keep_hours
+        self._asynchronous = asynchronous
+        self._writer: ThreadPoolExecutor | None = None
+        self._pending: list[Future[None]] = []
+        self._said: set[str] = set()
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            CheckpointError: It cannot be written, or the one before could not.
+        """
+        target = Path(path)
+        content = _content(checkpoint, copied=self._asynchronous, said=self._said)
+        self._run(self._write, content, target)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        return read(Path(path))
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint, when everything before it is written."""
+        self._run(checkpoints.remove, Path(path))
+
+    def teardown(self) -> None:
+        """Wait for what is being written."""
+        self.wait()
+        if self._writer is not None:
+            self._writer.shutdown()
+            self._writer = None
+
+    def wait(self) -> None:
+        """Wait until everything is on disk.
+
+        Raises:
+            CheckpointError: It cannot be.
+        """
+        pending, self._pending = self._pending, []
+        for each in pending:
+            each.result()
+
+    def _run(self, work: Callable[..., None], *arguments: Any) -> None:
+        if not self._asynchronous:
+            work(*arguments)
+            return
+        self._pending = [each for each in self._pending if not each.done() or each.exception()]
+        if len(self._pending) > 1:
+            # More than this one would hold the state many times over in memory.
+            self.wait()
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, "checkpoints")
+        self._pending.append(self._writer.submit(work, *arguments))
+
+    def _write(self, content: _Content, path: Path) -> None:
+        folder = hidden(path, WRITING)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            content.write(folder)
+            checkpoints.publish(folder, path, keep_last=self._keep_last, keep_hours=self._keep_hours)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise _not_written(path, error) from error
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What goes into the files."""
+
+    weights: dict[str, Tensor]
+    tied: dict[str, str]
+    state: dict[str, Any]
+    epoch: int
+    batch: int
+    global_step: int
+
+    def write(self, folder: Path) -> None:
+        save_file(self.weights, folder / WEIGHTS, metadata={"format": "pt", **self.tied})
+        torch.save(self.state, folder / STATE)
+        files = {name: _on_disk(folder / name) for name in (WEIGHTS, STATE)}
+        Facts(self.epoch, self.batch, self.global_step, time.time(), files).write(folder)
+        checkpoints.sync(folder)
+
+
+def _content(checkpoint: Mapping[str, Any], *, copied: bool, said: set[str]) -> _Content:
+    left_out: list[str] = []
+    rest = {key: value for key, value in checkpoint.items() if key != "state_dict"}
+    entries = checkpoint.get("state_dict", {})
+    rest[OTHER_WEIGHTS] = {name: value for name, value in entries.items() if not isinstance(value, Tensor)}
+    state = plain(rest, copied=copied, left_out=left_out)
+    weights, tied = _untied({name: value for name, value in entries.items() if isinstance(value, Tensor)}, copied)
+    for path in left_out:
+        if path not in said:
+            said.add(path)
+            _log.warning("%s is not in the checkpoint: it is neither a plain value nor a tensor.", path)
+    loop = checkpoint.get("loops", {}).get("fit_loop", {}).get("state_dict", {}).get("position", {})
+    epoch, batch = loop.get("epoch", checkpoint.get("epoch", 0)), loop.get("batch", 0)
+    return _Content(weights, tied, state, int(epoch), int(batch), int(checkpoint.get("global_step", 0)))
+
+
+def _untied(tensors: Mapping[str, Tensor], copied: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Each memory once: the tensors, and the names that stand for another, as safetensors writes them down itself."""
+    kept: dict[str, Tensor] = {}
+    tied: dict[str, str] = {}
+    seen: dict[tuple[Any, ...], str] = {}
+    storages: set[int] = set()
+    for name, tensor in tensors.items():
+        found = tensor.detach()
+        view = (found.data_ptr(), found.shape, found.stride(), found.dtype, found.device)
+        if found.numel() and view in seen:
+            tied[name] = seen[view]
+            continue
+        seen[view] = name
+        storage = found.untyped_storage().data_ptr()
+        apart = found.numel() and storage in storages
+        storages.add(storage)
+        kept[name] = found.to("cpu", copy=bool(copied or apart)).contiguous()
+    return kept, tied
+
+
+def _on_disk(path: Path) -> list[int | str]:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return [path.stat().st_size, checkpoints.digest(path)]
+
+
+def _not_written(path: Path, error: Exception) -> CheckpointError:
+    text = str(error)
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
+        words in text
+        for words in ("No space left", "quota exceeded", "File too large", "unexpected pos", "failed writing")
+    )
+    cause = "the disk is full" if full else text.partition("\n")[0].rstrip(".")
+    before, _ = checkpoints.newest(path.parent)
+    return CheckpointError(
+        path,
+        f"cannot be written: {cause}",
+        possible=f"The one before is whole: {before}." if before else "",
+        next_step=f"Make room, and continue: fw train --resume {path.parent.parent.name}" if before else "",
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Everything in a checkpoint.
+
+    Args:
+        path: Its folder, or a file of Lightning's own.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    if path.is_file():
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return found
+    _refuse_damaged(path)
+    state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
+    others = state.pop(OTHER_WEIGHTS, {})
+    return state | {"state_dict": _tensors(path) | others}
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """A model's state in a checkpoint.
+
+    Args:
+        path: Its folder, or a file of Lightning's own.
+
+    Raises:
+        CheckpointError: It is damaged.
+    """
+    if path.is_file():
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        return found
+    _refuse_damaged(path)
+    others: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True, mmap=True)[OTHER_WEIGHTS]
+    return _tensors(path) | others
+
+
+def _tensors(path: Path) -> dict[str, Any]:
+    tensors = load_file(path / WEIGHTS)
+    with safe_open(path / WEIGHTS, "pt") as file:
+        tied = {name: kept for name, kept in (file.metadata() or {}).items() if name != "format"}
+    return tensors | {name: tensors[kept] for name, kept in tied.items()}
+
+
+def where_it_goes_on(path: Path) -> str:
+    """In words, from where a checkpoint is continued."""
+    facts = Facts.read(path)
+    if facts is None:
+        return f"from {path.name}"
+    if facts.batch:
+        batches = "1 batch" if facts.batch == 1 else f"{facts.batch} batches"
+        return f"{batches} into epoch {facts.epoch + 1}"
+    return f"after epoch {facts.epoch}" if facts.epoch else "from the start"
+
+
+def _refuse_damaged(path: Path) -> None:
+    if wrong := checkpoints.damage(path):
+        raise CheckpointError(
+            path, f"is damaged: {wrong}", possible=f"Others of the run may be whole: ls {path.parent}"
+        )

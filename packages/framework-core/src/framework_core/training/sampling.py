@@ -1,0 +1,265 @@
+"""The order of the training samples as arithmetic: which samples make batch 1000 of epoch 7 needs no earlier batch.
+
+A sampler of torch draws its order from the state that random numbers happen to be in, and to find a place in it
+again one has to draw, or worse to read, everything before. Here the order of an epoch follows from the seed and the
+epoch's number, so a run that is continued begins at any batch at once, with the samples it would have had.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import random
+from collections.abc import Iterator, Sequence, Sized
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, Sampler, SequentialSampler
+
+from framework_core.training.randomness import (
+    SeededDataset,
+    SeededLoading,
+    derived_seed,
+    draws_nothing,
+    seed_all,
+    undisturbed,
+)
+
+
+class Indices(list[Any]):
+    """The samples of one batch, and which batch it is; loading processes get it as it is.
+
+    Args:
+        samples: Their indices.
+        epoch: The epoch.
+        batch: The batch's number in it.
+    """
+
+    def __init__(self, samples: Sequence[Any] = (), epoch: int = 0, batch: int = 0) -> None:
+        super().__init__(samples)
+        self.epoch = epoch
+        self.batch = batch
+
+
+class ResumableBatches(Sampler[list[int]]):
+    """A batch sampler whose batches are a function of seed, epoch and number, and which starts at any of them.
+
+    Args:
+        sampler: What the loader had: a ``RandomSampler`` stands for a permutation, a ``SequentialSampler`` for the
+            order of the data; any other sampler is asked for its indices with random numbers that follow from seed
+            and epoch. A batch sampler of one's own is asked for its batches.
+        batch_size: Samples in a batch; ``None`` where ``sampler`` gives whole batches.
+        drop_last: Whether an incomplete last batch is left out.
+        seed: Of the order.
+        rank: The part of this process.
+        world_size: Into how many parts the order is split.
+    """
+
+    def __init__(
+        self,
+        sampler: Any,
+        *,
+        batch_size: int | None,
+        drop_last: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.sampler = sampler
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.seed = seed
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        """The epoch that is iterated next."""
+        self._start = 0
+        self._known: tuple[int, int, Any] = (-1, -1, None)
+
+    def __len__(self) -> int:
+        count = -(-len(self.sampler) // self.world_size)
+        if self.batch_size is None:
+            return count
+        return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the first batch of an epoch, unless it is the one in hand."""
+        if epoch != self.epoch:
+            self.seek(epoch)
+
+    def seek(self, epoch: int, batch: int = 0) -> None:
+        """Start at a batch. Nothing before it is drawn or read."""
+        self.epoch, self._start = epoch, batch
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The epoch and the batch that come next."""
+        return self.epoch, self._start
+
+    def indices(self, epoch: int, batch: int) -> list[int]:
+        """The samples of one batch of this process.
+
+        Args:
+            epoch: The epoch, from 0.
+            batch: The batch's number in it, from 0; beyond the last one begins a second pass in another order, as it
+                is drawn for the shorter of several loaders.
+        """
+        again, number = divmod(batch, len(self))
+        order = self._order(epoch, again)
+        if self.batch_size is None:
+            return Indices(order[number], epoch, batch)
+        found = order[number * self.batch_size : (number + 1) * self.batch_size]
+        return Indices(found.tolist() if isinstance(found, torch.Tensor) else found, epoch, batch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        epoch, start, length = self.epoch, self._start, len(self)
+        end = (start // length + 1) * length if length else start
+        for batch in range(start, end):
+            yield self.indices(epoch, batch)
+        if self.epoch == epoch:
+            self._start = end
+
+    def _order(self, epoch: int, again: int) -> Any:
+        if self._known[:2] != (epoch, again):
+            self._known = (epoch, again, self._part(self._drawn(epoch, derived_seed(self.seed, "order", epoch, again))))
+        return self._known[2]
+
+    def _drawn(self, epoch: int, seed: int) -> Any:
+        """The order of the whole epoch."""
+        if _is_plain(self.sampler):
+            count = len(self.sampler)
+            if type(self.sampler) is SequentialSampler:
+                return torch.arange(count)
+            return torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+        with undisturbed():
+            seed_all(seed)
+            for part in (self.sampler, getattr(self.sampler, "sampler", None)):
+                _reseed(part, epoch, seed)
+            return list(itertools.islice(iter(self.sampler), len(self.sampler)))
+
+    def _part(self, order: Any) -> Any:
+        """What belongs to this process; the beginning fills up, so that all have as many."""
+        if self.world_size == 1:
+            return order
+        missing = -len(order) % self.world_size
+        filled: Any
+        if isinstance(order, torch.Tensor):
+            filled = order.repeat(1 + missing // max(len(order), 1) + 1)[: len(order) + missing]
+        else:
+            filled = list(itertools.islice(itertools.cycle(order), len(order) + missing))
+        return filled[self.rank :: self.world_size]
+
+
+class KeyedBatches(Sampler[list[int]]):
+    """Another batch sampler, whose batches know their number.
+
+    Args:
+        batches: The batch sampler.
+    """
+
+    def __init__(self, batches: Any) -> None:
+        self.batches = batches
+        self.sampler = getattr(batches, "sampler", None)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number, batch in enumerate(self.batches):
+            yield Indices(batch, 0, number)
+
+
+def is_resumable(loader: object) -> bool:
+    """Whether a loader can begin inside an epoch: it has been rebuilt, or it says itself how."""
+    if isinstance(getattr(loader, "batch_sampler", None), ResumableBatches):
+        return True
+    return hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
+
+
+def resumable_loader(loader: Any, *, seed: int, rank: int = 0, world_size: int = 1, sharded: bool = False) -> Any:
+    """The same loader with an order that can be found again, and random numbers that follow from the batch.
+
+    Args:
+        loader: The loader; one that is not torch's, or streams its data, comes back as it is.
+        seed: Of order and loading.
+        rank: This process among those that train.
+        world_size: How many processes train.
+        sharded: Whether the order is to be split among them.
+    """
+    if not _is_batched(loader) or hasattr(loader, "state_dict"):
+        return loader
+    source = loader.sampler if type(loader.batch_sampler) is BatchSampler else loader.batch_sampler
+    if not isinstance(source, Sized):
+        return loader
+    batches = ResumableBatches(
+        source,
+        batch_size=loader.batch_size,
+        drop_last=loader.drop_last,
+        seed=seed,
+        rank=rank if sharded else 0,
+        world_size=world_size if sharded else 1,
+    )
+    # A copy keeps everything else, also of a class of one's own; torch forbids to set these one by one.
+    rebuilt = copy.copy(loader)
+    vars(rebuilt).update(batch_sampler=batches, _iterator=None, generator=_own_generator(seed, rank))
+    if not draws_nothing(loader):
+        dataset = SeededDataset(loader.dataset, derived_seed(seed, "loading", rank))
+        vars(rebuilt).update(dataset=dataset, collate_fn=SeededLoading(loader.collate_fn))
+    return rebuilt
+
+
+def keyed_loader(loader: Any, *, seed: int, rank: int = 0) -> Any:
+    """The same loader in the same order, with random numbers that follow from the number of the batch.
+
+    Args:
+        loader: The loader.
+        seed: Of loading.
+        rank: This process among those that take part.
+    """
+    if not _is_batched(loader) or draws_nothing(loader):
+        return loader
+    keyed = copy.copy(loader)
+    dataset = SeededDataset(loader.dataset, derived_seed(seed, "validation", rank))
+    vars(keyed).update(
+        batch_sampler=KeyedBatches(loader.batch_sampler),
+        dataset=dataset,
+        collate_fn=SeededLoading(loader.collate_fn),
+        _iterator=None,
+    )
+    return keyed
+
+
+def _is_batched(loader: Any) -> bool:
+    """Whether it is torch's loader, of a dataset with indices, in batches."""
+    return (
+        isinstance(loader, DataLoader)
+        and not isinstance(loader.dataset, IterableDataset)
+        and loader.batch_sampler is not None
+    )
+
+
+def _own_generator(seed: int, rank: int) -> torch.Generator:
+    """Torch draws a number for its loading processes at each epoch: not from those of the training."""
+    return torch.Generator().manual_seed(derived_seed(seed, "workers", rank))
+
+
+def _is_plain(sampler: Any) -> bool:
+    if type(sampler) is SequentialSampler:
+        return True
+    return type(sampler) is RandomSampler and not sampler.replacement and sampler._num_samples is None
+
+
+def _reseed(sampler: Any, epoch: int, seed: int) -> None:
+    """Let what a sampler keeps of its own follow from the epoch too."""
+    if hasattr(sampler, "set_epoch"):
+        sampler.set_epoch(epoch)
+    for name, value in list(getattr(sampler, "__dict__", {}).items()):
+        if isinstance(value, torch.Generator):
+            value.manual_seed(seed)
+        elif isinstance(value, random.Random):
+            value.seed(seed)
+        elif isinstance(value, np.random.RandomState):
+            value.seed(seed % 2**32)
+        elif isinstance(value, np.random.Generator):
+            setattr(sampler, name, np.random.default_rng(seed))
