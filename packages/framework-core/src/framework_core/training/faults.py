@@ -21,7 +21,7 @@ from framework_core.errors import FrameworkError, HangError, OutOfMemoryError, W
 from framework_core.process import is_main_process
 from framework_core.training import failures, finding
 from framework_core.training.failures import Failure
-from framework_core.training.guard import RollBack, guard_for, step_of
+from framework_core.training.guard import RollBack, epoch_of, guard_for, listed, step_of
 from framework_core.training.interruption import Interruption
 from framework_core.training.memory import is_out_of_memory, wanted
 from framework_core.training.preparation import Prepared
@@ -104,8 +104,8 @@ class Faults(Callback):
         failure = back.failure
         self._skips.add(failure.epoch or 0, failure.batch or 0)
         if is_main_process():
-            samples = f", samples {', '.join(map(str, failure.samples))}" if failure.samples else ""
-            _log.warning("Step %s: %s; %s%s.", failure.step, failure.message, failure.origin, samples)
+            told = f"{failure.message}; {failure.origin}{listed(failure.samples)}"
+            _log.warning("Step %s: %s.", failure.step, told)
             _log.warning("The run goes back to its last checkpoint, and takes no step with that batch.")
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -117,7 +117,7 @@ class Faults(Callback):
             self._last = self._here(trainer)
 
     def _here(self, trainer: Trainer) -> Failure:
-        epoch, batch = trainer.current_epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
+        epoch, batch = epoch_of(trainer), trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
         return Failure(
             kind="crash",
             message="",

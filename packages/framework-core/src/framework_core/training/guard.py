@@ -12,7 +12,7 @@ import functools
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,6 @@ class Guard(Callback):
         self._looked = 0
         self._every = 1
         self._unseen: list[_Seen] = []
-        self._epoch = 0
         self._together = False
         self._noted: Failure | None = None
         self._limit = math.inf
@@ -132,10 +131,6 @@ class Guard(Callback):
         if self._goes_back and not self._checkpoint.exists():
             trainer.save_checkpoint(self._checkpoint)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Know where it is without asking at every step."""
-        self._epoch = trainer.current_epoch
-
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look at what is left."""
         self._look_back(trainer, pl_module)
@@ -163,7 +158,7 @@ class Guard(Callback):
     def _look(self, trainer: Trainer, model: LightningModule, loss: Tensor, again: Callable[[], Any]) -> None:
         if self._every > 1:
             batch = trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
-            self._unseen.append(_Seen(self._epoch, batch, loss.detach()))
+            self._unseen.append(_Seen(epoch_of(trainer), batch, loss.detach()))
             if len(self._unseen) >= self._every:
                 self._look_back(trainer, model)
             return
@@ -186,7 +181,7 @@ class Guard(Callback):
         if began.kind == "weight":
             spoilt = self._noted or self._spoilt(trainer, model, began.name, before=True)
             self._end(spoilt, self._settings.not_finite)
-        failure = self._failure(trainer, self._epoch, place, f"the loss is {value}", began, self.batch)
+        failure = self._failure(trainer, epoch_of(trainer), place, f"the loss is {value}", began, self.batch)
         if self._together and self._settings.not_finite == "stop":
             self._noted = failure
         else:
@@ -197,7 +192,7 @@ class Guard(Callback):
         gradient = first_bad_gradient(model)
         began = Origin("gradient", gradient) if gradient else Origin("weight", weight)
         told = "a gradient is not finite" if gradient else "a weight is not finite"
-        epoch, batch = self._epoch, trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
+        epoch, batch = epoch_of(trainer), trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
         if before:
             epoch, batch = (epoch, batch - 1) if batch else (epoch - 1, int(trainer.num_training_batches) - 1)
         return self._failure(trainer, epoch, batch, told, began, self._previous if before else self.batch)
@@ -225,10 +220,10 @@ class Guard(Callback):
 
     def _spike(self, trainer: Trainer, value: float, batch: int) -> None:
         told = f"the loss is {value:.4g}, and the last ones lie below {self._limit:.4g}"
-        failure = self._failure(trainer, self._epoch, batch, told, Origin("loss"), None, kind="loss-spike")
+        failure = self._failure(trainer, epoch_of(trainer), batch, told, Origin("loss"), None, kind="loss-spike")
         if self._settings.loss_spike == "warn":
             if is_main_process():
-                _log.warning("Step %s: %s (samples %s).", failure.step, told, failure.samples or "unknown")
+                _log.warning("Step %s: %s%s.", failure.step, told, listed(failure.samples))
             return
         self._end(failure, self._settings.loss_spike)
 
@@ -262,7 +257,7 @@ class Guard(Callback):
         if self._every > 1:
             return step_of(trainer, epoch, batch) - 1
         in_hand = trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
-        return step_of(trainer, self._epoch, in_hand) - (self._looked != self.beat)
+        return step_of(trainer, epoch_of(trainer), in_hand) - (self._looked != self.beat)
 
     def _act(self, failure: Failure) -> None:
         self._end(failure, self._settings.not_finite)
@@ -297,7 +292,7 @@ class SkippingGuard(Guard):
 
     def _look(self, trainer: Trainer, model: LightningModule, loss: Tensor, again: Callable[[], Any]) -> None:
         batch = trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
-        if (self._epoch, batch) not in self._skips:
+        if (epoch_of(trainer), batch) not in self._skips:
             super()._look(trainer, model, loss, again)
 
     def on_before_optimizer_step(
@@ -306,7 +301,7 @@ class SkippingGuard(Guard):
         """Leave the step out where it has to be: no optimizer moves a parameter that has no gradient."""
         batch = trainer.fit_loop.epoch_loop.batch_progress.current.ready - 1
         window = range(batch - batch % trainer.accumulate_grad_batches, batch + 1)
-        left_out = any((self._epoch, each) in self._skips for each in window)
+        left_out = any((epoch_of(trainer), each) in self._skips for each in window)
         if not left_out and self._settings.not_finite == "skip" and not _is_scaled(trainer):
             left_out = self._is_bad(trainer, pl_module, batch)
         if not left_out:
@@ -325,14 +320,16 @@ class SkippingGuard(Guard):
             return False
         name = first_bad_gradient(model)
         told = "a gradient is not finite"
-        known = self._dropped or self._failure(trainer, self._epoch, batch, told, Origin("gradient", name), self.batch)
+        known = self._dropped or self._failure(
+            trainer, epoch_of(trainer), batch, told, Origin("gradient", name), self.batch
+        )
         self._dropped = None
         if len(self._skips) >= self._settings.max_skips:
             raise self.error(known)
-        self._skips.add(self._epoch, batch)
+        self._skips.add(epoch_of(trainer), batch)
         if is_main_process():
-            samples = f", samples {', '.join(map(str, known.samples))}" if known.samples else ""
-            _log.warning("Step %s was left out: %s; %s%s.", known.step, known.message, known.origin, samples)
+            told = f"{known.message}; {known.origin}{listed(known.samples)}"
+            _log.warning("Step %s was left out: %s.", known.step, told)
         return True
 
     def _act(self, failure: Failure) -> None:
@@ -342,14 +339,26 @@ class SkippingGuard(Guard):
             super()._act(failure)
 
 
+def listed(samples: Sequence[int]) -> str:
+    """The samples of a batch, at the end of a sentence."""
+    return f"; samples {', '.join(map(str, samples))}" if samples else ""
+
+
 def step_of(trainer: Trainer, epoch: int, batch: int) -> int:
     """The number, from 1, of the optimizer step that a batch belongs to."""
     progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
     accumulated, batches = trainer.accumulate_grad_batches, trainer.num_training_batches
     whole = -(-int(batches) // accumulated) if math.isfinite(batches) else 0
+    now = epoch_of(trainer)
     done = -(-progress.processed // accumulated) if progress.processed >= batches else progress.processed // accumulated
     first = int(trainer.global_step) - done
-    return first + batch // accumulated + 1 - (trainer.current_epoch - epoch) * whole
+    return first + batch // accumulated + 1 - (now - epoch) * whole
+
+
+def epoch_of(trainer: Trainer) -> int:
+    """The epoch, from 0, that the batches counted now belong to; it stays that until the next one begins."""
+    counts: Any = trainer.fit_loop.epoch_progress.current
+    return int(counts.ready) - 1
 
 
 def _is_scaled(trainer: Trainer) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,6 +172,8 @@ def replay(config: RunConfig, prepared: Prepared, record: RunRecord, step: int) 
             config, directory=Path(folder), logger=False, callbacks=[*callbacks, look], enable_checkpointing=False
         )
         try:
+            # What keeps checkpoints and points is left out, and Lightning would miss it.
+            warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks used.*")
             with applied(config, model), without_empty_hooks(trainer, model), frozen_heap():
                 trainer.fit(model, datamodule=prepared.datamodule, ckpt_path=checkpoint, weights_only=True)
         except _Reached:

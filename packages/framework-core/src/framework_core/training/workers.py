@@ -132,6 +132,8 @@ class _Traced:
         with contextlib.suppress(OSError):
             # The file stays open as long as the process lives: it is written to when nothing else works any more.
             trace = Path(self._folder, f"worker-{worker}-{os.getpid()}.txt").open("w")  # noqa: SIM115
+            # Enabled already, it would not see what torch's own handlers see first.
+            faulthandler.disable()
             faulthandler.enable(trace, all_threads=True)
             if hasattr(faulthandler, "register"):
                 faulthandler.register(signal.SIGUSR2, trace, all_threads=True)
