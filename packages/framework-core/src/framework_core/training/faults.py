@@ -112,7 +112,7 @@ class Faults(Callback):
         """Where it was, as long as everything is still there."""
         if TIMED_OUT.search(str(exception)):
             self._workers.ask(trainer)
-        self._workers.note_ends(trainer)
+        self._workers.note_ends(trainer, exception)
         if trainer.fit_loop.epoch_loop.batch_progress.current.ready:
             self._last = self._here(trainer)
 

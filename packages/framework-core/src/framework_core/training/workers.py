@@ -24,6 +24,9 @@ LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 KILLED = re.compile(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([^.]+)\.")
 EXITED = re.compile(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) exited unexpectedly")
 TIMED_OUT = re.compile(r"DataLoader timed out after ([\d.]+) seconds")
+CUT_OFF = (ConnectionError, EOFError, FileNotFoundError)
+"""What reading from a process that has just died may end in."""
+
 LEAST_SHARED = 2**28
 """Bytes of shared memory under which a few batches do not fit."""
 
@@ -78,9 +81,12 @@ class Workers:
         if asked:
             time.sleep(0.5)
 
-    def note_ends(self, trainer: Trainer) -> None:
+    def note_ends(self, trainer: Trainer, error: BaseException) -> None:
         """Remember how one of them ended, before the loader is taken down."""
-        codes = [each.exitcode for each in _processes(trainer) if each.exitcode]
+        processes = _processes(trainer)
+        if processes and isinstance(error, CUT_OFF):
+            time.sleep(0.5)  # it is about to end, and has not yet
+        codes = [each.exitcode for each in processes if each.exitcode]
         self._code = codes[0] if codes else 0
 
     def traces(self) -> str:
@@ -102,7 +108,7 @@ class Workers:
             )
         if killed := KILLED.search(text):
             return _died_of(killed[2], self._memory_ran_out())
-        if EXITED.search(text):
+        if EXITED.search(text) or (self._code and isinstance(error, CUT_OFF)):
             if self._code < 0:
                 return _died_of(signal.strsignal(-self._code) or "", self._memory_ran_out())
             return (
