@@ -749,11 +749,11 @@ class NotFiniteError(FrameworkError):
 
     Example::
 
-        $ fw train -m mine.py:Net -d mine.py:Iris optimizer=sgd optimizer.lr=1e30 experiment.run_name=wild seed=1
-        error: In step 2 the loss is nan: every layer's output is finite, the loss is not.
-          The samples of the batch: 1, 2. No checkpoint was written after it.
+        $ fw train -m trouble.py:NotFinite -d mine.py:Iris experiment.run_name=wild
+        error: In step 8 the loss is nan: the first layer whose output is not finite is 'model.1'.
+          The samples of the batch: 25, 82, 51, 24, 37, 44, 81, 43, 41, 77, 58, 32, 19, 73, 18, 10. No checkpoint was written after it.
           Everything that is known: runs/wild/failures/1-not-finite
-          See the step again: fw replay wild --step 2
+          See the step again: fw replay wild --step 8
           Go on without such batches: faults.not_finite=skip, or faults.not_finite=rollback
     """
 
@@ -784,11 +784,11 @@ class LossSpikeError(FrameworkError):
 
     Example::
 
-        $ fw train -m mine.py:Net -d spiky.py:Iris faults.loss_spike=stop experiment.run_name=high
-        error: In step 12 the loss is 1, and the last ones lie below 1.
-          The samples of the batch: 1, 2.
+        $ fw train -m trouble.py:Spike -d mine.py:Iris model.at=20 faults.loss_spike=stop experiment.run_name=high
+        error: In step 20 the loss is 110, and the last ones lie below 1.72.
+          The samples of the batch: 51, 20, 38, 6, 72, 52, 37, 78, 83, 32, 34, 26, 73, 33, 45, 30.
           Everything that is known: runs/high/failures/1-loss-spike
-          See the step again: fw replay high --step 12
+          See the step again: fw replay high --step 20
           Go back and on without such batches: faults.loss_spike=rollback
     """
 
@@ -818,11 +818,11 @@ class WorkerError(FrameworkError):
 
     Example::
 
-        $ fw train -m mine.py:Net -d dying.py:Dying experiment.run_name=torn
+        $ fw train -m mine.py:Net -d trouble.py:Dying experiment.run_name=torn
         error: A process that loads data died: it was ended by SIGKILL.
           Likely: somebody or a job manager ended it; memory did not run out.
           Everything that is known: runs/torn/failures/1-worker
-          See what it was doing: dataset.num_workers=0
+          Take fewer processes, which hold fewer batches: dataset.num_workers=1
     """
 
     def __init__(self, what: str, *, likely: str, remedy: str, folder: Path | None = None) -> None:
@@ -843,7 +843,7 @@ class HangError(FrameworkError):
 
     Example::
 
-        $ fw train -m stuck.py:Stuck -d mine.py:Iris faults.hang_seconds=1 faults.hang=stop experiment.run_name=stuck
+        $ fw train -m trouble.py:Stuck -d mine.py:Iris faults.hang_seconds=1 faults.hang=stop experiment.run_name=stuck
         error: Nothing has moved for 1 s: no step ended.
           What every thread was doing: runs/stuck/failures/1-hang/stacks.txt
           Give it more time: faults.hang_seconds=10

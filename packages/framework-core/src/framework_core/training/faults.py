@@ -17,8 +17,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framework_core.contracts.config import RunConfig
-from framework_core.errors import FrameworkError, HangError, OutOfMemoryError, WorkerError
+from framework_core.errors import FrameworkError, HangError, OutOfMemoryError, WorkerError, quoted
 from framework_core.process import is_main_process
+from framework_core.tracking.checkpoints import newest
+from framework_core.tracking.lookup import CHECKPOINTS
 from framework_core.training import failures, finding
 from framework_core.training.failures import Failure
 from framework_core.training.guard import RollBack, epoch_of, guard_for, listed, step_of
@@ -136,11 +138,17 @@ class Faults(Callback):
             return self._out_of_memory(trainer, error)
         if told := self._workers.told(error):
             what, likely, remedy = told
+            if self._run_goes_on:
+                remedy = f"{remedy}\nContinue the run: fw train --resume {quoted(self._run.name)}"
             folder = self._keep("worker", f"a process that loads data {what}", error, likely)
             return WorkerError(what, likely=likely, remedy=remedy, folder=folder)
         folder = self._keep("crash", f"{type(error).__name__}: {error}", error)
         _log.error("The run failed; everything that is known of it: %s", folder)
         return None
+
+    @property
+    def _run_goes_on(self) -> bool:
+        return newest(self._run / CHECKPOINTS)[0] is not None
 
     def _keep(self, kind: str, message: str, error: BaseException | None, origin: str = "") -> Path:
         texts = {"workers.txt": self._traces} if self._traces else {}

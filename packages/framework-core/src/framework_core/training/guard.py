@@ -219,7 +219,7 @@ class Guard(Callback):
             self._limit = spike_limit(last, self._settings.spike_threshold)
 
     def _spike(self, trainer: Trainer, value: float, batch: int) -> None:
-        told = f"the loss is {value:.4g}, and the last ones lie below {self._limit:.4g}"
+        told = f"the loss is {value:.3g}, and the last ones lie below {self._limit:.3g}"
         failure = self._failure(trainer, epoch_of(trainer), batch, told, Origin("loss"), None, kind="loss-spike")
         if self._settings.loss_spike == "warn":
             if is_main_process():
