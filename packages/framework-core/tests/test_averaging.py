@@ -17,6 +17,7 @@ from framework_core.contracts import AveragingConfig
 from framework_core.errors import ConfigError
 from framework_core.run import train as run_train
 from framework_core.training.averaging import ExponentialAverage
+from framework_core.training.checkpoint_io import read
 
 COMPONENTS = ("model=mine.py:Net", "dataset=mine.py:Iris", "mlops.tracking.backend=none", "trainer.accelerator=cpu")
 
@@ -60,7 +61,7 @@ def run(components):
 
 
 def saved(path: Path):
-    checkpoint = torch.load(path, weights_only=True)
+    checkpoint = read(path)
     return [checkpoint["state_dict"][name] for name in checkpoint["state_dict"] if name.startswith("model.")]
 
 

@@ -1,7 +1,10 @@
 """Training on an NVIDIA GPU."""
 
+from pathlib import Path
+
 import pytest
-import torch
+
+from framework_core.training.checkpoint_io import read
 
 pytestmark = pytest.mark.gpu
 
@@ -11,13 +14,13 @@ def test_a_run_trains_on_the_gpu(train, precision):
     done = train("trainer.accelerator=gpu", "trainer.max_epochs=20", f"trainer.precision={precision}", "--json")
     assert done.code == 0, done.err
     assert done.json["metrics"]["test/accuracy"] > 0.8
-    weights = torch.load(done.json["best_checkpoint"], weights_only=True, map_location=None)["state_dict"]
+    weights = read(Path(done.json["best_checkpoint"]))["state_dict"]
     assert {tensor.device.type for tensor in weights.values()} == {"cuda"}
 
 
 def test_the_gpu_is_taken_where_there_is_one(train):
     done = train("trainer.accelerator=auto", "--json")
-    weights = torch.load(done.json["best_checkpoint"], weights_only=True, map_location=None)["state_dict"]
+    weights = read(Path(done.json["best_checkpoint"]))["state_dict"]
     assert {tensor.device.type for tensor in weights.values()} == {"cuda"}
 
 

@@ -16,6 +16,7 @@ from framework_core.errors import ConfigError, ContractError
 from framework_core.run import train as run_train
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.training.bottleneck import Bottleneck, Verdict, advice
+from framework_core.training.checkpoint_io import read
 from framework_core.training.device import Device, device
 from framework_core.training.performance import applied, choices, with_choices
 
@@ -130,7 +131,7 @@ def test_settings_are_in_force_while_training_and_gone_afterwards(settings):
     result = run_train(config, callbacks=[look])
     assert look.seen == {"fused": True, "matmul": "high", "compiled": True, "precision": "bf16-mixed"}
     assert torch.get_float32_matmul_precision() == before
-    names = torch.load(result.best_checkpoint, weights_only=True)["state_dict"]
+    names = read(result.best_checkpoint)["state_dict"]
     assert set(names) == {"model.0.weight", "model.0.bias", "model.3.weight", "model.3.bias"}
 
 

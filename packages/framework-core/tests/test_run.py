@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
+
+from framework_core.training.checkpoint_io import read
 
 
 def runs():
@@ -63,7 +64,7 @@ def test_settings_saved_with_the_run_are_the_resolved_ones(train):
 
 
 def test_checkpoints_hold_plain_values_only(train):
-    checkpoint = torch.load(train("--json").json["best_checkpoint"], weights_only=True)
+    checkpoint = read(Path(train("--json").json["best_checkpoint"]))
     assert "state_dict" in checkpoint
 
 
@@ -286,7 +287,7 @@ def test_a_plain_module_that_names_its_metric_gets_its_best_checkpoint(fw, compo
 def test_the_newest_checkpoint_is_kept_where_the_metric_got_worse(train):
     """Lightning's save_last leaves it out."""
     found = train("trainer.max_epochs=4", "optimizer.lr=1e-9", "--json").json
-    best, last = (torch.load(found[key], weights_only=True) for key in ("best_checkpoint", "last_checkpoint"))
+    best, last = (read(Path(found[key])) for key in ("best_checkpoint", "last_checkpoint"))
     assert (best["epoch"], last["epoch"]) == (0, 3)
     assert last["global_step"] == 24
 

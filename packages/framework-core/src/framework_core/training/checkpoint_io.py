@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +24,8 @@ from framework_core.tracking import checkpoints
 from framework_core.tracking.checkpoints import STATE, WEIGHTS, WRITING, Facts, hidden
 from framework_core.training.plain_state import plain
 
-OTHER_WEIGHTS = "state_dict_without_tensors"
-"""Where entries of a model's state that are no tensors are kept."""
+NAMES, OTHER_WEIGHTS = "state_dict_names", "state_dict_without_tensors"
+"""Where the order of a model's state is kept, and entries that are no tensors."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SAYS_FULL = ("No space left", "quota exceeded", "File too large", "unexpected pos", "failed writing")
@@ -137,6 +137,7 @@ def _content(checkpoint: Mapping[str, Any], *, copied: bool, said: set[str]) -> 
     left_out: list[str] = []
     rest = {key: value for key, value in checkpoint.items() if key != "state_dict"}
     entries = checkpoint.get("state_dict", {})
+    rest[NAMES] = list(entries)
     rest[OTHER_WEIGHTS] = {name: value for name, value in entries.items() if not isinstance(value, Tensor)}
     state = plain(rest, copied=copied, left_out=left_out)
     weights, tied = _untied({name: value for name, value in entries.items() if isinstance(value, Tensor)}, copied)
@@ -205,8 +206,7 @@ def read(path: Path) -> dict[str, Any]:
         return found
     _refuse_damaged(path)
     state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
-    others = state.pop(OTHER_WEIGHTS, {})
-    return state | {"state_dict": _tensors(path) | others}
+    return state | {"state_dict": _in_order(path, state.pop(NAMES), state.pop(OTHER_WEIGHTS))}
 
 
 def read_weights(path: Path) -> dict[str, Any]:
@@ -222,15 +222,16 @@ def read_weights(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
         return found
     _refuse_damaged(path)
-    others: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True, mmap=True)[OTHER_WEIGHTS]
-    return _tensors(path) | others
+    state = torch.load(path / STATE, map_location="cpu", weights_only=True, mmap=True)
+    return _in_order(path, state[NAMES], state[OTHER_WEIGHTS])
 
 
-def _tensors(path: Path) -> dict[str, Any]:
+def _in_order(path: Path, names: Sequence[str], others: Mapping[str, Any]) -> dict[str, Any]:
     tensors = load_file(path / WEIGHTS)
     with safe_open(path / WEIGHTS, "pt") as file:
         tied = {name: kept for name, kept in (file.metadata() or {}).items() if name != "format"}
-    return tensors | {name: tensors[kept] for name, kept in tied.items()}
+    found = {**tensors, **{name: tensors[kept] for name, kept in tied.items()}, **others}
+    return {name: found[name] for name in names if name in found}
 
 
 def where_it_goes_on(path: Path) -> str:

@@ -77,6 +77,7 @@ class _Kept(ModelCheckpoint, BetweenSteps):
         best = {self._here(path): value for path, value in state_dict.get("best_k_models", {}).items()}
         moved = {name: self._here(state_dict[name]) for name in paths if name in state_dict}
         super().load_state_dict({**state_dict, **moved, "best_k_models": best, "dirpath": self.dirpath})
+        self.current_score = state_dict.get("current_score")
 
     def _here(self, path: str) -> str:
         return str(Path(self.dirpath or ".") / Path(path).name) if path else path

@@ -21,6 +21,7 @@ from lightning.pytorch.loops.fit_loop import RestartStage, _FitLoop
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.trainer.states import RunningStage, TrainerFn
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
 from framework_core.training import stopping, sums
@@ -85,7 +86,9 @@ class ExactFitLoop(_FitLoop):
         else:
             everyone = [own]
         position, stopped = asdict(self.position()), stopping.reasons(self.trainer)
-        return state | {"position": position, "length": self._length(), "stopped": stopped, "ranks": everyone}
+        told = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        found = {"position": position, "length": self._length(), "stopped": stopped, "metrics": told, "ranks": everyone}
+        return state | found
 
     def load_state_dict(self, state_dict: dict[str, Any], prefix: str = "") -> None:
         """Called once, before training."""
@@ -159,6 +162,8 @@ class ExactFitLoop(_FitLoop):
         state, self._resumed = self._resumed, None
         if not state:
             return
+        told = {name: torch.tensor(value) for name, value in state.get("metrics", {}).items()}
+        self.trainer._logger_connector._callback_metrics.update(told)
         if stopping.still_holds(self.trainer, state.get("stopped", {})):
             self.trainer.should_stop = True
         ranks = state.get("ranks", [])
@@ -243,7 +248,12 @@ class ExactEpochLoop(_TrainingEpochLoop):
     def on_advance_end(self, data_fetcher: Any) -> None:
         """The end of a step."""
         self.settling = True
-        super().on_advance_end(data_fetcher)
+        try:
+            super().on_advance_end(data_fetcher)
+        except SIGTERMException:
+            # Lightning raises it when everything else is done.
+            self.settling = False
+            raise
         self.settling = False
         if self.watchers and not self._should_accumulate() and not self._num_ready_batches_reached():
             for callback in self.watchers:

@@ -12,6 +12,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from framework_core.errors import FrameworkError, RunInterrupted
 from framework_core.training.agreement import Agreement, let_others_end
@@ -140,7 +141,7 @@ class Interruption(BetweenSteps):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """One that has waited too long for its next batch has a step behind it that is whole."""
-        if self._between:
+        if self._between or (self.cause and isinstance(exception, SIGTERMException)):
             trainer.save_checkpoint(self._checkpoint)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
