@@ -13,7 +13,7 @@ from framework_core.training.checkpoint_io import read
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(3000)]
 
-SIGNALS, WORKERS, NUMBERS = 3, 2, 3
+SIGNALS, WORKERS, NUMBERS = 66, 21, 24
 """How many of each are injected."""
 
 INJECTING = """
@@ -65,7 +65,7 @@ WORDS = ("trainer.max_epochs=12", "model.drop_rate=0.3", "checkpoint.every_n_tra
 
 
 @pytest.fixture
-def deaf(monkeypatch):
+def deaf():
     """A signal that comes when the run is over is heard by nobody."""
     before = {number: signal.signal(number, lambda *_: None) for number in (2, 10, 15)}
     yield

@@ -112,8 +112,10 @@ class Interruption(BetweenSteps):
         self._take_back()
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """See above."""
+        """A signal at the very end of training keeps the test from being begun."""
         self._take_back()
+        if self.cause and trainer.world_size == 1:
+            raise RunInterrupted(self.cause, run=self._run)
 
     def between_steps(self, trainer: Trainer, *, epoch_over: bool) -> None:
         """Between two steps everything belongs together."""
@@ -145,7 +147,7 @@ class Interruption(BetweenSteps):
             trainer.save_checkpoint(self._checkpoint)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A signal in the very last step ends the run all the same."""
+        """There are no more steps to wait for."""
         self._trainer = None
 
     def _take_back(self) -> None:
