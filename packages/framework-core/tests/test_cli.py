@@ -22,6 +22,8 @@ OPTIONS = {
     "find": set(),
     "find lr": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--steps", "--json"},
     "find batch-size": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--json"},
+    "verify": set(),
+    "verify resume": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--json"},
     "list": set(),
     "list models": {*FILTERS, "--pretrained"},
     "list datasets": FILTERS,

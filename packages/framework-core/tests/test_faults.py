@@ -55,7 +55,7 @@ def test_a_number_that_is_none_stops_the_run_and_says_where_it_began(where, word
     folder, facts = failure("not-finite")
     samples = ", ".join(map(str, facts["samples"]))
     assert f"error: In step 8 {words}.\n" in done.err
-    assert f"  The samples of the batch: {samples}. No checkpoint was written after it.\n" in done.err
+    assert f"  No checkpoint was written after it.\n  The samples of the batch: {samples}.\n" in done.err
     assert f"  Everything that is known: {folder}\n  See the step again: fw replay wrong --step 8\n" in done.err
     assert (facts["epoch"], facts["batch"], facts["step"]) == (1, 1, 8)
     assert len(set(facts["samples"])) == 16

@@ -751,7 +751,8 @@ class NotFiniteError(FrameworkError):
 
         $ fw train -m trouble.py:NotFinite -d mine.py:Iris experiment.run_name=wild
         error: In step 8 the loss is nan: the first layer whose output is not finite is 'model.1'.
-          The samples of the batch: 25, 82, 51, 24, 37, 44, 81, 43, 41, 77, 58, 32, 19, 73, 18, 10. No checkpoint was written after it.
+          No checkpoint was written after it.
+          The samples of the batch: 25, 82, 51, 24, 37, 44, 81, 43, 41, 77, 58, 32, 19, 73, 18, 10.
           Everything that is known: runs/wild/failures/1-not-finite
           See the step again: fw replay wild --step 8
           Go on without such batches: faults.not_finite=skip, or faults.not_finite=rollback
@@ -766,7 +767,7 @@ class NotFiniteError(FrameworkError):
         run = quoted(folder.parent.parent.name)
         super().__init__(
             f"In step {step} {what}: {origin}.",
-            possible=f"{_batch_of(self.samples)}No checkpoint was written after it.",
+            possible=f"No checkpoint was written after it.\n{_batch_of(self.samples)}".strip(),
             next_step=f"Everything that is known: {folder}\nSee the step again: fw replay {run} --step {step}\n"
             "Go on without such batches: faults.not_finite=skip, or faults.not_finite=rollback",
         )
@@ -801,7 +802,7 @@ class LossSpikeError(FrameworkError):
         run = quoted(folder.parent.parent.name)
         super().__init__(
             f"In step {step} {what}.",
-            possible=_batch_of(self.samples).strip(),
+            possible=_batch_of(self.samples),
             next_step=f"Everything that is known: {folder}\nSee the step again: fw replay {run} --step {step}\n"
             "Go back and on without such batches: faults.loss_spike=rollback",
         )
@@ -920,7 +921,7 @@ def _batch_of(samples: Sequence[int], most: int = 16) -> str:
     if not samples:
         return ""
     shown = ", ".join(map(str, samples[:most])) + (f", ... ({len(samples)})" if len(samples) > most else "")
-    return f"The samples of the batch: {shown}. "
+    return f"The samples of the batch: {shown}."
 
 
 def _near_or_all(near: Sequence[str], known: Sequence[str], before: str = "") -> str:

@@ -20,6 +20,7 @@ from framework_core.cli import (
     search,
     train,
     ui,
+    verify,
     watch,
 )
 
@@ -37,6 +38,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("replay")(replay.replay)
 app.add_typer(find.app, name="find")
+app.add_typer(verify.app, name="verify")
 app.add_typer(listing.app, name="list")
 app.command("search")(search.search)
 app.add_typer(info.app, name="info")

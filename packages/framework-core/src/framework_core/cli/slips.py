@@ -14,7 +14,7 @@ from framework_core.spelling import slips
 if TYPE_CHECKING:
     from framework_core.config.first_look import Line
 
-CHECKED = {"train", "find", "config", "evaluate", "predict", "info", "list"}
+CHECKED = {"train", "find", "verify", "config", "evaluate", "predict", "info", "list"}
 """The commands of which there is something to say."""
 
 COMPONENTS = ("model", "dataset")

@@ -54,7 +54,7 @@ class _Kept(ModelCheckpoint, BetweenSteps):
     def between_steps(self, trainer: Trainer, *, epoch_over: bool) -> None:
         """Save what is due."""
         self._epoch_over = epoch_over
-        due = not self._should_skip_saving_checkpoint(trainer) and self._due(trainer)
+        due = self._due(trainer) and not self._should_skip_saving_checkpoint(trainer)
         self._validated = False
         if due:
             self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))

@@ -75,6 +75,9 @@ class Failure:
     known_to: int | None = None
     """The step that the last of them is of; ``None`` where several batches make a step."""
 
+    vague: bool = False
+    """Whether it was seen so late that the step before may have done it."""
+
     tensors: Any = None
     """The batch."""
 

@@ -63,10 +63,11 @@ class Faults(Callback):
         self._traces = ""
         self._over = threading.Event()
         self._hung = 0
+        self._closely = False
 
     def callbacks(self) -> list[Callback]:
         """What takes part in the next training."""
-        self._guard = guard_for(self._config, self._run, self._skips)
+        self._guard = guard_for(self._config, self._run, self._skips, closely=self._closely)
         return [self._guard, self]
 
     @contextmanager
@@ -104,6 +105,11 @@ class Faults(Callback):
     def left_out(self, back: RollBack) -> None:
         """A run goes back to its last checkpoint: leave the batch out from now on."""
         failure = back.failure
+        if failure.vague:
+            self._closely = True
+            if is_main_process():
+                _log.warning("Step %s: %s. The run goes back and looks at every step.", failure.step, failure.message)
+            return
         self._skips.add(failure.epoch or 0, failure.batch or 0)
         if is_main_process():
             told = f"{failure.message}; {failure.origin}{listed(failure.samples)}"

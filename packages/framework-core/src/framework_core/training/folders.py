@@ -15,7 +15,7 @@ from framework_core.contracts.config import RunConfig
 from framework_core.errors import OutputError, RunNotFoundError
 from framework_core.process import is_main_process
 from framework_core.tracking.checkpoints import newest
-from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, RunRecord, find_run, runs_in
+from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, RECORD, RunRecord, find_run, runs_in
 from framework_core.tracking.store import check_store, tracking_uri
 
 _log = logging.getLogger("framework_core")
@@ -100,8 +100,8 @@ def unfinished(config: RunConfig) -> Resumed | None:
     """
     inherited = os.environ.get(CHILDREN_USE)
     if not is_main_process() and inherited:
-        record = RunRecord.read(Path(inherited))
-        return _from_newest(record)
+        begun = (Path(inherited) / RECORD).is_file()
+        return _from_newest(RunRecord.read(Path(inherited))) if begun else None
     wanted = settings_text(config)
     for record in reversed(runs_in(Path(config.output_dir))):
         settings = record.directory / CONFIG

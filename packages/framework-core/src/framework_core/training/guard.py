@@ -74,9 +74,11 @@ class Guard(Callback):
         config: The settings.
         run: The run's folder.
         skips: The batches that are left out.
+        closely: Whether to look at every step, whatever the settings say.
     """
 
-    def __init__(self, config: RunConfig, run: Path, skips: Skips) -> None:
+    def __init__(self, config: RunConfig, run: Path, skips: Skips, *, closely: bool = False) -> None:
+        self._closely = closely
         self._config = config
         self._settings = config.faults
         self._run = run
@@ -125,7 +127,8 @@ class Guard(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Know how dear looking is, and how many train together."""
-        self._every = self._settings.every_n_steps or (1 if pl_module.device.type == "cpu" else ON_A_GPU)
+        usual = 1 if self._closely or pl_module.device.type == "cpu" else ON_A_GPU
+        self._every = usual if self._closely else self._settings.every_n_steps or usual
         self._together = trainer.world_size > 1
         self._goes_back = self._goes_back and not trainer.fast_dev_run  # type: ignore[attr-defined]
         if self._goes_back and not self._checkpoint.exists():
@@ -245,6 +248,7 @@ class Guard(Callback):
             step=step_of(trainer, epoch, batch),
             samples=sample_ids(trainer, epoch, batch),
             origin=str(began),
+            vague=began.kind == "unknown" and self._every > 1,
             losses=list(self.losses),
             known_to=self.known_to(trainer, epoch, batch),
             tensors=tensors,
@@ -366,7 +370,8 @@ def _is_scaled(trainer: Trainer) -> bool:
     return getattr(trainer.precision_plugin, "scaler", None) is not None
 
 
-def guard_for(config: RunConfig, run: Path, skips: Skips) -> Guard:
+def guard_for(config: RunConfig, run: Path, skips: Skips, *, closely: bool = False) -> Guard:
     """The guard that the settings ask for; one that may leave steps out looks into every step."""
     skipping = config.faults.not_finite == "skip" or len(skips)
-    return SkippingGuard(config, run, skips) if skipping else Guard(config, run, skips)
+    kind = SkippingGuard if skipping else Guard
+    return kind(config, run, skips, closely=closely)

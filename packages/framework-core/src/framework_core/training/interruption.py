@@ -141,6 +141,11 @@ class Interruption(BetweenSteps):
         if self.cause and trainer.world_size == 1:
             self._stop(trainer)
 
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
+        """An error that a handler raises is lost where Python ignores errors, as when an object is deleted."""
+        if self.cause and trainer.world_size == 1:
+            raise RunInterrupted(self.cause, run=self._run)
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """One that has waited too long for its next batch has a step behind it that is whole."""
         if self._between or (self.cause and isinstance(exception, SIGTERMException)):

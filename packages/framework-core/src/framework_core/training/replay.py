@@ -20,7 +20,7 @@ from framework_core.tracking.lookup import CHECKPOINTS, RunRecord
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.guard import SkippingGuard
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
-from framework_core.training.locating import Origin, first_bad_gradient, is_finite
+from framework_core.training.locating import Origin, first_bad_gradient, first_bad_weight, is_finite
 from framework_core.training.performance import applied
 from framework_core.training.preparation import Prepared
 from framework_core.training.recorded import recorded_loss
@@ -98,7 +98,9 @@ class _Look(Callback):
         self._wanted.epoch = trainer.current_epoch
         self._wanted.batches.append(batch_idx)
         self._wanted.samples.append(sample_ids(trainer, trainer.current_epoch, batch_idx))
-        if not is_finite(batch):
+        if weight := first_bad_weight(pl_module):
+            self._wanted.origin = f"{Origin('weight', weight)}: a step before did that"
+        elif not is_finite(batch):
             self._wanted.origin = str(Origin("batch"))
         named = [(name, layer) for name, layer in pl_module.named_modules() if name]
         self._hooks = [layer.register_forward_hook(self._looked_at(name)) for name, layer in named]
@@ -124,7 +126,7 @@ class _Look(Callback):
             hook.remove()
         loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
         self._wanted.losses.append(float(loss))
-        if not self._wanted.origin or self._first:
+        if not self._wanted.origin:
             self._wanted.origin = self._seen(loss)
         if trainer.global_step >= self._wanted.step:
             raise _Reached

@@ -1,0 +1,69 @@
+"""The command ``fw verify resume``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from framework_core.verification.resume import Proof
+
+app = typer.Typer(
+    help="Prove a promise for a model and data of one's own.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command("resume")
+def resume(
+    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings, as fw train takes them."),
+    model: str = typer.Option("", "--model", "-m", help="A name (fw list models), file.py:Class or module:Class."),
+    dataset: str = typer.Option(
+        "", "--dataset", "-d", help="A name (fw list datasets), file.py:Class or module:Class."
+    ),
+    config: Path | None = typer.Option(None, "--config", "-c", help="A settings file."),
+    as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
+) -> None:
+    """Train once without a stop, and once killed and continued; compare every step. Nothing is left behind."""
+    from framework_core.cli.screen import note, print_json
+    from framework_core.cli.training import training_library
+    from framework_core.config.compose import compose
+    from framework_core.config.project import settings_file_here
+
+    words = overrides or []
+    here = None if config else settings_file_here(words, model=model)
+    training_library("fw verify resume")
+    from framework_core.verification.resume import SMALL, verify_resume
+
+    asked = {word.lstrip("+").partition("=")[0] for word in words}
+    small = [word for word in SMALL if word.partition("=")[0] not in asked]
+    composed = compose([*small, *words], model=model, dataset=dataset, config_file=config or here).config
+    note("Training without a stop, and again with three times SIGKILL: five processes.")
+    proof = verify_resume(composed)
+    print_json(_plain(proof)) if as_json else _print(proof)
+    raise typer.Exit(0 if proof.equal else 1)
+
+
+def _print(proof: Proof) -> None:
+    from framework_core.cli.screen import print_facts, print_table
+
+    rows = [[f"batch {kill.batches}", kill.continued_from] for kill in proof.kills]
+    print_table(rows, ["killed after", "went on from"])
+    if proof.difference is None:
+        print_facts([("equal", f"{proof.steps} steps: samples, data, random numbers, weights, loss, metrics")])
+        return
+    found = proof.difference
+    print_facts([("first difference", found.where), ("what", found.what), ("likely cause", found.cause)])
+
+
+def _plain(proof: Proof) -> dict[str, object]:
+    found = proof.difference
+    return {
+        "equal": proof.equal,
+        "steps": proof.steps,
+        "kills": [vars(kill) for kill in proof.kills],
+        "difference": vars(found) if found else None,
+    }

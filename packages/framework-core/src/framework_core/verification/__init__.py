@@ -1,0 +1,1 @@
+"""Proofs that hold for a user's own model and data, and not only for ours."""

@@ -1,0 +1,28 @@
+"""A training in a process of its own, that may be killed: ``python -m framework_core.verification.process``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+
+def main(request: str) -> None:
+    """Train as asked.
+
+    Args:
+        request: JSON: the settings' file, the file for what was seen, the run to continue, where to be killed.
+    """
+    from framework_core.config.compose import compose
+    from framework_core.run import train
+    from framework_core.verification.witness import Witness
+
+    asked = json.loads(request)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = compose([], config_file=Path(asked["settings"])).config
+    train(config, resume=asked["resume"], callbacks=[Witness(Path(asked["seen"]), asked["kill_at"])])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
