@@ -356,7 +356,7 @@ def step_of(trainer: Trainer, epoch: int, batch: int) -> int:
     now = epoch_of(trainer)
     done = -(-progress.processed // accumulated) if progress.processed >= batches else progress.processed // accumulated
     first = int(trainer.global_step) - done
-    return first + batch // accumulated + 1 - (now - epoch) * whole
+    return int(first + batch // accumulated + 1 - (now - epoch) * whole)
 
 
 def epoch_of(trainer: Trainer) -> int:
