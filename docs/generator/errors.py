@@ -23,7 +23,7 @@ def page() -> str:
         "0": "done",
         str(FrameworkError.exit_code): "it failed while running",
         str(RequestError.exit_code): "the request was wrong, nothing was started",
-        str(RunInterrupted.exit_code): "stopped by Ctrl-C or SIGTERM; training leaves a checkpoint to continue from",
+        str(RunInterrupted.exit_code): "stopped by Ctrl-C, SIGTERM or SIGUSR1; training leaves a checkpoint to continue from",
     }
     tree = (inspect.getdoc(errors) or "").split("\n\n")[1]
     parts = [
@@ -33,7 +33,7 @@ def page() -> str:
         f"All are in `framework_core.errors`.\n\n```text\n{inspect.cleandoc(tree)}\n```",
         prose(
             "Each keeps its facts as attributes, and every one has ``what``, ``possible`` and ``next_step``. The examples are "
-            "run by a test: ``mine.py`` holds a model ``Net`` and a dataset ``Iris``, and ``first`` is a run."
+            "run by a test: ``mine.py`` holds a model ``Net`` and a dataset ``Iris``, ``trouble.py`` others that go wrong, and ``first`` is a run."
         ),
         *(_section(cls) for cls in classes()),
     ]

@@ -18,6 +18,7 @@ OPTIONS = {
     "train": {"--model", "-m", "--dataset", "-d", *SETTINGS, "--resume", "--dry-run", "--json"},
     "evaluate": {"--split", "--json"},
     "predict": {"--output", "-o", "--json"},
+    "replay": {"--step", "--output-dir", "--json"},
     "find": set(),
     "find lr": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--steps", "--json"},
     "find batch-size": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--json"},

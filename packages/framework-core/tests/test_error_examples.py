@@ -50,7 +50,7 @@ def register_components():
 TEXTS = ("what", "possible", "next_step", "listing", "hint")
 """What is only said; everything else that an error is made from is a fact that it keeps."""
 
-NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError", "RunInUseError")
+NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError", "RunInUseError", "StepNotFoundError")
 
 HOLDS_A_RUN = """
 import sys
@@ -73,6 +73,7 @@ def example(error):
 def world(project, components, install, train, request, monkeypatch):
     """A folder in which each of the commands goes wrong in its own way."""
     (project / "misfit.py").write_text(MISFIT)
+    shutil.copy(request.path.with_name("trouble.py"), project)
     (project / "night.yaml").write_text("model: mine.py:Net\n")
     error = request.getfixturevalue("error").__name__
     for herd in ("a", "b") if error == "AmbiguousNameError" else ():

@@ -33,6 +33,8 @@ from framework_core.training.duplicates import Duplicates
 from framework_core.training.finding import BatchSizes, LearningRates
 from framework_core.training.folders import AUTO, check_places, resumable, unfinished
 from framework_core.training.memory import memory_errors
+from framework_core.training.replay import ReplayedStep, without_outlets
+from framework_core.training.replay import replay as replay_step
 from framework_core.training.session import Session, data_errors_of_workers
 from framework_core.training.trainer import build_trainer
 
@@ -210,6 +212,25 @@ def predict(
         return rows_of(files, batches or [])
 
 
+def replay(run: str, step: int, *, output_dir: Path | None = None) -> ReplayedStep:
+    """Make one training step of a run once more, and look at it. Writes nothing.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        step: The optimizer step, from 1.
+        output_dir: Where runs are; ``runs`` here.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        StepNotFoundError: The run has no such step.
+    """
+    record = find_run(run, output_dir=output_dir or RUNS)
+    config = without_outlets(compose([], config_file=record.directory / CONFIG).config)
+    with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
+        prepared, config = _prepared(config)
+        return replay_step(config, prepared, record, step)
+
+
 class FrameworkTrainer:
     """Trains from settings that were composed elsewhere.
 
@@ -325,4 +346,14 @@ def _quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-__all__ = ["FrameworkTrainer", "check_data", "dry_run", "evaluate", "find_batch_size", "find_lr", "predict", "train"]
+__all__ = [
+    "FrameworkTrainer",
+    "check_data",
+    "dry_run",
+    "evaluate",
+    "find_batch_size",
+    "find_lr",
+    "predict",
+    "replay",
+    "train",
+]

@@ -15,6 +15,7 @@ from framework_core.cli import (
     init,
     listing,
     predict,
+    replay,
     runs,
     search,
     train,
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("replay")(replay.replay)
 app.add_typer(find.app, name="find")
 app.add_typer(verify.app, name="verify")
 app.add_typer(listing.app, name="list")

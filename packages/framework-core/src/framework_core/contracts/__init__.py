@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from framework_core.contracts.config import TrackingConfig as TrackingConfig
     from framework_core.contracts.config import WarmupConfig as WarmupConfig
     from framework_core.contracts.data import DataSpec as DataSpec
+    from framework_core.contracts.faults import FaultsConfig as FaultsConfig
     from framework_core.contracts.protocols import IConfigurable as IConfigurable
     from framework_core.contracts.protocols import ISerializable as ISerializable
     from framework_core.contracts.protocols import ITrainable as ITrainable
@@ -63,6 +64,7 @@ _MODULES = {
         "WarmupConfig",
     ),
     "data": ("DataSpec",),
+    "faults": ("FaultsConfig",),
     "protocols": ("IConfigurable", "ISerializable", "ITrainable"),
     "run": ("RunInfo", "RunResult"),
     "samples": ("SampleHash",),

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from framework_core.contracts._section import Section
+from framework_core.contracts.faults import FaultsConfig
 from framework_core.contracts.trainer import TrainerConfig
 from framework_core.contracts.training import AveragingConfig, FinetuneConfig, PerformanceConfig
 
@@ -229,6 +230,9 @@ class RunConfig(Section):
 
     performance: PerformanceConfig = PerformanceConfig()
     """How fast training is."""
+
+    faults: FaultsConfig = FaultsConfig()
+    """What a run does when something goes wrong in it."""
 
     preflight: bool = True
     """Whether one real batch is looked at more closely before training: forward, backward, nothing changed."""

@@ -130,6 +130,23 @@ def batch_size(config: RunConfig, prepared: Prepared, *, first: int = 8, most: i
     return _judged(trials, ended)
 
 
+def largest_that_fits(config: RunConfig, prepared: Prepared, below: int) -> int | None:
+    """Halve a batch size that did not fit until a few steps with it do; ``None`` where not even one sample does.
+
+    Weights, random numbers and the order of the data are afterwards what they were.
+    """
+    datamodule: Any = prepared.datamodule
+    before, size = datamodule.batch_size, below // 2
+    try:
+        while size:
+            if _tried(config, prepared, size).samples_per_second is not None:
+                return size
+            size //= 2
+    finally:
+        datamodule.batch_size = before
+    return None
+
+
 def steepest(rates: list[float], losses: list[float]) -> float:
     """The rate at which the loss falls most by the logarithm of the rate."""
     best = min(range(len(losses)), key=losses.__getitem__)

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: the step in hand is finished, a checkpoint is written, and the run ends as interrupted."""
+"""Ctrl-C, SIGTERM and SIGUSR1: the step in hand is finished, a checkpoint is written, the run ends as interrupted.
+
+SIGUSR1 is what Slurm is asked to send some time before a job's limit (``--signal=USR1@120``).
+"""
 
 from __future__ import annotations
 
@@ -11,28 +14,39 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from framework_core.errors import RunInterrupted
+from framework_core.errors import FrameworkError, RunInterrupted
+from framework_core.training.agreement import Agreement, let_others_end
 from framework_core.training.exact_loop import BetweenSteps
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+if hasattr(signal, "SIGUSR1"):
+    SIGNALS[signal.SIGUSR1] = "SIGUSR1"
 
 
 class Interruption(BetweenSteps):
     """Turns the first signal into an end between two steps; a second Ctrl-C ends at once.
 
-    In the middle of a step weights and optimizer may not belong together, so it waits for the step's end. Where
-    several processes train, Lightning carries the word to all of them, and each ends at the same step.
+    In the middle of a step weights and optimizer may not belong together, so it waits for the step's end, but not for
+    ever. Where several processes train, all of them end at the same step, whichever was sent the signal.
 
     Args:
         checkpoint: Where to save.
         run: The run's name, for the message.
+        patience: Seconds that a step may take to end.
     """
 
-    def __init__(self, checkpoint: Path, run: str) -> None:
+    def __init__(self, checkpoint: Path, run: str, patience: float) -> None:
         self._checkpoint = checkpoint
         self._run = run
+        self._patience = patience
         self._before: dict[int, Any] = {}
         self._trainer: Trainer | None = None
+        self._agreement = Agreement()
+        self._timer: threading.Timer | None = None
+        self._late = False
+        self._fault: FrameworkError | None = None
+        self._number = 0
+        self._between = False
         self.cause = ""
         """What stopped the run; empty while nothing has."""
 
@@ -44,25 +58,74 @@ class Interruption(BetweenSteps):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def fail(self, fault: FrameworkError) -> None:
+        """Let the main thread raise an error wherever it is; called from another thread."""
+        self._fault = fault
+        self._wake()
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.cause:
-            raise KeyboardInterrupt
-        self.cause = SIGNALS[signal.Signals(number)]
-        if self._trainer is not None and self._trainer.world_size > 1:
-            self._trainer._signal_connector.received_sigterm = True
-        elif self._trainer is None:
+        if self._fault is not None:
+            fault, self._fault = self._fault, None
+            raise fault
+        if self._late:
+            self._late = False
+            # A process that only waits for data has nothing half done, but it may not speak for others.
+            loop: Any = self._trainer.fit_loop.epoch_loop if self._trainer else None
+            self._between = getattr(loop, "waiting", False) and loop.trainer.world_size == 1
             raise RunInterrupted(self.cause)
+        if self.cause:
+            # A job manager may well send SIGTERM twice; only a person's second Ctrl-C means at once.
+            if number == signal.SIGINT:
+                raise KeyboardInterrupt
+            return
+        self.cause = SIGNALS[signal.Signals(number)]
+        self._number = number
+        if self._trainer is None:
+            raise RunInterrupted(self.cause)
+        self._timer = threading.Timer(self._patience, self._too_late)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _too_late(self) -> None:
+        self._late = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._before:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on there are steps to wait for."""
         self._trainer = trainer
 
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Lightning has set a handler of its own for SIGTERM, one that talks to other processes in it."""
+        self._take_back()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """See above: there may be no sanity check."""
+        self._take_back()
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A signal at the very end of training keeps the test from being begun."""
+        self._take_back()
+        if self.cause and trainer.world_size == 1:
+            raise RunInterrupted(self.cause, run=self._run)
+
     def between_steps(self, trainer: Trainer, *, epoch_over: bool) -> None:
         """Between two steps everything belongs together."""
-        if self.cause and trainer.world_size == 1:
+        if trainer.world_size > 1:
+            told = self._agreement.signal(self._number, trainer.strategy.root_device)
+            if not told:
+                return
+            self.cause = self.cause or SIGNALS[signal.Signals(told)]
+            let_others_end()
+        if self.cause:
             self._stop(trainer)
 
     def on_validation_batch_end(
@@ -78,14 +141,23 @@ class Interruption(BetweenSteps):
         if self.cause and trainer.world_size == 1:
             self._stop(trainer)
 
+    def on_test_batch_end(self, trainer: Trainer, pl_module: LightningModule, *arguments: Any) -> None:
+        """An error that a handler raises is lost where Python ignores errors, as when an object is deleted."""
+        if self.cause and trainer.world_size == 1:
+            raise RunInterrupted(self.cause, run=self._run)
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Several processes end here, all at the same step; one does where Lightning saw the signal too."""
-        if self.cause and (trainer.world_size > 1 or isinstance(exception, SIGTERMException)):
+        """One that has waited too long for its next batch has a step behind it that is whole."""
+        if self._between or (self.cause and isinstance(exception, SIGTERMException)):
             trainer.save_checkpoint(self._checkpoint)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A signal in the very last step ends the run all the same."""
+        """There are no more steps to wait for."""
         self._trainer = None
+
+    def _take_back(self) -> None:
+        if self._before:
+            signal.signal(signal.SIGTERM, self._on_signal)
 
     def _stop(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self._checkpoint)

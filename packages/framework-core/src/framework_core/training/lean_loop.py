@@ -24,6 +24,7 @@ from torch.optim import LBFGS, Optimizer
 
 from framework_core.training.bottleneck import Bottleneck, TimedFetcher
 from framework_core.training.exact_loop import ExactEpochLoop, make_exact
+from framework_core.training.interruption import Interruption
 
 AROUND_A_STEP = (
     "on_train_batch_start",
@@ -87,6 +88,22 @@ class _LeanEpochLoop(ExactEpochLoop):
     """Looks once, and not at every step, whether ``training_step`` takes the batch's index."""
 
     _takes_index: bool | None = None
+
+    waiting = False
+    """Whether it waits for the next batch."""
+
+    def _on_before_fetch(self) -> None:
+        self.waiting = True
+        super()._on_before_fetch()
+
+    def _on_after_fetch(self) -> None:
+        super()._on_after_fetch()
+        self.waiting = False
+
+    def _broadcast_sigterm_tensor(self) -> None:
+        """Lightning lets the first process tell the others at every step; an ``Interruption`` does it seldom."""
+        if not any(isinstance(callback, Interruption) for callback in self.trainer.callbacks):
+            super()._broadcast_sigterm_tensor()
 
     def advance(self, data_fetcher: Any) -> None:
         """One batch; timed where the profiler asks what training waits for."""

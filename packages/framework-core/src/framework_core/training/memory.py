@@ -32,10 +32,11 @@ def memory_errors(config: RunConfig) -> Iterator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError(_wanted(str(error)), batch_size=getattr(config.dataset, "batch_size", None)) from error
+        raise OutOfMemoryError(wanted(str(error)), batch_size=getattr(config.dataset, "batch_size", None)) from error
 
 
-def _wanted(text: str) -> str:
+def wanted(text: str) -> str:
+    """How much was asked for at last, in words, by what torch said."""
     if on_processor := ON_THE_PROCESSOR.search(text):
         return f"{int(on_processor[1]) / 1e9:,.1f} GB"
     on_gpu = ON_A_GPU.search(text)

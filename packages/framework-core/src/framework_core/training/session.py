@@ -30,7 +30,10 @@ from framework_core.training.checkpoint_io import where_it_goes_on
 from framework_core.training.checkpointing import BestCheckpoint, LastCheckpoint
 from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
+from framework_core.training.failures import FOLDER, to_be_sent
+from framework_core.training.faults import Faults
 from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder, this_process
+from framework_core.training.guard import RollBack
 from framework_core.training.interruption import Interruption
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
@@ -106,7 +109,7 @@ class Session:
         if self._main:
             clean(checkpoint.parent)
             self._say_where_it_goes_on()
-        interruption = Interruption(checkpoint, self._record.name)
+        interruption = Interruption(checkpoint, self._record.name, self._config.faults.stop_seconds)
         self._announce("run_started", run=self._info)
         try:
             with interruption, data_errors_of_workers():
@@ -125,9 +128,22 @@ class Session:
     def _fit_and_test(self, interruption: Interruption) -> None:
         recorder = StepRecorder(self._logger, self._config.trainer.log_every_n_steps)
         answers = KeptAnswers()
+        faults = Faults(self._config, self._prepared, self._record.directory, interruption)
         own: list[Callback] = [interruption, recorder, *([answers] if self._config.mlops.report else [])]
-        trainer = self._trainer(own, recorder)
         newest = self._resumed.checkpoint if self._resumed else None
+        while True:
+            trainer = self._trainer([*own, *faults.callbacks()], recorder)
+            try:
+                with faults.watched(trainer):
+                    self._train_once(trainer, newest)
+                break
+            except RollBack as back:
+                faults.left_out(back)
+                newest = self._record.last_checkpoint
+        if self._main and not self._config.trainer.fast_dev_run:
+            self._record_outcome(answers.answers)
+
+    def _train_once(self, trainer: Trainer, newest: Path | None) -> None:
         model, datamodule = self._prepared.model, self._prepared.datamodule
         with applied(self._config, model):
             with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
@@ -138,8 +154,6 @@ class Session:
                 datamodule.setup(stage="test")
                 trainer.test(model, datamodule=datamodule, verbose=False)
                 self._metrics |= _numbers(trainer.callback_metrics)
-        if self._main and not self._config.trainer.fast_dev_run:
-            self._record_outcome(answers.answers)
 
     def _say_where_it_goes_on(self) -> None:
         if self._resumed and self._resumed.checkpoint:
@@ -260,11 +274,18 @@ class Session:
             self._record = replace(self._record, status=status)
             self._record.write()
         if self._tracker is not None:
+            self._send_failures(self._tracker)
             if unsent := self._tracker.finish(status):
                 _log.warning("%s", unsent)
         self._announce("run_ended", result=result)
         os.environ.pop(CHILDREN_USE, None)
         return result
+
+    def _send_failures(self, to: tracker.Tracker) -> None:
+        """What is known of failures, but for what is large and what is the user's data."""
+        for folder in sorted((self._record.directory / FOLDER).glob("*-*")):
+            for file in to_be_sent(folder):
+                to.log_file(file, f"{FOLDER}/{folder.name}")
 
     def _announce(self, event: str, **facts: Any) -> None:
         if self._main:
