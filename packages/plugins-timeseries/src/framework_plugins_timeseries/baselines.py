@@ -47,7 +47,7 @@ class LinearBaseline:
         gram = torch.zeros(size, size, dtype=torch.float64)
         moment = torch.zeros(size, layout.horizon, dtype=torch.float64)
         chosen = torch.linspace(0, len(windows) - 1, min(MOST_WINDOWS, len(windows))).long()
-        for part in chosen.split(256):
+        for part in torch.split(chosen, 256):
             inputs, target = windows.batch(part)
             features, last = _features(inputs[:, : layout.look_back, : target.shape[-1]].double())
             gram += torch.einsum("bcl,bcm->lm", features, features)

@@ -13,9 +13,9 @@ from framework_plugins_timeseries.series import Array, Stamps
 FEATURES: dict[str, Callable[[pd.DatetimeIndex], object]] = {
     "minute": lambda index: index.minute / 59 - 0.5,
     "hour": lambda index: index.hour / 23 - 0.5,
-    "weekday": lambda index: index.dayofweek / 6 - 0.5,
+    "weekday": lambda index: index.day_of_week / 6 - 0.5,
     "day": lambda index: (index.day - 1) / 30 - 0.5,
-    "yearday": lambda index: (index.dayofyear - 1) / 365 - 0.5,
+    "yearday": lambda index: (index.day_of_year - 1) / 365 - 0.5,
     "week": lambda index: (index.isocalendar().week.to_numpy(dtype=float) - 1) / 52 - 0.5,
     "month": lambda index: (index.month - 1) / 11 - 0.5,
     "quarter": lambda index: (index.quarter - 1) / 3 - 0.5,

@@ -79,7 +79,8 @@ class ComingSteps(Dataset[Tensor]):
         layout = self._layout
         if len(series) - ahead < layout.look_back:
             raise DataError(
-                f"{found.where(series, 0)}: {len(series) - ahead:,} steps, and the model looks back {layout.look_back:,}.",
+                f"{found.where(series, 0)}: {len(series) - ahead:,} steps, and the model looks back "
+                f"{layout.look_back:,}.",
                 paths=[path],
                 possible="A file to predict from has the model's look-back at least.",
                 next_step=f"Give it {layout.look_back:,} steps or more before what is to be predicted.",

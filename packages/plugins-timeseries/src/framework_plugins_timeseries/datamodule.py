@@ -201,7 +201,7 @@ class BaseTimeSeriesDataModule(BaseDataModule):
             borders.append(border)
         if not kept:
             raise DataError(
-                f"Every one of the {short:,} series is shorter than a window of {self.look_back + self.horizon:,} steps.",
+                f"Each of the {short:,} series is shorter than a window of {self.look_back + self.horizon:,} steps.",
                 next_step="Look back less: dataset.look_back=N",
             )
         if short:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -51,7 +51,7 @@ class WindowsConfig(ComponentConfig):
     """How many steps lie between neighbouring training windows."""
 
     test_stride: PositiveInt = 1
-    """How many steps lie between neighbouring origins of the test: 1 scores every window, the horizon each step once."""
+    """How many steps lie between origins of the test: 1 scores every window, the horizon each step once."""
 
     drop_last: bool = False
     """Whether the last batch of the test is left out where it is not full, to compare with tables made that way."""
@@ -159,6 +159,10 @@ class LtsfConfig(WindowsConfig):
     path: str
     """The CSV file, or the folder that it is in."""
 
+    def settings(self) -> dict[str, Any]:
+        """With the edition, which is the name."""
+        return {**super().settings(), "edition": self.name.rpartition(":")[2]}
+
 
 class FetchedLtsfConfig(LtsfConfig):
     """One that is fetched where no path is given."""
@@ -167,11 +171,41 @@ class FetchedLtsfConfig(LtsfConfig):
     """The CSV file, or the folder that it is in; empty fetches it into the user's cache, once."""
 
 
+M4_PERIODS = {
+    "m4_yearly": ("Yearly", 6, 1),
+    "m4_quarterly": ("Quarterly", 8, 4),
+    "m4_monthly": ("Monthly", 18, 12),
+    "m4_weekly": ("Weekly", 13, 1),
+    "m4_daily": ("Daily", 14, 1),
+    "m4_hourly": ("Hourly", 48, 24),
+}
+"""Of each frequency of M4: the name of its files, horizon and season, as the competition set them."""
+
+
 class M4Config(WindowsConfig):
     """A frequency of the M4 competition: its name says which."""
 
-    look_back: PositiveInt
-    """How many steps the model sees."""
+    look_back: PositiveInt | None = None  # type: ignore[assignment]
+    """How many steps the model sees; empty takes two horizons."""
+
+    horizon: PositiveInt | None = None  # type: ignore[assignment]
+    """How many steps it predicts; empty takes the competition's, and no other is compared with it."""
+
+    season: PositiveInt | None = None
+    """How many steps a season has; empty takes the competition's."""
+
+    short_series: Literal["refuse", "skip"] = "refuse"
+    """What is done with a series that is shorter than a window, where there are others."""
 
     path: str
     """The folder with the two files of the frequency, as Hourly-train.csv and Hourly-test.csv."""
+
+    def settings(self) -> dict[str, Any]:
+        """With the edition, and what the competition set."""
+        edition = self.name.rpartition(":")[2]
+        _, horizon, season = M4_PERIODS[edition]
+        chosen = {**super().settings(), "edition": edition}
+        chosen["horizon"] = self.horizon or horizon
+        chosen["season"] = self.season or season
+        chosen["look_back"] = self.look_back or 2 * horizon
+        return chosen

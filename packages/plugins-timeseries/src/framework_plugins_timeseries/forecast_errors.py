@@ -84,7 +84,7 @@ class ErrorSums(Metric):
         self.count_series.index_add_(0, series, torch.full_like(series, errors.shape[1], dtype=torch.float64))
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean errors: ``series`` is ``(N, C, kinds)``, NaN for a series without a window; ``step`` ``(H, C, kinds)``."""
+        """Mean errors: ``series`` is ``(N, C, kinds)``, NaN for one without a window; ``step`` is ``(H, C, kinds)``."""
         return {
             "series": self.by_series / torch.where(self.count_series > 0, self.count_series, torch.nan)[:, None, None],
             "step": self.by_step / self.count_step.clamp(min=1),

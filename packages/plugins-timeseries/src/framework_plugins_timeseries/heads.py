@@ -110,7 +110,8 @@ class NormalHead(Head):
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Mean negative log likelihood."""
-        return -self._distribution(outputs).log_prob(target).mean()
+        likelihood: Tensor = self._distribution(outputs).log_prob(target)  # type: ignore[no-untyped-call]
+        return -likelihood.mean()
 
     def point(self, outputs: Tensor) -> Tensor:
         """The mean."""
@@ -118,8 +119,9 @@ class NormalHead(Head):
 
     def quantiles(self, outputs: Tensor, levels: Tensor) -> Tensor | None:
         """Those of the distribution."""
-        standard = torch.special.ndtri(levels.to(outputs))
-        return outputs[..., :1] + _positive(outputs[..., 1:2]) * standard
+        standard: Tensor = torch.special.ndtri(levels.to(outputs))
+        found: Tensor = outputs[..., :1] + _positive(outputs[..., 1:2]) * standard
+        return found
 
     def restore(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """The mean is moved and scaled, the deviation scaled."""
@@ -137,9 +139,10 @@ class StudentHead(Head):
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Mean negative log likelihood."""
-        location, scale, degrees = self._parameters(outputs)
+        location, scale, degrees = self._parts(outputs)
         found = torch.distributions.StudentT(degrees, location, scale, validate_args=False)
-        return -found.log_prob(target).mean()
+        likelihood: Tensor = found.log_prob(target)  # type: ignore[no-untyped-call]
+        return -likelihood.mean()
 
     def point(self, outputs: Tensor) -> Tensor:
         """The location, which is mean and median."""
@@ -149,7 +152,7 @@ class StudentHead(Head):
         """Those of the distribution."""
         from scipy.special import stdtrit
 
-        location, scale, degrees = (each.detach().double().cpu().unsqueeze(-1) for each in self._parameters(outputs))
+        location, scale, degrees = (each.detach().double().cpu().unsqueeze(-1) for each in self._parts(outputs))
         standard = torch.from_numpy(stdtrit(degrees.numpy(), levels.double().cpu().numpy()))
         return (location + scale * standard).to(outputs)
 
@@ -158,7 +161,7 @@ class StudentHead(Head):
         moved = outputs[..., 0] * scale + shift
         return torch.stack([moved, _scaled(outputs[..., 1], scale), outputs[..., 2]], dim=-1)
 
-    def _parameters(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _parts(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return outputs[..., 0], _positive(outputs[..., 1]), self.fewest_degrees + _positive(outputs[..., 2])
 
 

@@ -71,4 +71,7 @@ class Layout:
                 ["its DataSpec does not say what its columns are"],
                 next_step="Let the dataset inherit from framework_plugins_timeseries.BaseTimeSeriesDataModule.",
             )
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()})
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
+        }
+        return cls(**given)

@@ -29,8 +29,8 @@ class BaseTimeSeriesModel(BaseModel):
     """Forecasts series: from a look-back to a horizon, for each target.
 
     A subclass gives ``_build_model``: a network that takes a ``Window`` and returns ``(batch, horizon, targets, P)``,
-    where ``P`` is ``self.head.numbers``. ``self.layout`` says how long and wide windows are. Losses, metrics, intervals,
-    baselines and plots are here.
+    where ``P`` is ``self.head.numbers``. ``self.layout`` says how long and wide windows are. Losses, metrics,
+    intervals, baselines and plots are here.
 
     Args:
         loss: ``mse``, ``mae``, ``huber``; ``quantile``; the likelihoods ``normal`` and ``student_t``.

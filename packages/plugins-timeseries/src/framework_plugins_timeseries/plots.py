@@ -62,7 +62,9 @@ def error_by_step(errors: Mapping[str, Sequence[float]]) -> Figure:
     for name, values in errors.items():
         wide = 2.0 if name == "model" else 1.0
         label = name.replace("_", " ")
-        axes.plot(range(1, len(values) + 1), list(values), label=label, linewidth=wide, marker="." if len(values) < 2 else "")
+        axes.plot(
+            range(1, len(values) + 1), list(values), label=label, linewidth=wide, marker="." if len(values) < 2 else ""
+        )
     axes.set(xlabel="step", ylabel="mean absolute error (scaled)", title="Error by step")
     axes.grid(alpha=0.25)
     axes.legend(fontsize=8)

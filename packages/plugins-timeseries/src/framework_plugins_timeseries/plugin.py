@@ -6,17 +6,46 @@ from collections.abc import Iterable
 
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
+from framework_plugins_timeseries.dataset_settings import M4_PERIODS
+from framework_plugins_timeseries.published import FILES
 
 FORECASTING = ("forecasting",)
 LTSF_PAPER = "Zeng et al., Are Transformers Effective for Time Series Forecasting?, https://arxiv.org/abs/2205.13504"
+LTSF = {
+    "etth1": ("ETTh1: transformer load and oil temperature, 7 hourly series", "CC-BY-ND-4.0"),
+    "etth2": ("ETTh2: another transformer, 7 hourly series", "CC-BY-ND-4.0"),
+    "ettm1": ("ETTm1: as ETTh1, every 15 minutes", "CC-BY-ND-4.0"),
+    "ettm2": ("ETTm2: as ETTh2, every 15 minutes", "CC-BY-ND-4.0"),
+    "weather": ("Weather in Jena in 2020, 21 measurements every 10 minutes", ""),
+    "exchange": ("Exchange rates of 8 currencies by day", ""),
+    "electricity": ("Electricity of 321 customers by hour", ""),
+    "traffic": ("Road occupancy at 862 sensors by hour", ""),
+}
+"""Sets for long forecasts, and their licences where they are stated."""
+
 FPP3 = "Hyndman and Athanasopoulos, Forecasting: Principles and Practice, https://otexts.com/fpp3"
 
 MODELS = (
     ("naive", "baselines:Naive", "BaselineConfig", "The last value again and again", FPP3, ("baseline",)),
-    ("seasonal_naive", "baselines:SeasonalNaive", "SeasonalNaiveConfig", "The value a season before", FPP3, ("baseline",)),
+    (
+        "seasonal_naive",
+        "baselines:SeasonalNaive",
+        "SeasonalNaiveConfig",
+        "The value a season before",
+        FPP3,
+        ("baseline",),
+    ),
     ("linear", "linear:Linear", "LinearConfig", "One linear layer from look-back to horizon", LTSF_PAPER, ("linear",)),
     ("nlinear", "linear:NLinear", "LinearConfig", "A linear layer, the last value taken off", LTSF_PAPER, ("linear",)),
     ("dlinear", "linear:DLinear", "DLinearConfig", "A linear layer each for trend and rest", LTSF_PAPER, ("linear",)),
+    (
+        "patchtst",
+        "patchtst:PatchTST",
+        "PatchTSTConfig",
+        "A transformer over patches of each target",
+        "Nie et al., A Time Series is Worth 64 Words, https://arxiv.org/abs/2211.14730",
+        ("transformer",),
+    ),
 )
 """Name, class, settings, what it is, paper, tags."""
 
@@ -71,3 +100,28 @@ def _datasets() -> Iterable[DatasetSpec]:
         config="framework_plugins_timeseries.dataset_settings:SeriesTableConfig",
         tags=("own-data",),
     )
+    for name, (summary, licence) in LTSF.items():
+        fetched = name in FILES
+        yield DatasetSpec(
+            name=name,
+            domain="timeseries",
+            tasks=FORECASTING,
+            summary=f"{summary}, {'fetched once' if fetched else 'from a file of yours'}",
+            files=FILES.get(name, ()),
+            builder="framework_plugins_timeseries.datasets.ltsf:Ltsf",
+            config=f"framework_plugins_timeseries.dataset_settings:{'FetchedLtsfConfig' if fetched else 'LtsfConfig'}",
+            tags=("long-horizon", "multivariate", *(("download",) if fetched else ())),
+            licence=licence,
+            paper=LTSF_PAPER,
+        )
+    for name, (period, horizon, season) in M4_PERIODS.items():
+        yield DatasetSpec(
+            name=name,
+            domain="timeseries",
+            tasks=FORECASTING,
+            summary=f"M4 {period}: horizon {horizon}, season {season}; from the competition's two files",
+            builder="framework_plugins_timeseries.datasets.m4:M4",
+            config="framework_plugins_timeseries.dataset_settings:M4Config",
+            tags=("many-series", "univariate"),
+            paper="Makridakis et al., The M4 Competition, https://doi.org/10.1016/j.ijforecast.2019.04.014",
+        )

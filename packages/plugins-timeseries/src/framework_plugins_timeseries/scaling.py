@@ -40,11 +40,13 @@ class Scaler:
 
     def apply(self, values: Array, series: int) -> Array:
         """Values of a series to the scale that models see."""
-        return (values - self.shift[series]) / self.scale[series]
+        scaled: Array = (values - self.shift[series]) / self.scale[series]
+        return scaled
 
     def undo(self, values: Array, series: int, columns: int) -> Array:
         """Values of the first ``columns`` columns back to the scale of the data; the columns are the last axis."""
-        return values * self.scale[series, :columns] + self.shift[series, :columns]
+        restored: Array = values * self.scale[series, :columns] + self.shift[series, :columns]
+        return restored
 
     def facts(self) -> dict[str, Any]:
         """As it stands in a ``DataSpec``."""

@@ -127,7 +127,8 @@ def _forward(values: Array, absent: npt.NDArray[np.bool_]) -> Array:
     rows = np.where(absent, 0, np.arange(len(values))[:, None])
     rows = np.maximum.accumulate(rows, axis=0)
     first = (~absent).argmax(axis=0)
-    return np.take_along_axis(values, np.maximum(rows, first), axis=0)
+    filled: Array = np.take_along_axis(values, np.maximum(rows, first), axis=0)
+    return filled
 
 
 def _interpolated(values: Array, absent: npt.NDArray[np.bool_]) -> Array:

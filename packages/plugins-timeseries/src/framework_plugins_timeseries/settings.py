@@ -70,3 +70,43 @@ class DLinearConfig(LinearConfig):
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size {self.kernel_size} is even; a moving average has a middle: 25")
         return self
+
+
+class PatchTSTConfig(ForecasterConfig):
+    """A transformer over patches."""
+
+    patch_size: PositiveInt = 16
+    """How many steps make a patch."""
+
+    patch_stride: PositiveInt = 8
+    """How many steps lie between patches."""
+
+    width: PositiveInt = 16
+    """The length of a token."""
+
+    depth: PositiveInt = 3
+    """How many layers."""
+
+    heads: PositiveInt = 4
+    """How many attention heads."""
+
+    feed_forward: PositiveInt = 128
+    """The length of the hidden layer in each layer."""
+
+    drop_rate: Rate = 0.3
+    """Dropout of tokens, attention and feed-forward."""
+
+    head_drop_rate: Rate = 0.0
+    """Dropout before the head."""
+
+    pad_end: bool = True
+    """Whether a last patch is made by repeating the last value."""
+
+    residual_attention: bool = True
+    """Whether attention scores are added up from layer to layer."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> PatchTSTConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self

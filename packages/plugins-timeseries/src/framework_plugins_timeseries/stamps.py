@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,8 @@ from framework_plugins_timeseries.series import Series, SeriesSet, Stamps, stamp
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-SEASONS = (("min", 60), ("h", 24), ("D", 7), ("B", 5), ("W", 52), ("M", 12), ("Q", 4), ("Y", 1), ("A", 1))
-"""How many steps of a kind make the season that it usually has."""
-
-DAY = pd.Timedelta(days=1)
+SEASONS = (("min", 1440), ("s", 60), ("h", 24), ("D", 7), ("B", 5), ("W", 52), ("M", 12), ("Q", 4))
+"""How many steps of a kind make the season that it usually has: minutes and hours a day, days a week."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,9 @@ class Step:
         if isinstance(self.length, int):
             return 1
         offset = to_offset(self.length)
-        if isinstance(offset, pd.offsets.Tick) or offset.freqstr in ("D", "h", "min", "s"):
-            within = DAY / pd.Timedelta(offset)
-            return round(within) if within > 1 else 7 if within == 1 else 1
-        name = offset.name
-        return max(1, next((season for prefix, season in SEASONS if name.startswith(prefix)), 1) // offset.n)
+        code = str(offset.rule_code).partition("-")[0]
+        usual = next((season for prefix, season in SEASONS if code.startswith(prefix)), 1)
+        return max(1, usual // int(offset.n))
 
 
 def step_of(found: SeriesSet) -> Step:
@@ -79,16 +76,24 @@ def step_of(found: SeriesSet) -> Step:
 
 def _frequency(index: pd.DatetimeIndex) -> str:
     """The frequency that most stamps keep."""
-    whole = pd.infer_freq(index) if len(index) > 2 else None
-    if whole is not None:
-        return str(whole)
+    if whole := _inferred(index):
+        return whole
     # Gaps hide the frequency: it is looked for in the stretches between them.
     for start in range(0, len(index) - 10, 10):
-        part = pd.infer_freq(index[start : start + 10])
-        if part is not None:
-            return str(part)
+        if part := _inferred(index[start : start + 10]):
+            return part
     usual = pd.Timedelta(_most_common(np.diff(index.values)))
     return str(to_offset(usual).freqstr)
+
+
+def _inferred(index: pd.DatetimeIndex) -> str | None:
+    if len(index) < 3:
+        return None
+    with warnings.catch_warnings():
+        # pandas 3.1 says that it will return an offset some day, which the next line takes too.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        found = pd.infer_freq(index)
+    return None if found is None else str(getattr(found, "freqstr", found))
 
 
 def _most_common(steps: npt.NDArray[Any]) -> Any:

@@ -197,7 +197,7 @@ def _targets(frame: pd.DataFrame, taken: Sequence[str | None], *, long: bool) ->
 
 def _numbers(column: pd.Series[Any], name: str, path: Path, decimal: str) -> Array:
     if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
-        return column.to_numpy(dtype=float, na_value=np.nan)
+        return np.asarray(column.to_numpy(dtype=float, na_value=np.nan))
     text = column.astype(str).str.strip()
     if decimal != ".":
         text = text.str.replace(decimal, ".", regex=False)
@@ -212,9 +212,11 @@ def _numbers(column: pd.Series[Any], name: str, path: Path, decimal: str) -> Arr
             paths=[path],
             possible="A value is a number, or empty where it is missing."
             + (" This one has a comma for its point." if comma else ""),
-            next_step="Say so: dataset.decimal=','" if comma else "Name the columns to predict: dataset.targets=[COLUMN]",
+            next_step="Say so: dataset.decimal=','"
+            if comma
+            else "Name the columns to predict: dataset.targets=[COLUMN]",
         )
-    return numbers
+    return np.asarray(numbers)
 
 
 def _line(path: Path, row: int) -> str:
@@ -225,7 +227,7 @@ def _line(path: Path, row: int) -> str:
 
 def _stamps(column: pd.Series[Any], name: str, path: Path) -> Stamps:
     if pd.api.types.is_integer_dtype(column):
-        return column.to_numpy(dtype="int64")
+        return np.asarray(column.to_numpy(dtype="int64"))
     dates = pd.to_datetime(column, errors="coerce", format=None if _is_date(column) else "ISO8601")
     wrong = dates.isna().to_numpy()
     if wrong.any():
@@ -238,7 +240,7 @@ def _stamps(column: pd.Series[Any], name: str, path: Path) -> Stamps:
         )
     if dates.dt.tz is not None:
         dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
-    return dates.to_numpy(dtype="datetime64[ns]")
+    return np.asarray(dates.to_numpy(dtype="datetime64[ns]"))
 
 
 def _is_date(column: pd.Series[Any]) -> bool:
@@ -257,5 +259,3 @@ def _apart(identity: pd.Series[Any] | None, stamps: Stamps, values: Array, path:
     return [
         Series(str(name), stamps[rows], values[rows]) for name, rows in zip(names, np.split(order, cuts), strict=True)
     ]
-
-

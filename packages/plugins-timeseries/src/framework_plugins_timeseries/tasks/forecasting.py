@@ -65,7 +65,9 @@ class Forecasting(nn.Module):
         self.register_buffer("residuals", torch.zeros(self.layout.horizon, targets, len(levels)))
         scaler = Scaler.of(facts["scaler"]) if "scaler" in facts else None
         for name in ("shift", "scale"):
-            of_scaler = getattr(scaler, name)[:, :targets] if scaler else float(name == "scale") * torch.ones(1, targets)
+            of_scaler = (
+                getattr(scaler, name)[:, :targets] if scaler else float(name == "scale") * torch.ones(1, targets)
+            )
             self.register_buffer(name, torch.as_tensor(of_scaler, dtype=torch.float64), persistent=False)
         self._yardsticks = tuple(
             torch.tensor(facts.get(name, []), dtype=torch.float64) for name in ("mase_scale", "rmsse_scale")
@@ -224,9 +226,7 @@ class Forecasting(nn.Module):
         """Values on the scale of the data."""
         return values.double() * self.scale[series][:, None] + self.shift[series][:, None]
 
-    def _keep_examples(
-        self, past: Tensor, target: Tensor, forecast: Tensor, quantiles: Tensor, series: Tensor
-    ) -> None:
+    def _keep_examples(self, past: Tensor, target: Tensor, forecast: Tensor, quantiles: Tensor, series: Tensor) -> None:
         for index in range(len(target)):
             if self._count + index in self._chosen:
                 one = slice(index, index + 1)
