@@ -123,6 +123,10 @@ class NormalHead(Head):
         found: Tensor = outputs[..., :1] + _positive(outputs[..., 1:2]) * standard
         return found
 
+    def drawn(self, outputs: Tensor, noise: Tensor) -> Tensor:
+        """A value for each standard normal number."""
+        return outputs[..., 0] + _positive(outputs[..., 1]) * noise
+
     def restore(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """The mean is moved and scaled, the deviation scaled."""
         return torch.stack([outputs[..., 0] * scale + shift, _scaled(outputs[..., 1], scale)], dim=-1)

@@ -5,16 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-KINDS = ("none", "last", "standard")
-
 
 class InstanceNorm(nn.Module):
-    """Takes off the last value, or mean and standard deviation, of each target of each window.
+    """Takes off the last value, or mean and standard deviation, or divides by the mean size; each target, each window.
 
     ``standard`` is RevIN of Kim et al., Reversible Instance Normalization (ICLR 2022), section 3, equations 1 to 3.
 
     Args:
-        kind: ``none``, ``last`` or ``standard``.
+        kind: ``last``, ``standard`` or ``size``.
         targets: How many targets there are.
         affine: Whether scale and shift are learned for each target, as in RevIN's equation 2.
     """
@@ -30,6 +28,9 @@ class InstanceNorm(nn.Module):
         if self.kind == "last":
             shift = past[:, -1:].detach()
             scale = torch.ones_like(shift)
+        elif self.kind == "size":
+            scale = past.abs().mean(dim=1, keepdim=True).detach() + 1e-5
+            shift = torch.zeros_like(scale)
         else:
             shift = past.mean(dim=1, keepdim=True).detach()
             scale = (past.var(dim=1, keepdim=True, unbiased=False) + 1e-5).sqrt().detach()

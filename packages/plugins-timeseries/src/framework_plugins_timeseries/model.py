@@ -37,8 +37,8 @@ class BaseTimeSeriesModel(BaseModel):
         quantiles: With ``loss="quantile"``, the levels that are learned, 0.5 among them.
         huber_delta: With ``loss="huber"``, the error up to which it is a square.
         level: The share of values that an interval is to hold.
-        normalize: What is taken off each window and put back: ``none``, ``last`` (the last value) or ``standard``
-            (mean and standard deviation, as RevIN).
+        normalize: What is taken off each window and put back: ``none``, ``last`` (the last value), ``standard``
+            (mean and standard deviation, as RevIN) or ``size`` (divided by the mean size).
         affine: With ``normalize="standard"``, whether scale and shift are learned behind it.
         data: What the model is trained on.
     """

@@ -16,8 +16,8 @@ class DLinear(BaseTimeSeriesModel):
     """DLinear of Zeng et al., Are Transformers Effective for Time Series Forecasting?, https://arxiv.org/abs/2205.13504.
 
     Section 4, page 5: a moving average splits the look-back into trend and rest; a linear layer each, shared by all
-    targets unless ``individual``; their sum. The moving average repeats the first and last value at the ends, and the
-    layers begin as an average of the look-back, both as in the authors' code. No deviation.
+    targets unless ``individual``; their sum. The moving average repeats the first and last value at the ends, as in the
+    authors' code. No deviation.
 
     Args:
         kernel_size: The length of the moving average, an odd number.
@@ -52,7 +52,7 @@ class NLinear(BaseTimeSeriesModel):
 
     def _build_model(self) -> nn.Module:
         targets = len(self.layout.targets) if self.individual else None
-        return _Plain(_layer(self.layout.look_back, self.layout.horizon, self.head.numbers, targets, average=False))
+        return _Plain(_layer(self.layout.look_back, self.layout.horizon, self.head.numbers, targets))
 
 
 class Linear(BaseTimeSeriesModel):
@@ -69,19 +69,17 @@ class Linear(BaseTimeSeriesModel):
 
     def _build_model(self) -> nn.Module:
         targets = len(self.layout.targets) if self.individual else None
-        layer = _layer(self.layout.look_back, self.layout.horizon, self.head.numbers, targets, average=False)
+        layer = _layer(self.layout.look_back, self.layout.horizon, self.head.numbers, targets)
         return _Plain(layer)
 
 
 class _Projection(nn.Module):
     """Look-back to horizon along the last axis; several numbers for each value."""
 
-    def __init__(self, look_back: int, horizon: int, numbers: int, average: bool) -> None:
+    def __init__(self, look_back: int, horizon: int, numbers: int) -> None:
         super().__init__()
         self.numbers = numbers
         self.linear = nn.Linear(look_back, horizon * numbers)
-        if average:
-            nn.init.constant_(self.linear.weight, 1 / look_back)
 
     def forward(self, columns: Tensor) -> Tensor:
         """``(B, C, L)`` to ``(B, H, C, P)``."""
@@ -101,10 +99,10 @@ class _OneEach(nn.Module):
         return torch.cat([layer(columns[:, index : index + 1]) for index, layer in enumerate(self.layers)], dim=2)
 
 
-def _layer(look_back: int, horizon: int, numbers: int, targets: int | None, *, average: bool = True) -> nn.Module:
+def _layer(look_back: int, horizon: int, numbers: int, targets: int | None) -> nn.Module:
     if targets is None:
-        return _Projection(look_back, horizon, numbers, average)
-    return _OneEach([_Projection(look_back, horizon, numbers, average) for _ in range(targets)])
+        return _Projection(look_back, horizon, numbers)
+    return _OneEach([_Projection(look_back, horizon, numbers) for _ in range(targets)])
 
 
 class _Decomposed(nn.Module):
