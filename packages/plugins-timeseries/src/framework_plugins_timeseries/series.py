@@ -141,7 +141,7 @@ def _interpolated(values: Array, absent: npt.NDArray[np.bool_]) -> Array:
 
 
 def _zero(values: Array, absent: npt.NDArray[np.bool_]) -> Array:
-    return np.where(absent, 0.0, values)
+    return np.asarray(np.where(absent, 0.0, values))
 
 
 _FILLS = {"forward": _forward, "interpolate": _interpolated, "zero": _zero}

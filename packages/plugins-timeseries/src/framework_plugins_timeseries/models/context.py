@@ -59,4 +59,4 @@ class ContextDecoder(nn.Module):
         steps = self.overall(torch.cat([summary, ahead.flatten(1)], dim=-1)).unflatten(-1, (self.horizon + 1, -1))
         whole = steps[:, :1].expand(-1, self.horizon, -1)
         found: Tensor = self.local(torch.cat([whole, steps[:, 1:], ahead], dim=-1))
-        return found.unflatten(-1, (self.targets, -1))
+        return torch.unflatten(found, -1, (self.targets, -1))

@@ -104,7 +104,8 @@ class _Autoregressive(nn.Module):
         _, state = self.cells(torch.cat([values[:, :-1], covariates[:, 1:look_back]], dim=-1))
         paths = self._sampled(values[:, -1:], state, covariates[:, look_back:])
         levels: Tensor = self.levels  # type: ignore[assignment]
-        found = paths.unflatten(0, (batch, targets, self.samples)).quantile(levels.to(paths), dim=2)
+        each = torch.unflatten(paths, 0, (batch, targets, self.samples))
+        found = each.quantile(levels.to(paths), dim=2)
         return found.permute(1, 3, 2, 0)
 
     def _sampled(self, last: Tensor, state: tuple[Tensor, Tensor], ahead: Tensor) -> Tensor:

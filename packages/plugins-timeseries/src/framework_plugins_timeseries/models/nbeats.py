@@ -92,7 +92,7 @@ class Residuals(nn.Module):
             explained, part = block(left)
             left = left if explained is None else left - explained
             forecast = forecast + part
-        return forecast.unflatten(0, (batch, targets)).transpose(1, 2)
+        return torch.unflatten(forecast, 0, (batch, targets)).transpose(1, 2)
 
 
 class _Block(nn.Module):

@@ -18,9 +18,9 @@ class TCN(BaseTimeSeriesModel):
     """The temporal convolutional network of Bai et al., https://arxiv.org/abs/1803.01271, section 3, pages 3 to 5.
 
     Figure 1: residual blocks of two causal convolutions with weight normalisation, ReLU and dropout, whose dilation
-    doubles. The horizon is read from the last step by the decoder of Wen et al., https://arxiv.org/abs/1711.11053, section 3.2: the
-    paper forecasts no horizon. There are as many blocks as it takes to see the whole look-back, unless ``depth`` says
-    otherwise. Windows are normalised by their mean and deviation, which the paper does not do.
+    doubles. The horizon is read from the last step by the decoder of Wen et al., https://arxiv.org/abs/1711.11053,
+    section 3.2: the paper forecasts no horizon. There are as many blocks as it takes to see the whole look-back, unless
+    ``depth`` says otherwise. Windows are normalised by their mean and deviation, which the paper does not do.
 
     Args:
         hidden: How many channels.

@@ -19,11 +19,12 @@ from framework_plugins_timeseries.windows import Window
 class TFT(BaseTimeSeriesModel):
     """The Temporal Fusion Transformer of Lim et al., https://arxiv.org/abs/1912.09363, section 4, pages 9 to 17.
 
-    Figure 2: variable selection for static, past and known covariates (section 4.2), static context vectors (4.3),
-    an LSTM that starts from them, static enrichment, interpretable attention (4.4) and gated residuals throughout (4.1); quantiles
-    by ``loss="quantile"``, which is the default. Deviations: all targets are forecast together by one linear layer; the
-    number of a series is no static covariate; covariates that are known ahead are numbers, embedded by a linear
-    layer each.
+    Figure 2: variable selection for static, past and known covariates (section 4.2), static context vectors (4.3), an
+    LSTM that starts from them, static enrichment, interpretable attention (4.4) and gated residuals throughout (4.1);
+    quantiles by ``loss="quantile"``, which is the default. Deviations: all targets are forecast together by one linear
+    layer; the number of a series is no static covariate; covariates that are known ahead are numbers, embedded by a
+    linear layer each; windows are normalised by their mean and deviation; without covariates known ahead a step's place
+    stands for them.
 
     Args:
         width: The length of every hidden vector.
@@ -86,7 +87,7 @@ class _Fusion(nn.Module):
         ahead_only = enriched[:, self.look_back :]
         read = self.feed_forward(self.after_attention(attended, ahead_only))
         found: Tensor = self.output(self.after_all(read, steps[:, self.look_back :]))
-        return found.unflatten(-1, (self.targets, -1))
+        return torch.unflatten(found, -1, (self.targets, -1))
 
     def _known(self, window: Window) -> Tensor:
         if not self.clock:
@@ -153,7 +154,8 @@ class _Selection(nn.Module):
             context = context.unsqueeze(1)
         weights = self.weights(torch.cat(embedded, dim=-1), context).softmax(dim=-1)
         read = torch.stack([gate(each) for gate, each in zip(self.each, embedded, strict=True)], dim=-2)
-        return (weights.unsqueeze(-1) * read).sum(dim=-2)
+        found: Tensor = (weights.unsqueeze(-1) * read).sum(dim=-2)
+        return found
 
 
 class _Attention(nn.Module):
