@@ -121,13 +121,20 @@ def run_long(session: nox.Session) -> None:
     """The main job, which wants both cores for itself, and then the others."""
     session.run("pytest", MAIN_JOB)
     spread = ("-n", WORKERS, "--dist", "loadfile", "--durations=8")
-    session.run("pytest", "-m", LONG, "--deselect", MAIN_JOB, *spread, env=ONE_THREAD)
+    session.run("pytest", *files_marked("long", "ddp"), "-m", LONG, "--deselect", MAIN_JOB, *spread, env=ONE_THREAD)
 
 
 def run_docs_and_editor(session: nox.Session) -> None:
     """Every page, the built site, and the language server."""
     spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=8")
-    session.run("pytest", "-m", "docs or editor", *spread, *session.posargs, env=ONE_THREAD)
+    files = files_marked("docs", "editor")
+    session.run("pytest", *files, "-m", "docs or editor", *spread, *session.posargs, env=ONE_THREAD)
+
+
+def files_marked(*marks: str) -> list[str]:
+    """The files with tests of these marks: to collect all of them takes each process a quarter of a minute."""
+    found = (path for folder in ("packages", "tests") for path in sorted((HERE / folder).rglob("test_*.py")))
+    return [str(path.relative_to(HERE)) for path in found if any(f"mark.{mark}" in path.read_text() for mark in marks)]
 
 
 @nox.session(default=False)

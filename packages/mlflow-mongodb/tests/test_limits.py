@@ -1,5 +1,8 @@
 """Runs at MLflow's own limits, and beyond the 16 MB of a document of MongoDB."""
 
+import gc
+import threading
+
 import pytest
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
@@ -45,3 +48,23 @@ def test_a_dataset_of_mlflows_largest_size_is_taken(tracking):
     (used,) = tracking.get_run(run).inputs.dataset_inputs
     assert used.dataset.profile == dataset.profile
     assert used.dataset.schema == dataset.schema
+
+
+def test_a_search_leaves_the_garbage_collector_as_it_was(tracking):
+    experiment = tracking.create_experiment("collected")
+    assert gc.isenabled()
+    threads = [threading.Thread(target=tracking.search_runs, args=([experiment], "", 1)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        tracking.search_runs([experiment], "", 1)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    with pytest.raises(MlflowException):
+        tracking.search_runs([experiment], "no filter", 1)
+    assert gc.isenabled()

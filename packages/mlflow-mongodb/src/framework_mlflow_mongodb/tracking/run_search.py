@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from mlflow.entities import LifecycleStage, Run
 from mlflow.utils.search_utils import SearchUtils
+from pymongo.errors import OperationFailure
 
+from framework_mlflow_mongodb.collector import paused_collector
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.search.conditions import all_of
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
 from framework_mlflow_mongodb.search.runs import Order, condition
+from framework_mlflow_mongodb.search.sizes import Sizes
 from framework_mlflow_mongodb.tracking.experiments import check_max_results
 from framework_mlflow_mongodb.tracking.runs import RunArea
+
+NO_SUCH_INDEX = 2
+"""The code of MongoDB's BadValue, its answer to the name of an index that is not there."""
 
 
 class RunSearchArea(RunArea):
     """The search for runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sizes = Sizes()
 
     def _search_runs(
         self,
@@ -30,17 +40,26 @@ class RunSearchArea(RunArea):
         # In the order in which MLflow's SQL store finds fault with them.
         parsed, order = SearchUtils.parse_search_filter(filter_string), Order.parse(order_by)
         found = [condition(comparison) for comparison in parsed]
-        page = Page.parse(page_token)
-        base: Document = {"exp": {"$in": self._own_experiment_ids(experiment_ids)}, "life": {"$in": stages}}
-        wanted = all_of([base, *found])
-        rows = self._first_of_index(wanted, order, page, max_results)
-        if rows is None:
-            rows = self._sorted_runs(wanted, order, page, max_results)
-        token = None
-        if max_results is not None and len(rows) > max_results:
-            rows = rows[:max_results]
-            token = page.token(max_results, order.values_of(rows[-1]))
-        return self._run_entities(self._whole_runs(rows)), token
+        page, experiments = Page.parse(page_token), self._own_experiment_ids(experiment_ids)
+        wanted = all_of([{"exp": {"$in": experiments}, "life": {"$in": stages}}, *found])
+        with paused_collector:
+            if self._is_sorted_faster(experiments, order, max_results, filtered=bool(found)):
+                order.indexed = None
+            rows = self._first_of_index(wanted, order, page, max_results)
+            if rows is None:
+                rows = self._sorted_runs(wanted, order, page, max_results)
+            token = None
+            if max_results is not None and len(rows) > max_results:
+                rows = rows[:max_results]
+                token = page.token(max_results, order.values_of(rows[-1]))
+            return self._run_entities(self._whole_runs(rows)), token
+
+    def _is_sorted_faster(self, experiments: list[int], order: Order, limit: int | None, *, filtered: bool) -> bool:
+        """Whether the index that has the order is not worth its way, which leads past the runs of all experiments."""
+        if order.indexed is None or limit is None:
+            return False
+        size = self._sizes.of(self._collection("runs"), experiments)
+        return size.sorts_faster(limit + 1, filtered=filtered)
 
     def _first_of_index(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document] | None:
         """Return the first page in one go, where the first values of an index are those of the page.
@@ -51,8 +70,15 @@ class RunSearchArea(RunArea):
             return None
         field, least = order.indexed
         beyond = {"$and": [wanted, {field: {"$gte": least}}]}
-        found = self._collection("runs").find(beyond, {"tail": 0}).sort(field, order.keys[1].direction)
-        rows = list(found.limit(limit + 1).batch_size(limit + 1))
+        # The index is named, because the server would keep the plan that was best for an experiment of another size.
+        found = self._collection("runs").find(beyond, {"tail": 0}, hint=f"{field.partition('.')[0]}.$**_1")
+        found = found.sort(field, order.keys[1].direction).limit(limit + 1).batch_size(limit + 1)
+        try:
+            rows = list(found)
+        except OperationFailure as error:
+            if error.code != NO_SUCH_INDEX:
+                raise
+            return None
         if len(rows) <= limit:
             return None  # runs without a value follow
         last, after_it = (values_of(row, [SortKey(field)]) for row in rows[-2:])

@@ -50,7 +50,7 @@ class MongoTrackingStore(
     """
 
     def __init__(self, store_uri: str, artifact_uri: str | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         check_artifact_uri(artifact_uri or "")
         self.artifact_root_uri: str = resolve_uri_if_local(artifact_uri or DEFAULT_LOCAL_FILE_AND_ARTIFACT_PATH)
         self._open(store_uri)
