@@ -209,3 +209,19 @@ class M4Config(WindowsConfig):
         chosen["season"] = self.season or season
         chosen["look_back"] = self.look_back or 2 * horizon
         return chosen
+
+
+class TsfConfig(WindowsConfig):
+    """A file of the Monash archive."""
+
+    look_back: PositiveInt | None = None  # type: ignore[assignment]
+    """How many steps the model sees; empty takes two horizons."""
+
+    horizon: PositiveInt | None = None  # type: ignore[assignment]
+    """How many steps it predicts; empty takes the horizon that the file says."""
+
+    short_series: Literal["refuse", "skip"] = "refuse"
+    """What is done with a series that is shorter than a window, where there are others."""
+
+    path: str
+    """The file, .tsf."""

@@ -197,3 +197,13 @@ def _datasets() -> Iterable[DatasetSpec]:
             tags=("many-series", "univariate"),
             paper="Makridakis et al., The M4 Competition, https://doi.org/10.1016/j.ijforecast.2019.04.014",
         )
+    yield DatasetSpec(
+        name="tsf",
+        domain="timeseries",
+        tasks=FORECASTING,
+        summary="A .tsf file of the Monash archive: the last horizon of each series is its test",
+        builder="framework_plugins_timeseries.datasets.tsf:Tsf",
+        config="framework_plugins_timeseries.dataset_settings:TsfConfig",
+        tags=("own-data", "many-series", "univariate"),
+        paper="Godahewa et al., Monash Time Series Forecasting Archive, https://arxiv.org/abs/2105.06643",
+    )

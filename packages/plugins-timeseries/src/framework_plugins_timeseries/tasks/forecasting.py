@@ -105,12 +105,13 @@ class Forecasting(nn.Module):
     def end_validation(self) -> None:
         """Take the quantiles of the errors."""
         if self._seen:
-            errors = torch.cat(self._seen).sort(dim=0).values
+            # Sorting along neighbouring numbers is many times faster than across them.
+            errors = torch.cat(self._seen).movedim(0, -1).contiguous().sort(dim=-1).values
             # The finite-sample quantile of split conformal prediction, from both ends.
-            count = len(errors)
+            count = errors.shape[-1]
             places = (self.levels.double() * (count + 1)).tolist()
             ranks = [int(p) if level < 0.5 else -int(-p // 1) for p, level in zip(places, self.levels, strict=True)]
-            picked = [errors[min(max(rank - 1, 0), count - 1)] for rank in ranks]
+            picked = [errors[..., min(max(rank - 1, 0), count - 1)] for rank in ranks]
             self.residuals.copy_(torch.stack(picked, dim=-1))
         self._seen = []
 
