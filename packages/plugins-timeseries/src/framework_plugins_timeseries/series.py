@@ -133,7 +133,7 @@ def _forward(values: Array, absent: npt.NDArray[np.bool_]) -> Array:
 
 def _interpolated(values: Array, absent: npt.NDArray[np.bool_]) -> Array:
     steps = np.arange(len(values))
-    filled = values.copy()
+    filled: Array = values.copy()
     for column in np.flatnonzero(absent.any(axis=0)):
         there = ~absent[:, column]
         filled[:, column] = np.interp(steps, steps[there], values[there, column])
