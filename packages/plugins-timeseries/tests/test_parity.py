@@ -70,10 +70,13 @@ def test_patchtst_is_that_of_transformers(spec):
 
 
 def stacked(theirs, ours):
-    """Copy the layers of a block of neuralforecast's N-BEATS or N-HiTS, whose look-back runs backwards."""
+    """Copy the layers of a block of neuralforecast's; its first two have nothing between them, so they are one here."""
     linears = [layer for layer in theirs.layers if isinstance(layer, torch.nn.Linear)]
     mine = [layer for layer in ours.hidden if isinstance(layer, torch.nn.Linear)]
-    for there, here in zip(linears, mine, strict=False):
+    first, second, *others = linears
+    mine[0].weight.data.copy_(second.weight.data @ first.weight.data)
+    mine[0].bias.data.copy_(second.weight.data @ first.bias.data + second.bias.data)
+    for there, here in zip(others[:-1], mine[1:], strict=True):
         copy(there, here)
     return linears[-1]
 
@@ -102,7 +105,7 @@ def test_nhits_is_that_of_neuralforecast(spec):
     models = pytest.importorskip("neuralforecast.models")
     data, inputs = spec
     torch.manual_seed(0)
-    theirs = models.NHITS(h=HORIZON, input_size=LOOK_BACK, mlp_units=3 * [[32, 32]], max_steps=1)
+    theirs = models.NHITS(h=HORIZON, input_size=LOOK_BACK, mlp_units=2 * [[32, 32]], max_steps=1)
     ours = registry.create_model("nhits", data=data, width=32)
     for there, here in zip(theirs.blocks, ours.model.blocks, strict=True):
         last = stacked(there, here)
@@ -128,7 +131,7 @@ def test_nbeats_is_that_of_neuralforecast(spec):
         mlp_units=2 * [[32, 32]],
         max_steps=1,
     )
-    layers = sum(isinstance(layer, torch.nn.Linear) for layer in theirs.blocks[0].layers) - 1
+    layers = sum(isinstance(layer, torch.nn.Linear) for layer in theirs.blocks[0].layers) - 2
     ours = registry.create_model("nbeats", data=data, width=32, stacks=2, layers=layers)
     for there, here in zip(theirs.blocks, ours.model.blocks, strict=True):
         last = stacked(there, here)
