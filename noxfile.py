@@ -195,7 +195,9 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/startup.py", "--also", f"without torch={python}")
     session.run("python", "benchmarks/typos.py")
     session.run("python", "benchmarks/training_loop.py", *session.posargs)
+    session.run("python", "benchmarks/journal.py")
     session.run("python", "benchmarks/image_loading.py")
+    session.run("python", "benchmarks/vision_training.py")
 
 
 @nox.session(default=False, venv_backend="uv")

@@ -100,15 +100,19 @@ class Server:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
-            client = self._clients.pop(pid)
+            client = self._clients.pop(pid, None)
+            if client is None:
+                continue
             self._selector.unregister(client)
             client.sendall(LENGTH.pack(os.waitstatus_to_exitcode(status)))
             client.close()
 
     def _drop(self, pid: int) -> None:
         """Whoever typed the command is gone."""
-        if pid in self._clients:
-            self._selector.unregister(self._clients[pid])
+        client = self._clients.pop(pid, None)
+        if client is not None:
+            self._selector.unregister(client)
+            client.close()
             os.killpg(pid, signal.SIGKILL)
 
 

@@ -16,7 +16,7 @@ from framework_core.config.compose import compose
 from framework_core.contracts import AveragingConfig
 from framework_core.errors import ConfigError
 from framework_core.run import train as run_train
-from framework_core.training.averaging import ExponentialAverage
+from framework_core.training.averaging import EpochAverage, ExponentialAverage
 
 COMPONENTS = ("model=mine.py:Net", "dataset=mine.py:Iris", "mlops.tracking.backend=none", "trainer.accelerator=cpu")
 
@@ -97,6 +97,48 @@ def test_swa_is_the_mean_of_the_last_epochs(run):
     torch.testing.assert_close(saved(result.last_checkpoint), mean)
 
 
+class Normalised(BaseModel):
+    def _build_model(self):
+        return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3))
+
+    def loss(self, outputs, target):
+        return nn.functional.cross_entropy(outputs, target)
+
+
+def averaged(batches):
+    """A short SWA; the trained model, the batches of an epoch, and random numbers afterwards."""
+    torch.manual_seed(0)
+    samples = torch.utils.data.TensorDataset(torch.randn(64, 4) * 3 + 1, torch.arange(64) % 3)
+    loader = torch.utils.data.DataLoader(samples, 8)
+    model = Normalised()
+    settings = AveragingConfig(kind="swa", start=0.5, bn_batches=batches)
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "logger": False}
+    trainer = Trainer(
+        max_epochs=4, accelerator="cpu", callbacks=[EpochAverage(settings)], enable_checkpointing=False, **quiet
+    )
+    trainer.fit(model, loader, loader)
+    return model, loader, torch.rand(())
+
+
+def test_swa_counts_the_statistics_of_its_mean_as_torch_does():
+    model, loader, after = averaged(100)
+    found = copy.deepcopy(model.model[1])
+    torch.optim.swa_utils.update_bn(loader, model)
+    torch.testing.assert_close(found.running_mean, model.model[1].running_mean)
+    torch.testing.assert_close(found.running_var, model.model[1].running_var)
+    assert found.momentum == 0.1
+    without, _, after_without = averaged(0)
+    assert not torch.allclose(without.model[1].running_mean, found.running_mean)
+    assert torch.equal(without.model[0].weight, model.model[0].weight)
+    assert torch.equal(after, after_without)
+
+
+def test_what_swa_validates_last_is_what_it_ends_with(run):
+    words = ("averaging.kind=swa", "averaging.start=0.5", "trainer.max_epochs=4")
+    result, history = run(*words)
+    torch.testing.assert_close(history.validated[-1], saved(result.last_checkpoint))
+
+
 def test_swa_holds_its_learning_rate(run):
     words = ("averaging.kind=swa", "averaging.start=0.5", "averaging.lr=0.123", "trainer.max_epochs=2")
     _, history = run(*words)
@@ -164,6 +206,7 @@ def test_a_checkpoint_in_the_middle_of_validation_has_both_where_they_belong(tmp
     ("words", "said"),
     [
         (["averaging.decay=0.5"], "decay has an effect with averaging.kind=ema only"),
+        (["averaging.kind=ema", "averaging.bn_batches=5"], "bn_batches has an effect with averaging.kind=swa only"),
         (["averaging.kind=ema", "averaging.lr=0.1"], "lr has an effect with averaging.kind=swa only"),
         (["averaging.kind=ema", "strategy=fsdp"], "averaging.kind: is not possible with strategy=fsdp"),
         (["averaging.kind=swa", "trainer.max_epochs=-1", "scheduler=constant"], "how many epochs there are"),

@@ -43,6 +43,7 @@ OPTIONS = {
     "config schema": set(),
     "data": set(),
     "data list": {"--json"},
+    "data check": {"--seconds", "--json"},
     "data fetch": set(),
     "data verify": set(),
     "data gc": {"--size", "--dry-run"},
@@ -63,6 +64,7 @@ OPTIONS = {
         "--uri",
         "--json",
     },
+    "runs sync": {"--uri", "--json"},
     "watch": {"--uri", "--every"},
     "ui": {"--port", "-p", "--host", "--uri"},
 }

@@ -101,3 +101,39 @@ def test_a_bad_setting_is_told_once_and_starts_nothing(train):
     assert done.code == 2
     assert done.err.count("optimizer.lr") == 1
     assert not Path("runs").exists()
+
+
+LAYERS = """
+    def parameter_layers(self):
+        return [[f"model.{layer}.weight", f"model.{layer}.bias"] for layer in (0, 3)]
+
+    def on_fit_end(self):
+        import os, torch
+        folder = os.environ["STATES"]
+        torch.save(self.state_dict(), f"{folder}/{self.global_rank}.pt")
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("finetune.freeze_epochs=1", "finetune.unfreeze_every_n_epochs=1", "averaging.kind=ema"),
+        pytest.param(("averaging.kind=swa", "averaging.start=0.3"), marks=pytest.mark.thorough),
+    ],
+    ids=["freezing and ema", "swa"],
+)
+def test_averages_and_frozen_layers_are_the_same_in_two_processes(words, train, project, monkeypatch):
+    monkeypatch.setenv("STATES", str(project))
+    text = (project / "mine.py").read_text()
+    text = text.replace("nn.ReLU(),", "nn.BatchNorm1d(self.width),", 1)
+    (project / "mine.py").write_text(text.replace("    def loss(", f"{LAYERS}\n    def loss(", 1))
+    done = train("strategy=ddp", "trainer.devices=2", *words, "mlops.report=false", "mlops.tracking.backend=none")
+    assert done.code == 0, done.err
+    states = [torch.load(project / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items() if name.startswith("model."))
+    if words[0].startswith("finetune"):
+        assert "frozen    DDP looks for layers without gradients" in done.err
+        assert [line for line in done.err.splitlines() if " of 2 layers" in line] == [
+            "frozen    1 of 2 layers",
+            "frozen    0 of 2 layers",
+        ]

@@ -6,6 +6,7 @@ import http.server
 import io
 import logging
 import multiprocessing
+import os
 import tarfile
 import threading
 import time
@@ -84,6 +85,43 @@ def server():
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch):
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.02)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A real terminal on stderr; what was drawn on it."""
+    own, theirs = os.openpty()
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    drawn = []
+
+    def read():
+        with contextlib.suppress(OSError):  # the end of a terminal that is closed
+            while chunk := os.read(own, 1 << 16):
+                drawn.append(chunk)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    with os.fdopen(theirs, "w") as stderr:
+        yield stderr, drawn
+    reader.join(timeout=10)
+    os.close(own)
+
+
+def test_on_a_terminal_a_bar_is_drawn_and_taken_away(server, tmp_path, terminal):
+    stderr, drawn = terminal
+    with contextlib.redirect_stderr(stderr):
+        path = download(RemoteFile(server.address("whole"), DIGEST, size=len(CONTENT)), tmp_path / "whole")
+    assert path.read_bytes() == CONTENT
+    deadline = time.monotonic() + 10
+    while b"\x1b[?25h" not in b"".join(drawn) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    text = b"".join(drawn).decode()
+    assert "whole" in text
+    assert "2.0/2.0 MB" in text
+    assert "\u2501" in text  # the bar
+    assert text.index("\x1b[?25l") < text.index("\x1b[?25h")  # the cursor is hidden, and comes back
+    assert text.rstrip().endswith("\x1b[2K")  # the line is wiped
 
 
 def test_a_file_is_fetched_once(server, tmp_path):

@@ -6,6 +6,8 @@ import shlex
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -41,7 +43,16 @@ def register_components():
 TEXTS = ("what", "possible", "next_step", "listing", "hint")
 """What is only said; everything else that an error is made from is a fact that it keeps."""
 
-NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError")
+NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError", "RunInUseError")
+
+HOLDS_A_RUN = """
+import sys
+from pathlib import Path
+from framework_core.tracking.journal import Journal
+journal = Journal(Path("runs/first/tracking"))
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def example(error):
@@ -67,6 +78,11 @@ def world(project, components, install, train, request, monkeypatch):
         install("wreck-dist", {"wreck": "raise ImportError('no luck')"}, {"framework.plugins": {"wreck": "wreck"}})
     if error in NEEDS_A_RUN:
         assert train("experiment.run_name=first", "trainer.max_epochs=1").code == 0
+    if error == "RunInUseError":
+        command = [sys.executable, "-c", HOLDS_A_RUN]
+        holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        request.addfinalizer(holder.communicate)  # noqa: PT021  # only this error has one
+        assert holder.stdout.readline() == "held\n"
     if error == "PortTakenError":
         shutil.copy(request.getfixturevalue("empty_store"), project)
     monkeypatch.setenv("COLUMNS", "200")

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from framework_core.tracking.writer import MetricWriter
+from framework_core.tracking.cuts import cut
+from framework_core.tracking.journal import Journal
+from framework_core.tracking.sender import Sender
 
 
 @pytest.fixture
@@ -187,119 +189,125 @@ def test_a_run_that_fails_is_marked_so_and_the_bug_is_shown(fw, components, proj
     assert (run.info.status, run.data.tags["framework.status"]) == ("FAILED", "failed")
 
 
-class Store:
-    """A store that is away for a while. MLflow's client is the only thing that stands before the writer."""
-
-    def __init__(self, client, away):
-        self.client = client
-        self.away = away
-        self.calls = 0
-
-    def log_batch(self, run_id, metrics):
-        self.calls += 1
-        if self.away.is_set():
-            raise ConnectionError("nobody there")
-        self.client.log_batch(run_id, metrics=metrics)
-
-
-@pytest.fixture
-def store(project):
-    client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")
-    run_id = client.create_run(client.create_experiment("x")).info.run_id
-    return client, run_id
-
-
-def test_points_are_written_in_batches_off_the_calling_thread(store, project):
-    client, run_id = store
-    counting = Store(client, threading.Event())
-    writer = MetricWriter(counting, run_id, unsent=project / "unsent.jsonl")
-    started = time.perf_counter()
-    for step in range(2500):
-        writer.write({"a": 1.0}, step)
-    assert time.perf_counter() - started < 1
-    assert writer.close() == 0
-    assert len(client.get_metric_history(run_id, "a")) == 2500
-    assert counting.calls <= 6
-    assert not (project / "unsent.jsonl").exists()
-
-
-def test_a_store_that_comes_back_gets_every_point_once(store, project, monkeypatch, caplog):
-    monkeypatch.setattr("framework_core.tracking.writer.RETRY_SECONDS", 0.2)
-    client, run_id = store
-    away = threading.Event()
-    away.set()
-    writer = MetricWriter(Store(client, away), run_id, unsent=project / "unsent.jsonl")
-    for step in range(10):
-        writer.write({"a": float(step)}, step)
-    time.sleep(2)
-    away.clear()
-    assert writer.close() == 0
-    assert [point.value for point in client.get_metric_history(run_id, "a")] == list(range(10))
-    assert "does not answer" in caplog.text
-    assert "answers again" in caplog.text
-
-
-def test_what_a_store_never_took_is_kept_on_disk(store, project, monkeypatch):
-    monkeypatch.setattr("framework_core.tracking.writer.PATIENCE_SECONDS", 2.0)
-    client, run_id = store
-    away = threading.Event()
-    away.set()
-    writer = MetricWriter(Store(client, away), run_id, unsent=project / "unsent.jsonl")
-    writer.write({"a": 1.5, "b": 2.5}, 3)
-    assert writer.close() == 2
-    rows = [json.loads(line) for line in (project / "unsent.jsonl").read_text().splitlines()]
-    assert [(row["key"], row["value"], row["step"]) for row in rows] == [("a", 1.5, 3), ("b", 2.5, 3)]
-
-
 @pytest.fixture
 def server(project):
-    """A real MLflow server."""
+    """A real MLflow server that can be killed and started again."""
+    yield from running(project)
+
+
+@pytest.fixture(scope="module")
+def lasting_server(tmp_path_factory):
+    """A real MLflow server that stays."""
+    yield from running(tmp_path_factory.mktemp("server"))
+
+
+def running(folder):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", "sqlite:///served.db"]
-    command += ["--artifacts-destination", str(project / "served"), "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 90
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.3)
-    yield f"http://127.0.0.1:{port}", process
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    found = ServerProcess(port, folder)
+    found.start()
+    yield found
+    found.kill()
+
+
+class ServerProcess:
+    """An MLflow server on SQLite that can be killed."""
+
+    def __init__(self, port, folder):
+        self.uri = f"http://127.0.0.1:{port}"
+        self.database = f"sqlite:///{folder}/served.db"
+        self._port = port
+        self._folder = folder
+        self._process = None
+
+    def start(self):
+        command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", self.database]
+        command += ["--artifacts-destination", str(self._folder / "served"), "--port", str(self._port)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+        self._process = subprocess.Popen([*command, "--workers", "1"], cwd=self._folder, **quiet)
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self._port)) == 0:
+                    break
+            time.sleep(0.3)
+
+    def kill(self):
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
 
 @pytest.mark.long
-def test_a_run_goes_to_a_server(train, server):
-    uri, _ = server
+def test_a_run_goes_to_a_server(train, lasting_server):
+    uri = lasting_server.uri
     found = train(f"mlops.tracking.uri={uri}", "mlops.tracking.log_model=true", "--json").json
-    run = MlflowClient(uri).get_run(found["run_id"])
+    client = MlflowClient(uri)
+    run = client.get_run(found["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.metrics["test/accuracy"] == pytest.approx(found["metrics"]["test/accuracy"])
-    assert MlflowClient(uri).search_logged_models([run.info.experiment_id])
+    assert client.search_logged_models([run.info.experiment_id])
 
 
 @pytest.mark.long
-def test_a_server_that_goes_away_does_not_end_the_training(train, server, monkeypatch, project):
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    monkeypatch.setattr("framework_core.tracking.writer.PATIENCE_SECONDS", 3.0)
-    uri, process = server
+def test_a_server_that_cannot_remove_points_gets_no_equal_one_twice_and_its_database_removes_others(
+    train, fw, lasting_server
+):
+    uri, log = lasting_server.uri, "trainer.log_every_n_steps=1"
+    found = train(f"mlops.tracking.uri={uri}", log, "experiment.run_name=again", "--json").json
+    client, run_id = MlflowClient(uri), found["run_id"]
+    # As if the run had been killed six steps after its checkpoint, which made two of the points another way.
+    journal = Journal(Path("runs/again/tracking"))
+    late = [{"kind": "points", "step": step, "at": 5, "values": {"late": float(step)}} for step in (13, 14, 15)]
+    journal.append(late)
+    journal.close()
+    assert fw("runs", "sync", "again").code == 0
+    same = {"kind": "points", "step": 13, "at": 9, "values": {"late": 13.0}}
+    send_again(uri, [same])
+    send_again(uri, [same, {"kind": "points", "step": 14, "at": 9, "values": {"late": 14.5}}])
 
+    def points():
+        return sorted((each.step, each.value) for each in client.get_metric_history(run_id, "late"))
+
+    assert points() == [(13, 13.0), (14, 14.0), (14, 14.5), (15, 15.0)]
+    told = fw("runs", "sync", "again")
+    assert told.code == 1
+    assert "only its database can remove them" in told.err
+    assert fw("runs", "sync", "again", "--uri", lasting_server.database).code == 0
+    assert points() == [(13, 13.0), (14, 14.5)]
+
+
+def send_again(uri, made):
+    """Go on from the run's checkpoint, and send what is made then."""
+    folder = Path("runs/again/tracking")
+    journal = Journal(folder)
+    journal.append([cut(folder, 12), *made])
+    journal.close()
+    Sender(folder.parent, MlflowClient(uri), uri).send()
+
+
+@pytest.mark.long
+def test_a_server_that_goes_away_does_not_end_the_training_and_gets_the_rest_later(train, fw, server, project):
     def kill_it_when_training():
         while not list(project.glob("runs/*/checkpoints/last.ckpt")):
             time.sleep(0.1)
-        os.killpg(process.pid, signal.SIGKILL)
+        server.kill()
 
     threading.Thread(target=kill_it_when_training, daemon=True).start()
     words = ("trainer.max_epochs=100000", "trainer.max_time=00:00:00:12", "trainer.log_every_n_steps=20")
-    done = train(f"mlops.tracking.uri={uri}", *words, "--json")
+    done = train(f"mlops.tracking.uri={server.uri}", *words, "--json")
     assert done.code == 0, done.err
     assert done.json["status"] == "finished"
-    assert "The tracking store did not take" in done.err
-    folder = Path(done.json["directory"])
-    assert (folder / "unsent-points.jsonl").stat().st_size > 0
-    assert (folder / "checkpoints" / "last.ckpt").is_file()
+    name = done.json["name"]
+    assert f"Send the rest: fw runs sync {name}" in done.err
+    assert (Path(done.json["directory"]) / "checkpoints" / "last.ckpt").is_file()
     assert mlflow.active_run() is None
+    assert fw("runs", "sync", name).code == 1
+    server.start()
+    row = fw("runs", "sync", name, "--json").json[0]
+    assert (row["state"], row["left_points"]) == ("complete", 0)
+    client = MlflowClient(server.uri)
+    steps = [point.step for point in client.get_metric_history(done.json["run_id"], "train/loss")]
+    assert steps[:-1] == list(range(20, 20 * len(steps), 20))
+    assert client.get_run(done.json["run_id"]).info.status == "FINISHED"

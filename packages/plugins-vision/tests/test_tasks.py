@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from framework_core import DataSpec, registry
 from framework_core.errors import ConfigError
+from framework_core.training.first_batch import look
 from framework_plugins_vision import BaseVisionModel
 from framework_plugins_vision.tasks.segmentation import dice_loss, pixel_cross_entropy
 from framework_plugins_vision.tasks.task import TASKS, Objective, task_for
@@ -269,3 +270,38 @@ def test_a_model_of_ones_own_learns_every_task_of_whole_images():
     assert numbers.monitor == ("val/mae", "min")
     loss = numbers.training_step((torch.randn(4, 3, 2, 2), torch.randn(4, 2)), 0)
     assert torch.isfinite(loss)
+
+
+NAMED = {
+    "image-classification": ("bce",),
+    "multi-label-classification": ("bce",),
+    "regression": ("mse", "huber"),
+    "semantic-segmentation": ("cross_entropy_dice",),
+}
+
+
+def targets_for(task):
+    """Sixteen targets as a loader gives them, and what data they are of."""
+    generator = torch.Generator().manual_seed(0)
+    names = {"class_names": tuple("abcde")}
+    if task == "regression":
+        return 3 * torch.randn(16, 2, generator=generator), {"target_names": ("x", "y")}
+    if task == "multi-label-classification":
+        return (torch.rand(16, 5, generator=generator) < 0.3).float(), names
+    shape = (16,) if task == "image-classification" else (16, 32, 32)
+    return torch.randint(0, 5, shape, generator=generator), names
+
+
+@pytest.mark.parametrize(("task", "loss"), [(task, loss) for task, losses in NAMED.items() for loss in losses])
+def test_a_model_that_has_learned_nothing_has_the_loss_that_is_expected_and_one_that_is_wrong_not(task, loss):
+    target, names = targets_for(task)
+    data = DataSpec(task=task, input_shape=(3, 32, 32), target_shape=tuple(target.shape[1:]), **names)
+    name = "resnet10t" if task == "semantic-segmentation" else "vit"
+    torch.manual_seed(0)
+    model = registry.create_model(name, data=data, loss=loss)
+    inputs = torch.randn(16, 3, 32, 32)
+    said = [each for each in look(model, inputs, target).warnings if "first loss" in each]
+    assert said == []
+    model.forward = lambda x, whole=model.forward: 60 * whole(x) + 30
+    (said,) = [each for each in look(model, inputs, target).warnings if "first loss" in each]
+    assert "far above" in said

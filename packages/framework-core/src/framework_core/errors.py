@@ -18,6 +18,7 @@
     │   ├── ContractError                    a model and data that do not fit each other
     │   ├── NothingFoundError                a search for a setting that ended without one
     │   ├── RunNotFoundError                 a run that is not there
+    │   ├── RunInUseError                    a run that another process records
     │   ├── RunSearchError                   a search for runs that cannot be read
     │   ├── OutputError                      a place that cannot be written to
     │   ├── FilesInTheWayError               files that are there and are not overwritten
@@ -501,6 +502,29 @@ class RunNotFoundError(RequestError):
         )
 
 
+class RunInUseError(RequestError):
+    """A run that another process trains or sends.
+
+    Args:
+        run: Its name.
+
+    Example::
+
+        $ fw train --resume first
+        error: The run 'first' is being recorded by another process.
+          It can be continued or sent when that has ended.
+          See how it stands: fw watch first
+    """
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(
+            f"The run {run!r} is being recorded by another process.",
+            possible="It can be continued or sent when that has ended.",
+            next_step=f"See how it stands: fw watch {quoted(run)}",
+        )
+
+
 class OutputError(RequestError):
     """A place that cannot be written to.
 
@@ -562,7 +586,7 @@ class TrackingError(RequestError):
         $ fw train --model mine.py:Net --dataset mine.py:Iris mlops.tracking.uri=http://127.0.0.1:9
         error: The tracking store http://127.0.0.1:9 cannot be used: nothing answers there.
           A store is a SQLite file (sqlite:///mlflow.db), an MLflow server (http://SERVER:5000), or what a package adds.
-          Use another with mlops.tracking.uri=URI, or none with mlops.tracking.backend=none
+          Use another with mlops.tracking.uri=URI, or send the run there later: mlops.tracking.offline=true
     """
 
     def __init__(self, uri: str, cause: str, *, possible: str = "", next_step: str = "") -> None:
@@ -572,7 +596,8 @@ class TrackingError(RequestError):
         super().__init__(
             f"The tracking store {uri} cannot be used: {cause}",
             possible=possible or f"A store is {stores}.",
-            next_step=next_step or "Use another with mlops.tracking.uri=URI, or none with mlops.tracking.backend=none",
+            next_step=next_step
+            or "Use another with mlops.tracking.uri=URI, or send the run there later: mlops.tracking.offline=true",
         )
 
 

@@ -15,18 +15,21 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 
-from framework_core.config.compose import complete, compose
+from framework_core.config.compose import complete, compose, dataset_settings
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.contracts.run import RunResult
 from framework_core.errors import ContractError, DataError
 from framework_core.plugins.registry import build, registry
 from framework_core.prediction import Row, files_in, table_of
+from framework_core.process import is_main_process
+from framework_core.tracking.closing import close_dead_runs
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
-from framework_core.training import finding, performance, preparation
+from framework_core.training import duplicates, finding, loading, performance, preparation
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
+from framework_core.training.duplicates import Duplicates
 from framework_core.training.finding import BatchSizes, LearningRates
 from framework_core.training.folders import check_places, resumable
 from framework_core.training.memory import memory_errors
@@ -60,8 +63,12 @@ def train(
         RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
     """
     resumed = resumable(resume, config) if resume else None
+    if is_main_process():
+        here = config.mlops.tracking.offline
+        close_dead_runs(Path(config.output_dir), but=resumed.directory if resumed else None, send=not here)
     with _quiet(), memory_errors(config):
         prepared, config = _prepared(config)
+        duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
         return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()
 
 
@@ -73,6 +80,7 @@ def dry_run(config: RunConfig) -> None:
     """
     with _quiet(), data_errors_of_workers(), memory_errors(config):
         prepared, config = _prepared(config)
+        duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
         callbacks = training_callbacks(config)
         trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=callbacks, **trial)
@@ -113,6 +121,29 @@ def find_batch_size(config: RunConfig, *, first: int = 8, most: int | None = Non
     with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
         prepared, config = _prepared(config)
         return finding.batch_size(config, prepared, first=first, most=most)
+
+
+def check_data(dataset: str, overrides: Sequence[str] = (), *, seconds: float | None = None) -> Duplicates:
+    """Look for samples of validation and test that training has too.
+
+    Args:
+        dataset: A dataset by name, ``file.py:Class`` or ``package.module:Class``.
+        overrides: Its settings: ``dataset.path=photos``.
+        seconds: How long to look at most; without it, until all was seen.
+
+    Raises:
+        DataError: The data cannot be used, or does not say what tells its samples apart.
+    """
+    with _quiet():
+        datamodule = preparation.set_up_data(dataset_settings(dataset, overrides), "fit")
+        data = preparation.data_spec_of(datamodule)
+        found = duplicates.find(datamodule, fingerprint=data.fingerprint, seconds=seconds)
+        if found is None:
+            raise DataError(
+                f"The dataset {dataset!r} has nothing to compare.",
+                possible="That takes a training split and another, and a datamodule that has sample_hashes.",
+            )
+        return found
 
 
 def evaluate(
@@ -206,8 +237,9 @@ def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     seed_everything(config.seed, workers=True, verbose=False)
     config, filled = preparation.fitted_to_model(config)
     prepared = preparation.prepare(config)
-    preparation.say_what_is_trained(prepared, config, filled)
     here = device(config.trainer.accelerator)
+    loading.plan(prepared, config, here)
+    preparation.say_what_is_trained(prepared, config, filled)
     chosen = performance.choices(config, prepared.model, here)
     performance.say(chosen, here)
     config = performance.with_choices(config, chosen)
@@ -292,4 +324,4 @@ def _quiet() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-__all__ = ["FrameworkTrainer", "dry_run", "evaluate", "find_batch_size", "find_lr", "predict", "train"]
+__all__ = ["FrameworkTrainer", "check_data", "dry_run", "evaluate", "find_batch_size", "find_lr", "predict", "train"]

@@ -14,8 +14,10 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from framework_core import BaseDataModule, DataError, DataSpec
+from framework_core.contracts import SampleHash
 from framework_core.errors import ConfigError, ConfigProblem
 from framework_plugins_vision.batch_augmentation import BatchAugmentation
+from framework_plugins_vision.image_hashes import Pictured, image_hashes
 from framework_plugins_vision.repeated_augmentation import RepeatedSampler
 from framework_plugins_vision.transforms import SUFFIXES, Transform, read_image
 
@@ -138,6 +140,11 @@ class BaseVisionDataModule(BaseDataModule):
                 digest.update(f"{split} {index} {size} {torch.as_tensor(target).tolist()} ".encode())
                 digest.update(image.numpy().tobytes())
         return f"samples:{digest.hexdigest()[:32]}"
+
+    def sample_hashes(self, split: str, indices: Sequence[int]) -> Sequence[SampleHash]:
+        """Of the image of each sample, where the dataset can show it as it was (``picture``)."""
+        dataset = self._split(split)
+        return image_hashes(dataset.picture, indices) if isinstance(dataset, Pictured) else ()
 
     def source(self) -> str:
         """Where the data came from, for people."""

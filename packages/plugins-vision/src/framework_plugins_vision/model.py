@@ -89,9 +89,9 @@ class BaseVisionModel(BaseModel):
         """The task's loss."""
         return self.task.loss(outputs, target, training=self.training)
 
-    def expected_loss(self) -> float | None:
+    def expected_loss(self, target: Tensor | None = None) -> float | None:
         """That of the task, where it has one."""
-        return None if self._task is None else self._task.expected_loss()
+        return None if self._task is None else self._task.expected_loss(target)
 
     def on_test_start(self) -> None:
         """Count anew."""

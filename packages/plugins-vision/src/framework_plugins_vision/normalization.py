@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,8 +12,8 @@ from torch import Tensor, nn
 class Normalization(nn.Module):
     """Values from 0 to 1, less the mean of their channel, by its deviation: the last step of a transform.
 
-    Bytes go straight into the numbers of a batch, channel by channel while they are in the processor's cache; torch's
-    own steps for it take two to three times as long.
+    Bytes go straight into the numbers of a batch, while they are in the processor's cache; torchvision's own steps for
+    it take two to three times as long.
 
     Args:
         mean: Subtracted from each channel.
@@ -42,11 +41,10 @@ class Normalization(nn.Module):
     def into(self, image: Tensor, out: Tensor) -> None:
         """The same, into a place that is there: ``(channels, height, width)``, of ``float32``."""
         scale = 255.0 if image.dtype == torch.uint8 else 1.0
-        # Decoders give the colours of a pixel side by side; they are taken apart once, while they are bytes.
-        source, target = image.contiguous().numpy(), out.numpy()
-        for channel, (mean, std) in enumerate(zip(self.mean, self.std, strict=True)):
-            np.subtract(source[channel], np.float32(mean * scale), out=target[channel], dtype=np.float32)
-            target[channel] *= np.float32(1 / (std * scale))
+        mean, std = (torch.tensor(each, dtype=torch.float32)[:, None, None] * scale for each in (self.mean, self.std))
+        # Decoders give the colours of a pixel side by side; they are taken apart while they become numbers.
+        out.copy_(image)
+        out.sub_(mean).mul_(1 / std)
 
     def extra_repr(self) -> str:
         """What is subtracted and divided by."""

@@ -14,11 +14,13 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
 from framework_core.base.batches import BatchDataset, TensorBatches, as_it_is
+from framework_core.base.loading_plan import LoadingPlan
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError, DataError
 
 if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
+    from framework_core.contracts.samples import SampleHash
 
 AHEAD = 2
 """Batches that each loading process has ready."""
@@ -31,7 +33,8 @@ class BaseDataModule(LightningDataModule):
 
     Args:
         batch_size: How many samples make a batch.
-        num_workers: How many processes load data; empty takes none for data in memory, and otherwise one a core.
+        num_workers: How many processes load data; empty takes none for data in memory, and otherwise what a
+            trial before training says, or one a core.
     """
 
     domain: ClassVar[str] = ""
@@ -47,6 +50,7 @@ class BaseDataModule(LightningDataModule):
         super().__init__()
         self.batch_size = batch_size
         self.num_workers = num_workers
+        self.plan: LoadingPlan | None = None
         self.train_dataset: Dataset[Any] | None = None
         self.val_dataset: Dataset[Any] | None = None
         self.test_dataset: Dataset[Any] | None = None
@@ -83,6 +87,18 @@ class BaseDataModule(LightningDataModule):
             DataError: This data has no way to read new samples, or a file cannot be read.
         """
         raise DataError(f"{type(self).__name__} does not say how to read new samples (predict_dataset).")
+
+    def sample_hashes(self, split: str, indices: Sequence[int]) -> Sequence[SampleHash]:
+        """What tells samples apart, for finding those that two splits share; nothing by default.
+
+        Args:
+            split: ``train``, ``val`` or ``test``.
+            indices: Which samples of it.
+
+        Returns:
+            One for each, made from the sample before anything random is done to it; nothing where that is not known.
+        """
+        return ()
 
     def train_dataloader(self) -> DataLoader[Any]:
         """The training batches, in a new order each epoch."""
@@ -125,18 +141,22 @@ class BaseDataModule(LightningDataModule):
             num_workers=workers,
             worker_init_fn=_start_worker if workers else None,
             persistent_workers=workers > 0,
-            prefetch_factor=AHEAD if workers else None,
+            prefetch_factor=(self.plan.ahead if self.plan else AHEAD) if workers else None,
             pin_memory=torch.cuda.is_available(),
         )
 
     def loading(self) -> str:
         """How samples are loaded where nobody said it, for people."""
+        if self.plan is not None:
+            return str(self.plan)
         workers = self._workers()
         return f"{workers} processes, {AHEAD} batches ahead each" if workers else "in the process that trains"
 
     def _workers(self) -> int:
         if self.num_workers is not None:
             return self.num_workers
+        if self.plan is not None:
+            return self.plan.workers
         return 0 if self.in_memory else min(8, cores())
 
     def _split(self, name: str) -> Dataset[Any]:

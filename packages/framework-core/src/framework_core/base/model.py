@@ -155,8 +155,13 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """
         raise _unwritten(self, "loss", "takes outputs and targets and returns a scalar tensor")
 
-    def expected_loss(self) -> float | None:
-        """The loss of a model that has learned nothing yet; nothing where that cannot be said."""
+    def expected_loss(self, target: Tensor | None = None) -> float | None:
+        """The loss of a model that has learned nothing yet; nothing where that cannot be said.
+
+        Args:
+            target: The targets that are looked at. A subclass whose expectation does not depend on them may leave the
+                parameter out.
+        """
         return None
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:

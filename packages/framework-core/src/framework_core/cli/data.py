@@ -91,6 +91,33 @@ def verify(names: list[str] = DATASETS) -> None:
         )
 
 
+@app.command("check")
+def check(
+    dataset: str = typer.Argument(
+        ..., metavar="DATASET", help="A name (fw list datasets), file.py:Class or module:Class."
+    ),
+    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Its settings: dataset.path=photos."),
+    seconds: float | None = typer.Option(
+        None, "--seconds", min=0.1, help="How long to look at most; without it, until all was compared."
+    ),
+    as_json: bool = JSON,
+) -> None:
+    """Look for samples of validation and test that training has too."""
+    import dataclasses
+
+    from framework_core.cli.screen import note, print_json
+    from framework_core.cli.training import training_library
+
+    run = training_library("fw data check")
+    found = run.check_data(dataset, overrides or [], seconds=seconds)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+        return
+    for line in run.duplicates.sentences(found):
+        print(line)
+    note(f"{'' if found.found else 'No duplicates: '}{run.duplicates.extent(found)}.")
+
+
 @app.command("gc")
 def gc(
     names: list[str] = typer.Argument(None, metavar="[DATASET]...", help="Datasets to remove, by name."),

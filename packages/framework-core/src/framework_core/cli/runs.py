@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from framework_core.tracking.runs import RunRow
+    from framework_core.tracking.sync import Sent
 
 app = typer.Typer(help="Look at the runs of a tracking store.", no_args_is_help=True)
 
@@ -31,10 +32,13 @@ def list_runs(
     uri: str = URI,
     as_json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first. Runs here whose process is gone are marked as killed."""
     from framework_core.cli.screen import note, print_json, print_table
+    from framework_core.tracking.closing import close_dead_runs
+    from framework_core.tracking.lookup import RUNS
     from framework_core.tracking.runs import Runs, order
 
+    close_dead_runs(RUNS)
     rows = Runs(uri).search(experiments=experiment, where=where, order_by=[order(sort)], most=limit)
     if as_json:
         print_json([_plain(row) for row in rows])
@@ -45,6 +49,44 @@ def list_runs(
     shown = [name.strip() for name in columns.split(",") if name.strip()] or _telling(rows)
     head = ("name", "experiment", "status", "started", "took", *shown)
     print_table([_cells(row, shown) for row in rows], head)
+
+
+@app.command("sync")
+def sync_runs(
+    names: list[str] = typer.Argument(None, metavar="[RUN]...", help="Names, ids or folders (default: all in runs/)."),
+    uri: str = typer.Option("", "--uri", help="A tracking store (default: the one that each run was to go to)."),
+    as_json: bool = typer.Option(False, "--json", help="Print as JSON."),
+) -> None:
+    """Send what the tracking store does not have of runs here. Ends with 1 where something is left.
+
+    Of runs that were killed, that ended while the store was away, or that were recorded with
+    mlops.tracking.offline=true. Nothing is sent twice.
+    """
+    from framework_core.cli.screen import note, print_json, print_table
+    from framework_core.tracking.closing import close_dead_runs
+    from framework_core.tracking.lookup import RUNS, find_run
+    from framework_core.tracking.sync import runs_with_journal, send_run
+
+    close_dead_runs(RUNS, send=False)
+    records = [find_run(name, output_dir=RUNS) for name in names] if names else runs_with_journal(RUNS)
+    rows = [send_run(record, uri) for record in records]
+    if as_json:
+        print_json([vars(row) for row in rows])
+    elif told := [row for row in rows if names or row.points or row.files or row.state != "complete"]:
+        head = ("name", "state", "points sent", "files sent", "points left", "files left", "store")
+        print_table([_sent_cells(row) for row in told], head)
+        for row in told:
+            if row.cause:
+                note(f"{row.name}: {row.cause}")
+    else:
+        note("Every run here is in its store.")
+    if any(row.state == "incomplete" for row in rows):
+        raise typer.Exit(1)
+
+
+def _sent_cells(row: Sent) -> list[str]:
+    counts = (row.points, row.files, row.left_points, row.left_files)
+    return [row.name, row.state, *map(str, counts), row.store]
 
 
 def _telling(rows: Sequence[RunRow]) -> list[str]:

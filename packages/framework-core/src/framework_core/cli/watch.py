@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from framework_core.tracking.lookup import RunRecord
     from framework_core.tracking.runs import Runs
     from framework_core.tracking.watching import Watched
 
@@ -30,22 +31,52 @@ def watch(
     ),
 ) -> None:
     """Follow runs until they end: curves, speed, use of the machine. Ends with 1 where one has not finished."""
+    looks = _looks(names or [], uri, every)
+    last: list[Watched] = []
+    show = _live if sys.stdout.isatty() else _lines
+    for last in show(looks):  # noqa: B007  # the last of them is looked at
+        continue
+    if any(each.row.status != "finished" for each in last):
+        raise typer.Exit(1)
+
+
+def _looks(names: Sequence[str], uri: str, every: float) -> Iterator[list[Watched]]:
+    """Looks at runs here by their journals, and at others, or all of a named store, by the store."""
     from framework_core.cli.screen import note
+    from framework_core.errors import TrackingError
+    from framework_core.tracking.here import running_here, watch_here
+    from framework_core.tracking.lookup import RUNS
     from framework_core.tracking.runs import Runs
     from framework_core.tracking.store import shown_uri
     from framework_core.tracking.watching import watch as followed
 
-    runs = Runs(uri)
-    run_ids = _ids(runs, names or [])
+    here = [] if uri else _here(names)
+    if here:
+        return watch_here(here, every=every)
+    try:
+        runs = Runs(uri)
+    except TrackingError:
+        if uri or names or not (running := running_here(RUNS)):
+            raise
+        return watch_here(running, every=every)
+    run_ids = _ids(runs, names)
     if not run_ids:
         note(f"No run is running in {shown_uri(runs.uri)}.\n  See what has ended: fw runs list")
-        return
-    last: list[Watched] = []
-    show = _live if sys.stdout.isatty() else _lines
-    for last in show(followed(runs, run_ids, every=every)):  # noqa: B007  # the last of them is looked at
-        continue
-    if any(each.row.status != "finished" for each in last):
-        raise typer.Exit(1)
+        return iter(())
+    return followed(runs, run_ids, every=every)
+
+
+def _here(names: Sequence[str]) -> list[RunRecord]:
+    """The runs of these names, where all of them have a journal here."""
+    from framework_core.errors import RunNotFoundError
+    from framework_core.tracking.here import has_journal
+    from framework_core.tracking.lookup import RUNS, find_run
+
+    try:
+        found = [find_run(name, output_dir=RUNS) for name in names]
+    except RunNotFoundError:
+        return []
+    return found if all(has_journal(record) for record in found) else []
 
 
 def _ids(runs: Runs, names: Sequence[str]) -> list[str]:
@@ -57,7 +88,7 @@ def _ids(runs: Runs, names: Sequence[str]) -> list[str]:
 def _id(runs: Runs, name: str) -> str:
     """The id of a run of the store, or of one whose folder is here."""
     from framework_core.errors import RunNotFoundError
-    from framework_core.tracking.lookup import find_run
+    from framework_core.tracking.lookup import RUNS, find_run
 
     quoted = name.replace("'", "\\'")
     for where in (f"attributes.run_name = '{quoted}'", f"attributes.run_id = '{quoted}'"):
@@ -70,7 +101,7 @@ def _id(runs: Runs, name: str) -> str:
     if len(begun) == 1:
         return begun[0].run_id
     if (Path(name) / "run.json").is_file():
-        return find_run(name, output_dir=Path("runs")).run_id
+        return find_run(name, output_dir=RUNS).run_id
     raise RunNotFoundError(name, "none in the tracking store.", known=[row.name for row in newest])
 
 

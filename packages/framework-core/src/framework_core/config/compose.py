@@ -25,13 +25,15 @@ from framework_core.config.references import references
 from framework_core.config.source import COMPONENT_GROUPS, REQUEST, Request, base_defaults, current_request
 from framework_core.config.source import component_defaults as component_defaults_of
 from framework_core.config.validate import validate_run
+from framework_core.contracts.validation import validated
 from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError
+from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
 from framework_core.wording import no_name, no_option, no_setting
 
 if TYPE_CHECKING:
     from framework_core.config.origins import Trails
-    from framework_core.contracts.config import RunConfig
+    from framework_core.contracts.config import ComponentConfig, RunConfig
 
 DEFAULT_CHOICES = {"optimizer": "adamw", "scheduler": "cosine", "trainer": "default"}
 CHOSEN_ONCE = ("model", "dataset", *DEFAULT_CHOICES)
@@ -95,6 +97,32 @@ def compose(
         config = _checked(composed.values)
         typed = {group: f"--{group} {name}" if group in named else f"{group}={name}" for group, name in chosen.items()}
         return Composition(config, composed.taken, _trails(composed, typed, config_file) if trace else {})
+
+
+def dataset_settings(name: str, overrides: Sequence[str]) -> ComponentConfig:
+    """Check the settings of a dataset alone.
+
+    Args:
+        name: A dataset by name, ``file.py:Class`` or ``package.module:Class``.
+        overrides: ``dataset.path=photos``, as of a run.
+
+    Raises:
+        ConfigError: Settings that are not allowed, all of them at once.
+        UnknownNameError: Nobody offers the dataset.
+    """
+    values = OmegaConf.create({"dataset": {"name": name}})
+    strange = []
+    for override in _parse(overrides):
+        key = str(override.key_or_group)
+        if key.startswith("dataset."):
+            OmegaConf.update(values, key, override.value(), force_add=True)
+        else:
+            strange.append(ConfigProblem(key, "only settings of the dataset have a meaning here"))
+    given = cast("dict[str, Any]", OmegaConf.to_container(values, resolve=True))["dataset"]
+    settings, problems = validated(config_class(registry.resolve("dataset", name)), given, prefix="dataset")
+    if settings is None or strange:
+        raise ConfigError([*strange, *problems], next_step=f"See its settings: fw info dataset {name}")
+    return settings
 
 
 def complete(config: DictConfig | Mapping[str, Any]) -> RunConfig:

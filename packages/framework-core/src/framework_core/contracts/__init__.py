@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig as ComponentConfig
     from framework_core.contracts.config import DecayingOptimizerConfig as DecayingOptimizerConfig
     from framework_core.contracts.config import DistributedConfig as DistributedConfig
+    from framework_core.contracts.config import DuplicatesConfig as DuplicatesConfig
     from framework_core.contracts.config import EarlyStoppingConfig as EarlyStoppingConfig
     from framework_core.contracts.config import ExperimentConfig as ExperimentConfig
     from framework_core.contracts.config import MLOpsConfig as MLOpsConfig
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from framework_core.contracts.protocols import ITrainable as ITrainable
     from framework_core.contracts.run import RunInfo as RunInfo
     from framework_core.contracts.run import RunResult as RunResult
+    from framework_core.contracts.samples import SampleHash as SampleHash
     from framework_core.contracts.specs import CallbackSpec as CallbackSpec
     from framework_core.contracts.specs import ComponentSpec as ComponentSpec
     from framework_core.contracts.specs import DatasetSpec as DatasetSpec
@@ -50,6 +52,7 @@ _MODULES = {
         "ComponentConfig",
         "DecayingOptimizerConfig",
         "DistributedConfig",
+        "DuplicatesConfig",
         "EarlyStoppingConfig",
         "ExperimentConfig",
         "MLOpsConfig",
@@ -62,6 +65,7 @@ _MODULES = {
     "data": ("DataSpec",),
     "protocols": ("IConfigurable", "ISerializable", "ITrainable"),
     "run": ("RunInfo", "RunResult"),
+    "samples": ("SampleHash",),
     "specs": (
         "CallbackSpec",
         "ComponentSpec",

@@ -133,6 +133,9 @@ class TrackingConfig(Section):
     uri: str | None = None
     """The store, as MLflow takes it; empty takes MLFLOW_TRACKING_URI, and then a SQLite file here."""
 
+    offline: bool = False
+    """Whether the store is left alone: everything is kept in the run's folder, and ``fw runs sync`` sends it later."""
+
     log_model: bool = True
     """Whether the best model is stored, with signature and input example."""
 
@@ -164,6 +167,16 @@ class DistributedConfig(Section):
 
     num_nodes: PositiveInt = 1
     """How many nodes."""
+
+
+class DuplicatesConfig(Section):
+    """What is done about samples of validation and test that training has too."""
+
+    action: Literal["report", "refuse", "ignore"] = "report"
+    """``report`` says how many there are, ``refuse`` does not train with any, ``ignore`` does not look."""
+
+    seconds: float = Field(default=10.0, gt=0)
+    """How long to look at most; of a larger set a part stands for the whole. ``fw data check`` takes all the time."""
 
 
 class RunConfig(Section):
@@ -207,6 +220,9 @@ class RunConfig(Section):
 
     preflight: bool = True
     """Whether one real batch is looked at more closely before training: forward, backward, nothing changed."""
+
+    duplicates: DuplicatesConfig = DuplicatesConfig()
+    """Samples of validation and test that training has too."""
 
     adaptive_gradient_clip_val: float | None = Field(default=None, gt=0)
     """Where the gradient of each unit is cut, as a share of the norm of its weights."""

@@ -30,9 +30,13 @@ class AveragingConfig(Section):
     lr: float | None = Field(default=None, gt=0)
     """The learning rate while ``swa`` averages; empty leaves it to the scheduler."""
 
+    bn_batches: NonNegativeInt = 200
+    """Training batches that the statistics of batch normalisation are counted from, anew for each ``swa`` mean; 0 takes
+    the mean of those of the epochs."""
+
     @model_validator(mode="after")
     def _of_its_kind(self) -> AveragingConfig:
-        used = {"ema": {"decay", "warmup", "every_n_steps"}, "swa": {"start", "lr"}}
+        used = {"ema": {"decay", "warmup", "every_n_steps"}, "swa": {"start", "lr", "bn_batches"}}
         for kind, names in used.items():
             changed = sorted(each for each in names if getattr(self, each) != type(self).model_fields[each].default)
             if changed and self.kind != kind:

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
-from framework_core.tracking.writer import MetricWriter
+from framework_core.tracking.writer import JournalWriter
 
 
 class TrackingLogger(Logger):
@@ -21,7 +21,7 @@ class TrackingLogger(Logger):
         writer: Where points go; ``None`` keeps them in the history only.
     """
 
-    def __init__(self, name: str, version: str, writer: MetricWriter | None = None) -> None:
+    def __init__(self, name: str, version: str, writer: JournalWriter | None = None) -> None:
         super().__init__()
         self._name = name
         self._version = version
@@ -48,6 +48,12 @@ class TrackingLogger(Logger):
             self.history.setdefault(name, []).append((at, value))
         if self._writer is not None:
             self._writer.write(values, at)
+
+    @rank_zero_only
+    def note_checkpoint(self, step: int) -> None:
+        """Note that a checkpoint is being taken, and see that the journal has the points before it."""
+        if self._writer is not None:
+            self._writer.checkpoint(step)
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: the whole resolved configuration is recorded when the run starts."""

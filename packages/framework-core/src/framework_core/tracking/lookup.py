@@ -11,6 +11,9 @@ from framework_core.errors import RunNotFoundError
 from framework_core.secrets import concealed
 from framework_core.tracking.store import SQLITE, tracking_uri
 
+RUNS = Path("runs")
+"""Where runs make their folders, unless they are told another place."""
+
 RECORD = "run.json"
 CONFIG = "config.yaml"
 DATA = "data.json"
@@ -20,7 +23,11 @@ LAST = "last.ckpt"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run's folder and what it says of itself."""
+    """A run's folder and what it says of itself.
+
+    Attributes:
+        status: ``running``, ``finished``, ``failed``, ``interrupted`` or ``killed``; empty where nothing is tracked.
+    """
 
     directory: Path
     run_id: str
@@ -28,11 +35,14 @@ class RunRecord:
     started: str
     tracking_uri: str = ""
     best_checkpoint: str = ""
+    status: str = ""
 
     def write(self) -> None:
-        """Write it into the run's folder."""
+        """Write it into the run's folder, whole."""
         facts = concealed({key: value for key, value in vars(self).items() if key != "directory"})
-        (self.directory / RECORD).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        new = self.directory / f"{RECORD}.new"
+        new.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        new.replace(self.directory / RECORD)
 
     @classmethod
     def read(cls, directory: Path) -> RunRecord:

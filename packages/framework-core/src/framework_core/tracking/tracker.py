@@ -6,38 +6,41 @@ import getpass
 import json
 import logging
 import os
-import tempfile
+import shutil
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import torch
 
-from framework_core.config.saved import as_text, flattened, saved_settings, settings_text, without_credentials
+from framework_core.config.saved import as_text, flattened, saved_settings, without_credentials
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.contracts.run import Status
 from framework_core.errors import TrackingError
 from framework_core.secrets import conceal
 from framework_core.tracking import logged_model
+from framework_core.tracking.cuts import cut
+from framework_core.tracking.heartbeat import Heartbeat
+from framework_core.tracking.journal import FILES, FOLDER, SYSTEM, Body, Journal, points_of, read
 from framework_core.tracking.lineage import code_state, machine, packages, plugins
+from framework_core.tracking.progress import Progress
 from framework_core.tracking.runs import TAG_STATUS
+from framework_core.tracking.sender import Sender, first_line
+from framework_core.tracking.sending import Sending
 from framework_core.tracking.store import shown_uri, tracking_uri
-from framework_core.tracking.writer import MetricWriter
+from framework_core.tracking.store_calls import client_of, tidy_mlflow
+from framework_core.tracking.writer import JournalWriter
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-MLFLOW_STATUS = {"finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 PARAM_LIMIT = 6000
 """MLflow keeps this many characters of a parameter."""
 
-PARAMS_A_CALL = 100
+MODEL = f"{FILES}/model"
 TAG_RUN_DIR = "framework.run_dir"
 TAG_COMMAND = "framework.command"
 
@@ -49,32 +52,26 @@ class Tracker:
     """A run that is being recorded.
 
     Args:
-        client: The store.
-        run_id: The run's id there.
+        directory: The run's folder.
+        run_id: The run's id in the store; empty while no store has it.
         uri: The store's address, without credentials.
+        journal: What is recorded, before the store has it.
+        heartbeat: What says that the run lasts.
         writer: Where points of curves go.
+        sending: What sends the journal to the store; nothing where that is done later.
     """
 
-    client: MlflowClient
+    directory: Path
     run_id: str
     uri: str
-    writer: MetricWriter
-    problems: list[str] = field(default_factory=list)
-    """What could not be recorded."""
+    journal: Journal
+    heartbeat: Heartbeat
+    writer: JournalWriter
+    sending: Sending | None
 
     def log_file(self, file: Path, folder: str) -> None:
-        """Store a file of the run's folder; ``.`` is the top."""
-        with self._tolerant(file.name), _tidy_mlflow():
-            self.client.log_artifact(self.run_id, str(file), None if folder == "." else folder)
-
-    def log_text(self, text: str, path: str) -> None:
-        """Store a text."""
-        with self._tolerant(path):
-            self.client.log_text(self.run_id, conceal(text), path)
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record final values."""
-        self.writer.write(metrics, step)
+        """Record a file of the run's folder; ``.`` is the top."""
+        self.writer.record("file", path=os.path.relpath(file, self.directory), to=folder)
 
     def log_model(
         self,
@@ -86,7 +83,7 @@ class Tracker:
         metrics: Mapping[str, float],
         card: Path | None = None,
     ) -> None:
-        """Store the model with its signature and an input example.
+        """Record the model with its signature and an input example.
 
         Args:
             model: The trained model.
@@ -96,67 +93,76 @@ class Tracker:
             metrics: What it reached; linked to the model and to the data.
             card: Its model card.
         """
-        import mlflow
         from mlflow.models import ModelSignature
 
+        folder = self.journal.folder / MODEL
         example_array = example.detach().cpu().numpy()
-        with torch.inference_mode():
-            outputs = logged_model.to_numpy(model.cpu().eval()(example.cpu()))
-        with self._tolerant("the model"), tempfile.TemporaryDirectory() as folder, _tidy_mlflow():
-            logged_model.save(model, saved_settings(config)["model"], data, Path(folder) / "model")
-            stored = mlflow.pyfunc.log_model(
-                name="model",
-                loader_module="framework_core.tracking.logged_model",
-                data_path=str(Path(folder) / "model"),
-                signature=ModelSignature(inputs=_schema(example_array), outputs=_schema(outputs)),
-                input_example=example_array,
-                pip_requirements=_requirements(),
-                metadata={"task": data.task, "class_names": list(data.class_names)},
-            )
-            self._link(str(stored.model_id), config, data, metrics)
-            if card is not None and card.is_file():
-                self.client.log_model_artifact(str(stored.model_id), str(card))
-
-    def _link(self, model_id: str, config: RunConfig, data: DataSpec, metrics: Mapping[str, float]) -> None:
-        """The final metrics once more, as those of this model on this data."""
-        from mlflow.entities import Metric
-
-        now = int(time.time() * 1000)
-        of_data = {"dataset_name": config.dataset.name, "dataset_digest": _digest(data)}
-        linked = [
-            Metric(name, value, now, 0, model_id=model_id, run_id=self.run_id, **of_data)
-            for name, value in metrics.items()
-            if name.startswith("test/")
-        ]
-        self.client.log_batch(self.run_id, metrics=linked)
-
-    def finish(self, status: Status) -> None:
-        """Write what is left and set the run's status."""
-        import mlflow
-
-        left = self.writer.close()
-        if left:
-            self.problems.append(f"{left} points of curves")
-        with self._tolerant("the run's status"), _tidy_mlflow():
-            # First of all, so that where the store fails no run stays open in this process.
-            mlflow.end_run(MLFLOW_STATUS[status])
-            self.client.set_tag(self.run_id, TAG_STATUS, status)
-            self.client.set_terminated(self.run_id, MLFLOW_STATUS[status])
-
-    @contextmanager
-    def _tolerant(self, what: str) -> Iterator[None]:
-        """A store that fails costs what could not be stored, not the training."""
         try:
-            yield
-        except Exception as error:  # noqa: BLE001  # each store's driver has errors of its own
-            self.problems.append(what)
-            _log.warning("Could not record %s: %s", what, str(error).partition("\n")[0][:300])
+            with torch.inference_mode(), tidy_mlflow():
+                outputs = logged_model.to_numpy(model.cpu().eval()(example.cpu()))
+                signature = ModelSignature(inputs=_schema(example_array), outputs=_schema(outputs))
+            logged_model.save(model, saved_settings(config)["model"], data, folder / "model")
+            np.save(folder / "example.npy", example_array, allow_pickle=False)
+            (folder / "signature.json").write_text(json.dumps(signature.to_dict()), encoding="utf-8")
+            if card is not None and card.is_file():
+                shutil.copy(card, folder)
+        except Exception as error:  # noqa: BLE001  # a model of the user's must not cost the run its end
+            _log.warning("The model is not recorded: %s", first_line(error))
+            return
+        self.writer.record(
+            "model",
+            path=f"{FOLDER}/{MODEL}",
+            at=int(time.time() * 1000),
+            requirements=_requirements(),
+            metadata={"task": data.task, "class_names": list(data.class_names)},
+            metrics={name: value for name, value in metrics.items() if name.startswith("test/")},
+            data={"dataset_name": config.dataset.name, "dataset_digest": _digest(data)},
+        )
+
+    def finish(self, status: Status) -> str:
+        """Record how the run ended, and send what is left as long as the store takes it.
+
+        Returns:
+            What the store does not have, and what to do about it, in words; empty where it has everything.
+        """
+        self.writer.record("status", word=status, at=int(time.time() * 1000))
+        self.writer.close()
+        if self.sending is not None:
+            with tidy_mlflow():
+                self.sending.close()
+            _leave_active_run(self.run_id)
+        self.heartbeat.stop()
+        self.journal.close()
+        return self._unsent()
+
+    def _unsent(self) -> str:
+        name = self.directory.name
+        if self.sending is None:
+            return f"Nothing is in a tracking store yet. Send it: fw runs sync {name}"
+        left, sender = self.sending.sender.left(), self.sending.sender
+        if left:
+            points, files = sender.left_points(left), sum(each.kind in ("file", "model") for each in left)
+            what = f"{points} points and {files} files" if points or files else "the end of the run"
+            return f"The tracking store does not have {what} yet. Send the rest: fw runs sync {name}"
+        if sender.standing:
+            return (
+                f"{sender.standing} points of before the run was continued still stand in its curves: a server cannot "
+                f"remove them, its database can: fw runs sync {name} --uri DATABASE"
+            )
+        return ""
 
 
 def start(
-    config: RunConfig, data: DataSpec, *, name: str, directory: Path, command: str, run_id: str | None = None
+    config: RunConfig,
+    data: DataSpec,
+    *,
+    name: str,
+    directory: Path,
+    command: str,
+    run_id: str | None = None,
+    from_step: int | None = None,
 ) -> Tracker:
-    """Open a run in the store, or open one again, and record what it is.
+    """Open a run in its journal and in the store, or open one again, and record what it is.
 
     Args:
         config: Everything the run was asked to be.
@@ -165,74 +171,95 @@ def start(
         directory: Its folder.
         command: The command that repeats it.
         run_id: The run to continue.
+        from_step: The step of the checkpoint that it is continued from: what came after it is taken back.
 
     Raises:
+        RunInUseError: Another process records this run.
         TrackingError: The store does not take it.
     """
-    uri = tracking_uri(config.mlops.tracking)
-    with _tidy_mlflow(), _store_errors(uri):
-        client, run_id = _open_run(uri, config, data, name, directory, command, run_id)
     tracking = config.mlops.tracking
-    sample = None
-    if tracking.system_metrics:
-        from framework_core.tracking.system import SystemMetrics
-
-        sample = SystemMetrics().sample
-    writer = MetricWriter(
-        client,
-        run_id,
-        unsent=directory / "unsent-points.jsonl",
-        sample=sample,
+    uri = "" if tracking.offline else tracking_uri(tracking)
+    journal = Journal(directory / FOLDER)
+    heartbeat = Heartbeat(journal.folder)
+    heartbeat.start()
+    before = _status(journal.folder)
+    try:
+        if journal.last == 0:
+            _record(journal, config, data, name, directory, command, run_id)
+        if run_id is not None:
+            journal.append(_continued(journal.folder, from_step))
+        sending = None if tracking.offline else _sending(uri, directory)
+    except BaseException:
+        # The run stands as it stood.
+        journal.append([before])
+        heartbeat.stop()
+        journal.close()
+        raise
+    writer = JournalWriter(
+        journal,
+        heartbeat,
+        sample=_sampler() if tracking.system_metrics else None,
         sample_seconds=tracking.system_metrics_interval,
+        samples=_samples(journal.folder),
     )
-    return Tracker(client, run_id, without_credentials(uri), writer)
+    return Tracker(
+        directory, Progress.read(journal.folder).run_id, without_credentials(uri), journal, heartbeat, writer, sending
+    )
 
 
-def _open_run(
-    uri: str, config: RunConfig, data: DataSpec, name: str, directory: Path, command: str, run_id: str | None
-) -> tuple[MlflowClient, str]:
+def _status(folder: Path) -> Body:
+    """How a run stands that is not running; one that says nothing of it was killed."""
+    found = [each.body for each in read(folder) if each.kind == "status" and each.body["word"] != "running"]
+    last = found[-1] if found else {"word": "killed", "at": int(time.time() * 1000)}
+    return {"kind": "status", "word": last["word"], "at": last["at"]}
+
+
+def _continued(folder: Path, from_step: int | None) -> list[Body]:
+    """What a run records that is continued."""
+    taken_back = [] if from_step is None else [cut(folder, from_step)]
+    return [*taken_back, {"kind": "status", "word": "running", "at": int(time.time() * 1000)}]
+
+
+def _sending(uri: str, directory: Path) -> Sending:
+    """Send what there is at once, so that a store that takes nothing is told, and from then on on a thread."""
     import mlflow
-    from mlflow import MlflowClient
 
-    client = MlflowClient(uri)
-    if run_id is None:
-        experiment = _experiment(client, config.experiment.name)
-        run = client.create_run(experiment, run_name=name, tags=_tags(config, data, directory, command))
-        run_id = str(run.info.run_id)
-        _record(client, run_id, config, data)
-    else:
-        client.update_run(run_id, status="RUNNING")
-    mlflow.set_tracking_uri(uri)
-    mlflow.start_run(run_id=run_id, log_system_metrics=False)
-    return client, run_id
+    with tidy_mlflow(), _store_errors(uri):
+        mlflow.set_tracking_uri(uri)
+        sender = Sender(directory, client_of(uri), uri)
+        sender.send(strict=True)
+        mlflow.start_run(run_id=sender.progress.run_id, log_system_metrics=False)
+    return Sending(sender)
+
+
+def _leave_active_run(run_id: str) -> None:
+    """No run stays open in this process; MLflow's ``end_run`` would ask the store, which may be away."""
+    from mlflow.tracking import fluent
+
+    stack = fluent._active_run_stack.get()
+    stack[:] = [run for run in stack if run.info.run_id != run_id]
+
+
+def _sampler() -> Any:
+    from framework_core.tracking.system import SystemMetrics
+
+    return SystemMetrics().sample
+
+
+def _samples(folder: Path) -> int:
+    """How many samples of the use of the machine a journal has."""
+    steps = [point.step for each in read(folder) for point in points_of(each) if point.key.startswith(SYSTEM)]
+    return max(steps, default=-1) + 1
 
 
 @contextmanager
 def _store_errors(uri: str) -> Iterator[None]:
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrackingError(shown_uri(uri), f"{str(error).strip().partition(chr(10))[0][:300]}.") from error
-
-
-def _experiment(client: MlflowClient, name: str) -> str:
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is not None:
-        if found.lifecycle_stage == "deleted":
-            client.restore_experiment(found.experiment_id)
-        return str(found.experiment_id)
-    try:
-        return str(client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"}))
-    except MlflowException:
-        made_meanwhile = client.get_experiment_by_name(name)
-        if made_meanwhile is None:
-            raise
-        return str(made_meanwhile.experiment_id)
+    except TrackingError:
+        raise
+    except Exception as error:  # each store's driver has errors of its own
+        raise TrackingError(shown_uri(uri), f"{first_line(error)}.") from error
 
 
 def _tags(config: RunConfig, data: DataSpec, directory: Path, command: str) -> dict[str, str]:
@@ -262,39 +289,66 @@ def _user() -> str:
         return ""
 
 
-def _record(client: MlflowClient, run_id: str, config: RunConfig, data: DataSpec) -> None:
-    """What the run is, before it starts."""
-    from mlflow.entities import Param
+def _record(
+    journal: Journal,
+    config: RunConfig,
+    data: DataSpec,
+    name: str,
+    directory: Path,
+    command: str,
+    run_id: str | None,
+) -> None:
+    """What the run is, before it starts. One that a store has already, from before there were journals, begins one."""
+    if run_id not in (None, name):
+        Progress(run_id=str(run_id)).write(journal.folder)
+        return
+    settings = flattened(saved_settings(config))
+    run = {
+        "kind": "run",
+        "journal": uuid4().hex,
+        "offline": config.mlops.tracking.offline,
+        "experiment": config.experiment.name,
+        "name": name,
+        "started": int(time.time() * 1000),
+        "store": without_credentials(tracking_uri(config.mlops.tracking)),
+        "tags": _tags(config, data, directory, command),
+    }
+    params = {key: as_text(value)[:PARAM_LIMIT] for key, value in settings.items()}
+    own = [{"kind": "file", "path": file, "to": "."} for file in ("config.yaml", "data.json")]
+    texts = [_text(journal.folder, path, text) for path, text in _texts().items()]
+    journal.append([run, {"kind": "params", "params": params}, *own, *texts, _data(config, data)])
 
-    settings = saved_settings(config)
-    params = [Param(key, as_text(value)[:PARAM_LIMIT]) for key, value in flattened(settings).items()]
-    for first in range(0, len(params), PARAMS_A_CALL):
-        client.log_batch(run_id, params=params[first : first + PARAMS_A_CALL])
-    client.log_text(run_id, settings_text(config), "config.yaml")
-    client.log_text(run_id, conceal(data.model_dump_json(indent=2)), "data.json")
+
+def _texts() -> dict[str, str]:
     environment = {"machine": machine(), "plugins": plugins(), "packages": packages()}
-    client.log_text(run_id, conceal(json.dumps(environment, indent=2)), "environment.json")
     code = code_state(Path.cwd())
-    if code.diff:
-        client.log_text(run_id, conceal(code.diff), "code/uncommitted.diff")
-    if code.untracked:
-        client.log_text(run_id, "\n".join(code.untracked), "code/untracked-files.txt")
-    _record_dataset(client, run_id, config, data)
+    found = {
+        "environment.json": json.dumps(environment, indent=2),
+        "code/uncommitted.diff": code.diff,
+        "code/untracked-files.txt": "\n".join(code.untracked),
+    }
+    return {path: text for path, text in found.items() if text}
 
 
-def _record_dataset(client: MlflowClient, run_id: str, config: RunConfig, data: DataSpec) -> None:
-    from mlflow.entities import Dataset, DatasetInput, InputTag
+def _text(folder: Path, path: str, text: str) -> Body:
+    """Keep a text for the store."""
+    file = folder / FILES / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(conceal(text), encoding="utf-8")
+    return {"kind": "file", "path": f"{FOLDER}/{FILES}/{path}", "to": Path(path).parent.as_posix()}
 
+
+def _data(config: RunConfig, data: DataSpec) -> Body:
     profile = {"splits": data.split_sizes, "classes": data.num_classes, "task": data.task}
-    dataset = Dataset(
-        name=config.dataset.name,
-        digest=_digest(data),
-        source_type="local",
-        source=conceal(json.dumps({"uri": data.source})),
-        schema=json.dumps({"input_shape": data.input_shape, "input_dtype": data.input_dtype}),
-        profile=json.dumps(profile),
-    )
-    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    dataset = {
+        "name": config.dataset.name,
+        "digest": _digest(data),
+        "source_type": "local",
+        "source": conceal(json.dumps({"uri": data.source})),
+        "schema": json.dumps({"input_shape": data.input_shape, "input_dtype": data.input_dtype}),
+        "profile": json.dumps(profile),
+    }
+    return {"kind": "data", "dataset": dataset}
 
 
 def _digest(data: DataSpec) -> str:
@@ -319,20 +373,3 @@ def _requirements() -> list[str]:
     named = {**plugins, "framework-core[train]": __version__, "torch": torch.__version__.partition("+")[0]}
     named.pop("framework-core", None)
     return [f"{name}=={version}" for name, version in sorted(named.items())]
-
-
-@contextmanager
-def _tidy_mlflow() -> Iterator[None]:
-    """MLflow without its hints for other uses, on a terminal that shows a run."""
-    names = ("mlflow", "alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent")
-    levels = {name: logging.getLogger(name).level for name in names}
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from framework_core.tracking.journal import SYSTEM
 from framework_core.tracking.runs import RunRow, Runs
 
 Point = tuple[int, float]
-SYSTEM = "system/"
 
 
 @dataclass

@@ -1,137 +1,175 @@
-"""Points of curves on their way to the store: in batches, on a thread of their own."""
+"""Points of curves on their way into the journal, on a thread of their own."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric
+from framework_core.tracking.heartbeat import Heartbeat
+from framework_core.tracking.journal import SYSTEM, Body, Journal
 
-BATCH = 1000
-"""MLflow takes this many points in one call."""
+FLUSH_SECONDS = 0.5
+"""A kill of the process loses at most the points of this time."""
 
-INTERVAL_SECONDS = 1.0
-RETRY_SECONDS = 5.0
-PATIENCE_SECONDS = 15.0
-"""How long the end of a run waits for a store that does not answer."""
+FSYNC_SECONDS = 5.0
+"""A power cut loses at most the points of this time."""
+
+HEARTBEAT_SECONDS = 2.0
+CHECKPOINT_SECONDS = 2.0
+"""A checkpoint waits so long at most until the points before it are in the journal."""
 
 _log = logging.getLogger("framework_core")
 
+Sample = Callable[[], Mapping[str, float]]
+Item = tuple[int, int, Mapping[str, Any]] | Body | threading.Event
 
-class MetricWriter:
-    """Takes points at once and writes them later. The training thread never waits for the store.
+
+class JournalWriter:
+    """Takes points at once and writes them later. A step of the training waits for neither a device nor a disk.
 
     Args:
-        client: The store.
-        run_id: The run the points belong to.
-        unsent: Where points go that the store did not take until the end.
+        journal: Where they go.
+        heartbeat: What says that the run is alive.
         sample: What else to record, asked every ``sample_seconds``.
         sample_seconds: Seconds between two samples.
+        samples: How many samples the journal has already.
     """
 
     def __init__(
         self,
-        client: MlflowClient,
-        run_id: str,
+        journal: Journal,
+        heartbeat: Heartbeat,
         *,
-        unsent: Path,
-        sample: Callable[[], Mapping[str, float]] | None = None,
+        sample: Sample | None = None,
         sample_seconds: float = 5.0,
+        samples: int = 0,
     ) -> None:
-        self._client = client
-        self._run_id = run_id
-        self._unsent = unsent
+        self._journal = journal
+        self._heartbeat = heartbeat
         self._sample = sample
         self._sample_seconds = sample_seconds
-        self._points: deque[tuple[int, int, Mapping[str, Any]]] = deque()
-        self._ready: list[Metric] = []
-        self._closing = threading.Event()
+        self._samples = samples
+        self._items: deque[Item] = deque()
+        self._waiting: list[Body] = []
         self._failing = False
-        self._thread = threading.Thread(target=self._run, name="metric-writer", daemon=True)
+        self._unreadable: set[str] = set()
+        self._reached: list[threading.Event] = []
+        self._closing = False
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
 
     def write(self, values: Mapping[str, Any], step: int) -> None:
         """Take points of one step: numbers, or tensors of one element, which are read on the writer's thread."""
-        self._points.append((step, int(time.time() * 1000), values))
+        self._items.append((step, int(time.time() * 1000), values))
 
-    def close(self) -> int:
-        """Write what is left, and wait for it.
+    def record(self, kind: str, **body: Any) -> None:
+        """Take a record of another kind; it keeps its place among the points."""
+        self._items.append({"kind": kind, **body})
 
-        Returns:
-            How many points the store did not take; they are in the file of unsent points.
+    def checkpoint(self, step: int) -> None:
+        """Take note of a checkpoint, and wait until the operating system has everything that came before.
+
+        Points that a checkpoint knows of are not made again when the run goes on from it.
         """
-        self._closing.set()
-        self._thread.join(PATIENCE_SECONDS)
-        left = [*self._ready, *self._converted()]
-        if left:
-            with self._unsent.open("a", encoding="utf-8") as file:
-                for point in left:
-                    row = {
-                        "key": point.key,
-                        "value": point.value,
-                        "timestamp": point.timestamp,
-                        "step": point.step,
-                    }
-                    file.write(json.dumps(row) + "\n")
-        return len(left)
+        reached = threading.Event()
+        self.record("checkpoint", step=step)
+        self._items.append(reached)
+        self._wake.set()
+        reached.wait(CHECKPOINT_SECONDS)
+
+    def close(self) -> None:
+        """Write what is left, and wait for it."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
 
     def _run(self) -> None:
-        if self._sample is not None:
-            # Use is measured since the same thread's last look, so a first one has to be taken.
-            self._sample()
-        next_sample = time.monotonic() + self._sample_seconds
-        samples = 0
-        while not self._closing.wait(RETRY_SECONDS if self._failing else INTERVAL_SECONDS):
-            if self._sample is not None and time.monotonic() >= next_sample:
-                self.write(self._sample(), samples)
-                samples += 1
+        self._take_sample(lasting=False)
+        now = time.monotonic()
+        next_sample, next_beat, next_flush = now + self._sample_seconds, now, now + FSYNC_SECONDS
+        while not self._closing:
+            self._wake.wait(FLUSH_SECONDS)
+            self._wake.clear()
+            now = time.monotonic()
+            if now >= next_sample:
+                self._take_sample()
                 next_sample += self._sample_seconds
-            self._send()
-        if self._sample is not None:
-            self.write(self._sample(), samples)
-        deadline = time.monotonic() + PATIENCE_SECONDS - 1
-        while not self._send() and time.monotonic() < deadline:
-            time.sleep(1)
+            if now >= next_beat:
+                self._heartbeat.beat()
+                next_beat = now + HEARTBEAT_SECONDS
+            checkpoint = self._append()
+            if checkpoint or now >= next_flush:
+                self._flush()
+                next_flush = now + FSYNC_SECONDS
+        self._take_sample()
+        self._append()
+        self._flush()
 
-    def _send(self) -> bool:
-        """Send what has come; whether all of it was taken."""
-        self._ready += self._converted()
-        while self._ready:
-            batch = self._ready[:BATCH]
-            try:
-                self._client.log_batch(self._run_id, metrics=batch)
-            except Exception as error:  # noqa: BLE001  # whatever the store raises must not end the training
-                if not self._failing:
-                    _log.warning("The tracking store does not answer; points are kept: %s", _first_line(error))
-                self._failing = True
-                return False
-            del self._ready[: len(batch)]
-            if self._failing:
-                _log.warning("The tracking store answers again.")
-            self._failing = False
-        return True
+    def _take_sample(self, *, lasting: bool = True) -> None:
+        # Use is measured since the same thread's last look, so a first one has to be taken.
+        if self._sample is None:
+            return
+        try:
+            found = self._sample()
+        except Exception as error:  # noqa: BLE001  # a driver's own error must not end the recording
+            _log.warning("The use of the machine is no longer recorded: %s", error)
+            self._sample = None
+            return
+        if lasting:
+            self.write(found, self._samples)
+            self._samples += 1
 
-    def _converted(self) -> list[Metric]:
-        from mlflow.entities import Metric
+    def _append(self) -> bool:
+        """Append what has come; whether a checkpoint is in it."""
+        self._waiting += self._converted()
+        checkpoint = any(body["kind"] == "checkpoint" for body in self._waiting)
+        try:
+            self._journal.append(self._waiting)
+        except OSError as error:
+            if not self._failing:
+                _log.warning("The journal of the run cannot be written; points wait in memory: %s", error)
+            self._failing = True
+            return False
+        finally:
+            for reached in self._reached:
+                reached.set()
+            self._reached.clear()
+        self._failing = False
+        self._waiting = []
+        return checkpoint
 
-        found = []
-        while self._points:
-            step, timestamp, values = self._points.popleft()
-            for name, value in values.items():
-                number = float(value)
-                if not math.isnan(number) or not name.startswith("system/"):
-                    found.append(Metric(name, number, timestamp, step))
-        return found
+    def _flush(self) -> None:
+        try:
+            self._journal.flush()
+        except OSError as error:
+            _log.debug("The journal is not flushed: %s", error)
 
+    def _converted(self) -> Iterator[Body]:
+        while self._items:
+            item = self._items.popleft()
+            if isinstance(item, threading.Event):
+                self._reached.append(item)
+                continue
+            if isinstance(item, Mapping):
+                yield item
+                continue
+            step, at, given = item
+            values = {key: number for key, value in given.items() if (number := self._number(key, value)) is not None}
+            if values:
+                yield {"kind": "points", "step": step, "at": at, "values": values}
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+    def _number(self, key: str, value: Any) -> float | None:
+        try:
+            number = float(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            if key not in self._unreadable:
+                _log.warning("%s is not recorded: it is no number (%s)", key, error)
+            self._unreadable.add(key)
+            return None
+        return None if math.isnan(number) and key.startswith(SYSTEM) else number

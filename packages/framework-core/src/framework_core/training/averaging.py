@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,6 +13,10 @@ from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
 from framework_core.contracts.training import AveragingConfig
+from framework_core.process import is_main_process
+from framework_core.training.batch_statistics import refresh
+
+_log = logging.getLogger("framework_core")
 
 
 def averaging(settings: AveragingConfig) -> Callback | None:
@@ -23,7 +29,7 @@ def averaging(settings: AveragingConfig) -> Callback | None:
 class _Average(WeightAveraging):
     """Lightning's averaging, that does nothing before there is an average, and is saved whole in mid-validation too.
 
-    Running statistics of normalisation are averaged like weights.
+    Running statistics of normalisation are averaged like weights, unless they are counted anew.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -115,6 +121,7 @@ class EpochAverage(_Average):
         super().__init__(multi_avg_fn=self._mean)
         self._settings = settings
         self._first = 0
+        self._said = not is_main_process()
         self._lr = settings.lr
         if self._lr is None:
             # A hook of every step that nobody wrote is not called.
@@ -133,6 +140,26 @@ class EpochAverage(_Average):
             starts = [group.get("initial_lr", group["lr"]) for group in optimizer.param_groups]
             for group, start in zip(optimizer.param_groups, starts, strict=True):
                 group["lr"] = self._lr * start / max(starts)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Take an epoch's end into the mean with its last batch: what is validated then is what is saved."""
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self.on_train_epoch_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The same where an epoch ends before its last batch; the statistics are counted for the new mean."""
+        before = self._latest_update_epoch
+        super().on_train_epoch_end(trainer, pl_module)
+        if self._latest_update_epoch == before or not self._settings.bn_batches or self._average_model is None:
+            return
+        began = time.perf_counter()
+        batches = refresh(self._average_model.module, trainer, pl_module, batches=self._settings.bn_batches)
+        if batches and not self._said:
+            self._said = True
+            cost = f"{batches} batches, {time.perf_counter() - began:.1f} s an epoch"
+            _log.info("swa       batch statistics counted anew from %s  else: averaging.bn_batches=0", cost)
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """At the end of each epoch that counts."""

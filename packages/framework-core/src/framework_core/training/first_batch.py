@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 
 from framework_core.base.model import BaseModel
+from framework_core.contracts.signature import accepts
 
 SAMPLES = 4
 """How many samples go forward and backward; two would be enough for what is looked at, but for chance."""
@@ -46,9 +47,9 @@ def look(model: BaseModel, inputs: Tensor, target: Tensor) -> Look:
     started = time.perf_counter()
     inputs, target = inputs[:SAMPLES], target[:SAMPLES]
     warnings = _ranges(inputs)
-    with isolate_rng(), _unchanged(model):
+    with isolate_rng(), unchanged(model):
         loss = model.loss(model.train()(inputs), target)
-        warnings += _start(float(loss.detach()), model.expected_loss())
+        warnings += _start(float(loss.detach()), _expected(model, target))
         loss.backward()  # type: ignore[no-untyped-call]
         warnings += _reach(model)
     return Look(tuple(warnings), time.perf_counter() - started, len(inputs))
@@ -72,6 +73,10 @@ def _start(loss: float, expected: float | None) -> list[str]:
     return [f"the first loss is {loss:.3g}, far {side} the {expected:.3g} of a model that has learned nothing"]
 
 
+def _expected(model: BaseModel, target: Tensor) -> float | None:
+    return model.expected_loss(target) if accepts(model.expected_loss, "target") else model.expected_loss()
+
+
 def _reach(model: BaseModel) -> list[str]:
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     without = [name for name, parameter in named if parameter.grad is None]
@@ -82,7 +87,8 @@ def _reach(model: BaseModel) -> list[str]:
 
 
 @contextmanager
-def _unchanged(model: BaseModel) -> Iterator[None]:
+def unchanged(model: BaseModel) -> Iterator[None]:
+    """Weights, statistics and gradients stay what they are."""
     buffers = copy.deepcopy(dict(model.named_buffers()))
     training = model.training
     try:

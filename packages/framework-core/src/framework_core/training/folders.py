@@ -32,7 +32,7 @@ def check_places(config: RunConfig) -> None:
     if not os.access(folder, os.W_OK):
         step = "Start it in another folder, or choose one: output_dir=FOLDER"
         raise OutputError(folder, "it is read-only.", next_step=step)
-    if config.mlops.tracking.backend == "mlflow":
+    if config.mlops.tracking.backend == "mlflow" and not config.mlops.tracking.offline:
         check_store(tracking_uri(config.mlops.tracking))
 
 

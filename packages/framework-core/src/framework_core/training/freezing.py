@@ -11,6 +11,7 @@ from torch import nn
 
 from framework_core.contracts.training import FinetuneConfig
 from framework_core.errors import ConfigError, ConfigProblem
+from framework_core.process import is_main_process
 from framework_core.training.layers import numbered_layers
 
 _log = logging.getLogger("framework_core")
@@ -31,13 +32,16 @@ class Freezing(Callback):
         self._layers: dict[nn.Parameter, int] = {}
         self._said = -1
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look at the layers once; what the model froze itself is left alone.
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Tell the strategy, before it wraps the model.
 
         Raises:
-            ConfigError: The strategy takes no model that is frozen in parts.
+            ConfigError: It takes no model that is frozen in parts.
         """
-        _refuse_strict_ddp(trainer)
+        _look_for_frozen(trainer.strategy)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the layers once; what the model froze itself is left alone."""
         layers = numbered_layers(pl_module)
         self._layers = {parameter: number for parameter, number in layers.items() if parameter.requires_grad}
         self._head = max(layers.values())
@@ -73,8 +77,17 @@ def frozen_layers(settings: FinetuneConfig, epoch: int, head: int) -> int:
     return max(0, head - freed)
 
 
-def _refuse_strict_ddp(trainer: Trainer) -> None:
-    strategy: Any = trainer.strategy
-    if isinstance(strategy, DDPStrategy) and not strategy._ddp_kwargs.get("find_unused_parameters"):
-        message = "DDP waits for the gradients of frozen layers; strategy=ddp_find_unused_parameters_true does not"
+def _look_for_frozen(strategy: Any) -> None:
+    """Let DDP look which parameters have gradients; it would wait for those of frozen layers else.
+
+    Raises:
+        ConfigError: The strategy was told not to.
+    """
+    if not isinstance(strategy, DDPStrategy) or strategy._ddp_kwargs.get("find_unused_parameters"):
+        return
+    if strategy._ddp_kwargs.get("find_unused_parameters") is False:
+        message = "DDP would wait for the gradients of frozen layers; strategy=ddp looks which layers have some"
         raise ConfigError([ConfigProblem("finetune.freeze_epochs", message)])
+    strategy._ddp_kwargs["find_unused_parameters"] = True
+    if is_main_process():
+        _log.info("frozen    DDP looks for layers without gradients at each step (find_unused_parameters)")

@@ -26,6 +26,11 @@ def where_it_goes_on(checkpoint: Path) -> str:
     return f"{steps} steps into epoch {epochs + 1}; the rest of it takes samples in a new order"
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint was taken at."""
+    return int(torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"])
+
+
 class Interruption(Callback):
     """Turns the first signal into an end between two steps; a second Ctrl-C ends at once.
 

@@ -47,7 +47,7 @@ def check(
     advice = model.contract.advice if isinstance(model, BaseModel) else ""
     if isinstance(model, BaseModel):
         _refuse(subject, model.contract.check(data), advice)
-    with isolate_rng(), _one_process(datamodule):
+    with isolate_rng(), one_process(datamodule):
         batch = next(iter(_train_batches(datamodule)))
     if not _is_pair(batch):
         return None
@@ -130,7 +130,7 @@ def _train_batches(datamodule: LightningDataModule) -> Any:
 
 
 @contextmanager
-def _one_process(datamodule: Any) -> Iterator[None]:
+def one_process(datamodule: Any) -> Iterator[None]:
     """Without worker processes, which would be started for a single batch."""
     workers = getattr(datamodule, "num_workers", None)
     datamodule.num_workers = 0

@@ -33,6 +33,14 @@ class StepRecorder(Callback):
         self.last: torch.Tensor | None = None
         """The newest loss."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """The interval that is not complete."""
+        return {"sum": self._sum, "count": self._count}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with it."""
+        self._sum, self._count = state_dict["sum"], state_dict["count"]
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the interval from the length of the run."""
         steps = trainer.estimated_stepping_batches
@@ -40,6 +48,8 @@ class StepRecorder(Callback):
             self._every = max(1, int(steps) // POINTS)
         # The interval of self.log in the user's own code is the same.
         trainer.log_every_n_steps = self._every  # type: ignore[attr-defined]
+        if self._sum is not None:
+            self._sum = self._sum.to(pl_module.device)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -57,6 +67,10 @@ class StepRecorder(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the unfinished interval."""
         self._flush(trainer)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note among the points where it was taken: those that follow are made again when a run goes on from it."""
+        self._logger.note_checkpoint(trainer.global_step)
 
     def _flush(self, trainer: Trainer) -> None:
         if self._sum is None:

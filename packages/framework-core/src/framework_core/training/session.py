@@ -28,7 +28,7 @@ from framework_core.training.callbacks import training_callbacks
 from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
 from framework_core.training.folders import CHILDREN_USE, new_folder
-from framework_core.training.interruption import Interruption, where_it_goes_on
+from framework_core.training.interruption import Interruption, step_of, where_it_goes_on
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
 from framework_core.training.performance import applied
@@ -78,6 +78,8 @@ class Session:
         except BaseException:
             if resumed is None:
                 shutil.rmtree(self._record.directory, ignore_errors=True)
+            elif self._main:
+                resumed.write()
             raise
         self._info = RunInfo(
             run_id=self._record.run_id,
@@ -184,6 +186,9 @@ class Session:
         (record.directory / DATA).write_text(data, encoding="utf-8")
         started = None
         if config.mlops.tracking.backend == "mlflow":
+            # First, so that a kill from here on leaves a run that can be found and closed.
+            self._record = record = replace(record, status="running")
+            record.write()
             started = tracker.start(
                 config,
                 self._prepared.data,
@@ -191,10 +196,16 @@ class Session:
                 directory=record.directory,
                 command=repeat_command(record),
                 run_id=record.run_id if self._resumed else None,
+                from_step=self._from_step(),
             )
-            self._record = replace(record, run_id=started.run_id, tracking_uri=started.uri)
+            self._record = replace(record, run_id=started.run_id or record.run_id, tracking_uri=started.uri)
         self._record.write()
         return started
+
+    def _from_step(self) -> int | None:
+        """The step of the checkpoint that the run is continued from."""
+        newest = self._resumed.last_checkpoint if self._resumed else None
+        return None if newest is None else step_of(newest)
 
     def _take_best(self) -> None:
         """Note the best checkpoint, and go on with its weights."""
@@ -241,9 +252,10 @@ class Session:
             command=repeat_command(self._record),
         )
         if self._tracker is not None:
-            self._tracker.finish(status)
-            if self._tracker.problems:
-                _log.warning("The tracking store did not take: %s.", ", ".join(self._tracker.problems))
+            self._record = replace(self._record, status=status)
+            self._record.write()
+            if unsent := self._tracker.finish(status):
+                _log.warning("%s", unsent)
         self._announce("run_ended", result=result)
         os.environ.pop(CHILDREN_USE, None)
         return result

@@ -30,7 +30,11 @@ class Point(NamedTuple):
     @classmethod
     def of(cls, metric: Metric) -> Point:
         """Return the point of a metric as MLflow's stores keep it."""
-        value, step, timestamp = float(metric.value), int(metric.step), int(metric.timestamp)
+        return cls.of_numbers(int(metric.step), int(metric.timestamp), float(metric.value))
+
+    @classmethod
+    def of_numbers(cls, step: int, timestamp: int, value: float) -> Point:
+        """Return the point of numbers as MLflow's stores keep them."""
         if -_LARGEST <= value <= _LARGEST:
             return cls(step, timestamp, value)
         if math.isnan(value):

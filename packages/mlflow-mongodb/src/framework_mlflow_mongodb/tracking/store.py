@@ -17,6 +17,7 @@ from framework_mlflow_mongodb.tracking.inputs import InputArea
 from framework_mlflow_mongodb.tracking.issues import IssueArea
 from framework_mlflow_mongodb.tracking.label_schemas import LabelSchemaArea
 from framework_mlflow_mongodb.tracking.model_search import ModelSearchArea
+from framework_mlflow_mongodb.tracking.removal import RemovalArea
 from framework_mlflow_mongodb.tracking.run_search import RunSearchArea
 from framework_mlflow_mongodb.tracking.spans import SpanArea
 from framework_mlflow_mongodb.tracking.trace_metrics import TraceMetricArea
@@ -27,6 +28,7 @@ from framework_mlflow_mongodb.tracking.watching import WatchArea
 @answers_what_is_missing
 class MongoTrackingStore(
     IssueArea,
+    RemovalArea,
     BatchArea,
     HistoryArea,
     InputArea,

@@ -17,6 +17,7 @@ from framework_core.errors import near_names
 from framework_plugins_vision import reading
 from framework_plugins_vision.datasets.image_files import prepared
 from framework_plugins_vision.datasets.image_module import ImageFilesDataModule
+from framework_plugins_vision.image_hashes import SIDE, Picture
 from framework_plugins_vision.splits import stratified_split
 from framework_plugins_vision.transforms import Transform
 
@@ -218,14 +219,18 @@ class _Rows(BatchDataset):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def picture(self, index: int) -> Picture:
+        row = int(self.rows[index])
+        content = _content(self.source[row][self.column])
+        return Picture(f"row {row:,}", content, reading.pixels(content, 3, short_side=SIDE))
+
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         found = self.source[self.rows[indices].tolist()][self.column]
         read: list[Tensor] = []
         kept: list[int] = []
         for index, image in zip(indices.tolist(), found, strict=True):
             try:
-                content = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
-                read.append(self.decode(content))
+                read.append(self.decode(_content(image)))
                 kept.append(index)
             except reading.UNREADABLE as error:
                 what = f"The image of row {int(self.rows[index]):,} cannot be read: {reading.reason(error)}"
@@ -236,3 +241,9 @@ class _Rows(BatchDataset):
             raise DataError(f"None of the {len(indices)} images of a batch can be read.")
         assert self.transform is not None  # noqa: S101  # the module has one for each split
         return prepared(read, self.transform), self.targets[kept]
+
+
+def _content(image: dict[str, Any]) -> bytes:
+    """Of an image as the library keeps it: the file itself, or where it is."""
+    content: bytes = image["bytes"] if image["bytes"] is not None else Path(image["path"]).read_bytes()
+    return content

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from framework_core import DataError
 
 UNSIGNED_BYTES = 0x08
+ANEW = "Copy it anew, or leave dataset.path out to fetch it."
 
 
 def read_idx(path: Path) -> npt.NDArray[np.uint8]:
@@ -27,7 +28,8 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"The file {path} is cut short or broken: {error}", paths=[path]) from error
+        what = "is cut short" if isinstance(error, EOFError) else f"is broken: {error}"
+        raise DataError(f"The file {path} {what}.", paths=[path], next_step=ANEW) from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTES:
         raise DataError(
             f"The file {path} is no IDX file of bytes.",
@@ -40,5 +42,5 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
     wanted = start + math.prod(shape)
     if not shape or len(content) != wanted:
         says = f"; its beginning says {'x'.join(map(str, shape))}, which takes {wanted:,}" if shape else ""
-        raise DataError(f"The file {path} has {len(content):,} bytes{says}.", paths=[path])
+        raise DataError(f"The file {path} has {len(content):,} bytes{says}.", paths=[path], next_step=ANEW)
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import get_worker_info
@@ -16,9 +15,12 @@ from torchvision.transforms import v2
 
 from framework_core import BatchDataset, DataError
 from framework_plugins_vision import reading
+from framework_plugins_vision.datasets.batch_memory import BatchMemory
+from framework_plugins_vision.image_hashes import Picture, file_picture
 from framework_plugins_vision.normalization import Normalization
 from framework_plugins_vision.transforms import Transform
 
+_memory = BatchMemory()
 _log = logging.getLogger("framework_core")
 
 
@@ -105,6 +107,10 @@ class ImageFiles(BatchDataset):
             )
         return prepared(read, self.transform), self.targets[kept]
 
+    def picture(self, index: int) -> Picture:
+        """An image as it is in its file."""
+        return file_picture(self.paths[index])
+
     def _read(self, path: str) -> Tensor | None:
         try:
             return self.reader(path)
@@ -164,11 +170,10 @@ def prepared(images: Sequence[Tensor], transform: Transform) -> Tensor:
 def empty_batch(shape: tuple[int, ...]) -> Tensor:
     """Room for a batch, where the process that trains will read it.
 
-    A worker process takes shared memory at once, so that nothing is copied there; else NumPy asks the system for large
-    pages, without which the first touch of each small one takes as long as the work itself.
+    A worker process takes shared memory at once, so that nothing is copied there; any other uses memory again.
     """
     if get_worker_info() is None:
-        return torch.from_numpy(np.empty(shape, dtype=np.float32))
+        return _memory.room(shape)
     shared: Any = torch.UntypedStorage
     room: Tensor = torch.empty(0, dtype=torch.float32)
     return room.set_(

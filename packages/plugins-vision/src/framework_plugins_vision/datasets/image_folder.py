@@ -137,6 +137,7 @@ def _labelled(folder: Path, names: Sequence[str]) -> list[Sample]:
             f"{folder} holds classes that training does not have: {', '.join(each.name for each in unknown)}.",
             paths=unknown,
             possible=f"Classes of training: {', '.join(names)}.",
+            next_step="Give training images of them too, or move their folders out.",
         )
     found = [(path, names.index(each.name)) for each in folders for path in images_in(each)]
     if not found:

@@ -22,6 +22,7 @@ from framework_plugins_vision import reading
 from framework_plugins_vision.datasets.class_list import class_list
 from framework_plugins_vision.datasets.image_folder import images_in
 from framework_plugins_vision.datasets.image_module import ImageFilesDataModule, Samples
+from framework_plugins_vision.image_hashes import Picture, file_picture
 from framework_plugins_vision.normalization import Normalization
 from framework_plugins_vision.splits import random_split
 
@@ -270,6 +271,10 @@ class MaskedImages(BatchDataset):
             raise DataError(f"None of the {len(indices)} images of a batch can be read.")
         images, masks = zip(*samples, strict=True)
         return torch.stack(images), torch.stack(masks).to(torch.int64)
+
+    def picture(self, index: int) -> Picture:
+        """An image as it is in its file."""
+        return file_picture(self.paths[index])
 
     def _sample(self, index: int) -> tuple[Tensor, Tensor] | None:
         try:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framework_core import BatchDataset
+from framework_plugins_vision.image_hashes import Picture
 
 
 class ImagesInMemory(BatchDataset):
@@ -55,6 +56,12 @@ class ImagesInMemory(BatchDataset):
         if self.policy:
             images = self.policy(images)
         return self.finish(images) if self.finish else images, self.targets[indices]
+
+    def picture(self, index: int) -> Picture:
+        """An image as it was, before it is moved."""
+        inside = slice(self.shift, self.shift + self.side)
+        image = self.images[index, :, inside, inside].contiguous()
+        return Picture(f"image {index:,}", image.numpy().tobytes(), image)
 
     def _moved(self, indices: Tensor) -> Tensor:
         corners = torch.randint(0, 2 * self.shift + 1, (2, len(indices), 1))

@@ -158,6 +158,7 @@ class PublishedImages(BaseVisionDataModule):
                 f"A label in {self.folder} is {int(targets[position])} ({which} image {position:,}), but there are "
                 f"{len(self.class_names)} classes.",
                 possible=f"Labels run from 0 to {len(self.class_names) - 1}.",
+                next_step="Copy the files anew, or leave dataset.path out to fetch them.",
             )
         return images, targets
 

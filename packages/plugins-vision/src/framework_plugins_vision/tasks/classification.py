@@ -43,7 +43,7 @@ class Classification(Task):
             shares = (shares > self.objective.bce_threshold).to(outputs.dtype)
         return functional.binary_cross_entropy_with_logits(outputs, shares)
 
-    def expected_loss(self) -> float | None:
+    def expected_loss(self, target: Tensor | None = None) -> float | None:
         """The logarithm of the number of classes, or of 2 where each class is a question of its own."""
         return math.log(self.data.num_classes if self.loss_name == "cross_entropy" else 2)
 

@@ -36,6 +36,13 @@ class Regression(Task):
             return functional.huber_loss(outputs, target, delta=self.objective.huber_delta)
         return functional.mse_loss(outputs, target)
 
+    def expected_loss(self, target: Tensor | None = None) -> float | None:
+        """That of zeros, which is where a network begins; nothing where all targets are zero."""
+        if target is None or not bool(target.any()):
+            return None
+        numbers = target.float()
+        return float(self.loss(torch.zeros_like(numbers), numbers, training=False))
+
     def metrics(self) -> Mapping[str, Metric]:
         """Mean absolute error, root of the mean square, and the share of the variance that is explained."""
         return {

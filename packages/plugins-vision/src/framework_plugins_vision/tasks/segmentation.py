@@ -50,6 +50,13 @@ class Segmentation(Task):
             found = found + dice_loss(outputs, target, ignored)
         return found
 
+    def expected_loss(self, target: Tensor | None = None) -> float | None:
+        """The logarithm of the number of classes, and the Dice loss where each has its share of the pixels."""
+        classes = self.data.num_classes
+        entropy, dice = math.log(classes) if classes > 1 else 0.0, 1 - 1 / classes
+        parts = {"cross_entropy": entropy, "dice": dice, "cross_entropy_dice": entropy + dice}
+        return parts[self.loss_name] or None
+
     def metrics(self) -> Mapping[str, Metric]:
         """Intersection over union, averaged over classes, and the share of pixels that are right."""
         classes, ignored = self.data.num_classes, self.data.ignore_index

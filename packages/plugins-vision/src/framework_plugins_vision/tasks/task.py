@@ -71,8 +71,12 @@ class Task(ABC):
     def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
         """What training makes small. Outside training the target is taken as it is, unsmoothed."""
 
-    def expected_loss(self) -> float | None:
-        """The loss of a model for which all classes are equally likely; nothing where there is no such."""
+    def expected_loss(self, target: Tensor | None = None) -> float | None:
+        """The loss of a model that has learned nothing: all classes are equally likely, all numbers zero.
+
+        Args:
+            target: The targets that the loss is of; without them nothing is said where it depends on them.
+        """
         return None
 
     @abstractmethod
