@@ -1,4 +1,4 @@
-"""The page of components: what core and the vision package offer, with the settings of each."""
+"""The page of components: what core and the domain packages offer, with the settings of each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from framework_core.plugins.registry import registry
 from generator.markdown import code, first_line, prose, table
 
 PLURALS = {"model": "Models", "dataset": "Datasets", "optimizer": "Optimizers", "scheduler": "Schedulers"}
-FIRST_PARTY = ("framework-core", "framework-plugins-vision")
+FIRST_PARTY = ("framework-core", "framework-plugins-timeseries", "framework-plugins-vision")
 SHOWN = 6
 """Names of one settings class that are written out; of more, the number is told."""
 
 INTRODUCTION = """# Components
-What framework-core and framework-plugins-vision offer, and the settings of each. Whatever is installed is listed by
+What framework-core, framework-plugins-vision and framework-plugins-timeseries offer, and the settings of each. Whatever is installed is listed by
 `fw list` and explained by `fw info`.
 """
 

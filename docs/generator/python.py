@@ -1,4 +1,4 @@
-"""The page of the Python interface: the public names of core and of the vision package."""
+"""The page of the Python interface: the public names of core and of the domain packages."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import inspect
 from typing import Any
 
 import framework_core
+import framework_plugins_timeseries
 import framework_plugins_vision
 from generator.markdown import docstring, first_line
 
-PACKAGES = (framework_core, framework_plugins_vision)
+PACKAGES = (framework_core, framework_plugins_vision, framework_plugins_timeseries)
 TOLD_ELSEWHERE = {
     "DataSpec": "contracts.md#dataspec",
     "RunResult": "contracts.md#runresult",

@@ -72,6 +72,12 @@ def rows_of(files: Sequence[Path], batches: Iterable[Mapping[str, Any]]) -> list
     return rows
 
 
+def table_of(dataset: object, files: Sequence[Path], batches: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """The table of a prediction: one row for each file, or what the dataset makes with its own ``rows``."""
+    own: Callable[[Iterable[Mapping[str, Any]]], list[Row]] | None = getattr(dataset, "rows", None)
+    return rows_of(files, batches) if own is None else own(batches)
+
+
 def write(rows: Sequence[Row], path: Path) -> None:
     """Write rows as CSV, JSON or Parquet, by the ending of ``path``; whole or not at all.
 

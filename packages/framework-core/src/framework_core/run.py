@@ -21,7 +21,7 @@ from framework_core.contracts.data import DataSpec
 from framework_core.contracts.run import RunResult
 from framework_core.errors import ContractError, DataError
 from framework_core.plugins.registry import build, registry
-from framework_core.prediction import Row, files_in, rows_of
+from framework_core.prediction import Row, files_in, table_of
 from framework_core.process import is_main_process
 from framework_core.tracking.closing import close_dead_runs
 from framework_core.tracking.logged_model import without_pretrained
@@ -196,7 +196,8 @@ def predict(
         output_dir: Where runs are; ``runs`` here.
 
     Returns:
-        One row for each file, in order: ``path`` and the columns of the model's ``predict_step``.
+        One row for each file, in order: ``path`` and the columns of the model's ``predict_step``; or the rows
+        that the dataset makes of them, where a file is more than one.
 
     Raises:
         RunNotFoundError: There is no such run, or it has no checkpoint.
@@ -206,10 +207,11 @@ def predict(
         trained = _trained(run, overrides, output_dir)
         datamodule = build(registry.resolve("dataset", trained.config.dataset.name), trained.config.dataset)
         files = files_in(paths, getattr(datamodule, "suffixes", ()))
-        loader = datamodule.loader(datamodule.predict_dataset(files, trained.data))
+        dataset = datamodule.predict_dataset(files, trained.data)
+        loader = datamodule.loader(dataset)
         with data_errors_of_workers():
             batches: Any = _silent_trainer(trained.config).predict(trained.model, dataloaders=loader)
-        return rows_of(files, batches or [])
+        return table_of(dataset, files, batches or [])
 
 
 def replay(run: str, step: int, *, output_dir: Path | None = None) -> ReplayedStep:

@@ -76,6 +76,9 @@ class BaseDataModule(LightningDataModule):
     def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
         """New samples for a trained model: one input for each path, prepared as the validation data was.
 
+        Where a file holds more samples than one, or a sample becomes several rows, the dataset has a method ``rows``:
+        it takes what ``predict_step`` gave for each batch and returns the rows of the table, a mapping each.
+
         Args:
             paths: The files to predict, in the order of the answers.
             data: What the model was trained on.

@@ -201,6 +201,10 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """What to draw after the test, by name."""
         return {}
 
+    def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """What to write down after the test, by name: rows of columns, each a CSV file of the report."""
+        return {}
+
     def mistakes_figure(self, inputs: Sequence[Tensor], outputs: Tensor, target: Tensor) -> Figure | None:
         """Draw the samples of the test with the highest loss; nothing by default.
 

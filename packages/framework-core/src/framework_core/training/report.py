@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 from collections.abc import Mapping
@@ -73,8 +74,10 @@ class Report:
         for name, figure in self._figures().items():
             written.append(folder / f"{name}.png")
             figure.savefig(written[-1])
+        drawn = [f"plots/{path.name}" for path in written]
+        written += self._tables()
         card = self._record.directory / CARD
-        card.write_text(conceal(model_card(self._facts([f"plots/{path.name}" for path in written]))), encoding="utf-8")
+        card.write_text(conceal(model_card(self._facts(drawn))), encoding="utf-8")
         written.append(card)
         if self.intervals:
             file = self._record.directory / "intervals.json"
@@ -90,6 +93,19 @@ class Report:
             if mistakes is not None:
                 figures["worst_mistakes"] = mistakes
         return figures
+
+    def _tables(self) -> list[Path]:
+        """The model's own tables, in a folder of theirs."""
+        tables = {} if self._model is None else {name: rows for name, rows in self._model.tables().items() if rows}
+        folder = self._record.directory / "tables"
+        if tables:
+            folder.mkdir(exist_ok=True)
+        for name, rows in tables.items():
+            with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        return [folder / f"{name}.csv" for name in tables]
 
     def _mistakes(self, model: BaseModel) -> Figure | None:
         dataset = getattr(self._prepared.datamodule, "test_dataset", None)

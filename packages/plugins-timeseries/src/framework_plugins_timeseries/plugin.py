@@ -1,0 +1,209 @@
+"""What this package offers. Read whenever models or datasets are listed: nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from framework_core import hookimpl
+from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
+from framework_plugins_timeseries.dataset_settings import M4_PERIODS
+from framework_plugins_timeseries.published import FILES
+
+FORECASTING = ("forecasting",)
+LTSF_PAPER = "Zeng et al., Are Transformers Effective for Time Series Forecasting?, https://arxiv.org/abs/2205.13504"
+LTSF = {
+    "etth1": ("ETTh1: transformer load and oil temperature, 7 hourly series", "CC-BY-ND-4.0"),
+    "etth2": ("ETTh2: another transformer, 7 hourly series", "CC-BY-ND-4.0"),
+    "ettm1": ("ETTm1: as ETTh1, every 15 minutes", "CC-BY-ND-4.0"),
+    "ettm2": ("ETTm2: as ETTh2, every 15 minutes", "CC-BY-ND-4.0"),
+    "weather": ("Weather in Jena in 2020, 21 measurements every 10 minutes", ""),
+    "exchange": ("Exchange rates of 8 currencies by day", ""),
+    "electricity": ("Electricity of 321 customers by hour", ""),
+    "traffic": ("Road occupancy at 862 sensors by hour", ""),
+}
+"""Sets for long forecasts, and their licences where they are stated."""
+
+FPP3 = "Hyndman and Athanasopoulos, Forecasting: Principles and Practice, https://otexts.com/fpp3"
+
+MODELS = (
+    ("naive", "baselines:Naive", "BaselineConfig", "The last value again and again", FPP3, ("baseline",)),
+    (
+        "seasonal_naive",
+        "baselines:SeasonalNaive",
+        "SeasonalNaiveConfig",
+        "The value a season before",
+        FPP3,
+        ("baseline",),
+    ),
+    ("linear", "linear:Linear", "LinearConfig", "One linear layer from look-back to horizon", LTSF_PAPER, ("linear",)),
+    ("nlinear", "linear:NLinear", "LinearConfig", "A linear layer, the last value taken off", LTSF_PAPER, ("linear",)),
+    ("dlinear", "linear:DLinear", "DLinearConfig", "A linear layer each for trend and rest", LTSF_PAPER, ("linear",)),
+    (
+        "patchtst",
+        "patchtst:PatchTST",
+        "PatchTSTConfig",
+        "A transformer over patches of each target",
+        "Nie et al., A Time Series is Worth 64 Words, https://arxiv.org/abs/2211.14730",
+        ("transformer",),
+    ),
+    (
+        "itransformer",
+        "itransformer:ITransformer",
+        "ITransformerConfig",
+        "A transformer whose tokens are whole series",
+        "Liu et al., iTransformer, https://arxiv.org/abs/2310.06625",
+        ("transformer", "covariates"),
+    ),
+    (
+        "nbeats",
+        "nbeats:NBeats",
+        "NBeatsConfig",
+        "Blocks that each explain a part of what is left",
+        "Oreshkin et al., N-BEATS, https://arxiv.org/abs/1905.10437",
+        ("dense",),
+    ),
+    (
+        "nhits",
+        "nhits:NHits",
+        "NHitsConfig",
+        "N-BEATS at different rates, with interpolation",
+        "Challu et al., N-HiTS, https://arxiv.org/abs/2201.12886",
+        ("dense",),
+    ),
+    (
+        "tsmixer",
+        "tsmixer:TSMixer",
+        "TSMixerConfig",
+        "Dense layers that mix steps and targets in turn",
+        "Chen et al., TSMixer, https://arxiv.org/abs/2303.06053",
+        ("dense",),
+    ),
+    (
+        "tide",
+        "tide:TiDE",
+        "TiDEConfig",
+        "Dense layers over past and covariates known ahead",
+        "Das et al., Long-term Forecasting with TiDE, https://arxiv.org/abs/2304.08424",
+        ("dense", "covariates"),
+    ),
+    (
+        "lstm",
+        "lstm:LSTM",
+        "LSTMConfig",
+        "A recurrent network, the horizon read at once",
+        "Hochreiter and Schmidhuber, Long Short-Term Memory, https://doi.org/10.1162/neco.1997.9.8.1735",
+        ("recurrent", "covariates"),
+    ),
+    (
+        "tcn",
+        "tcn:TCN",
+        "TCNConfig",
+        "Causal convolutions that reach further and further",
+        "Bai et al., An Empirical Evaluation of Generic Convolutional and Recurrent Networks, https://arxiv.org/abs/1803.01271",
+        ("convolution", "covariates"),
+    ),
+    (
+        "deepar",
+        "deepar:DeepAR",
+        "DeepARConfig",
+        "A recurrent network that draws paths step by step",
+        "Salinas et al., DeepAR, https://arxiv.org/abs/1704.04110",
+        ("recurrent", "probabilistic", "covariates"),
+    ),
+    (
+        "tft",
+        "tft:TFT",
+        "TFTConfig",
+        "Variable selection, an LSTM and attention; quantiles",
+        "Lim et al., Temporal Fusion Transformers, https://arxiv.org/abs/1912.09363",
+        ("transformer", "probabilistic", "covariates"),
+    ),
+)
+"""Name, class, settings, what it is, paper, tags."""
+
+
+@hookimpl
+def register_components() -> Iterable[ComponentSpec]:
+    """The models and datasets of this package."""
+    for name, builder, config, summary, paper, tags in MODELS:
+        yield ModelSpec(
+            name=name,
+            domain="timeseries",
+            tasks=FORECASTING,
+            summary=summary,
+            builder=f"framework_plugins_timeseries.models.{builder}",
+            config=f"framework_plugins_timeseries.settings:{config}",
+            tags=tags,
+            licence="MIT",
+            paper=paper,
+        )
+    yield from _datasets()
+
+
+def _datasets() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="co2",
+        domain="timeseries",
+        tasks=FORECASTING,
+        summary="Carbon dioxide at Mauna Loa by week, 2,284 weeks that come with statsmodels",
+        builder="framework_plugins_timeseries.datasets.statsmodels_series:Co2",
+        config="framework_plugins_timeseries.dataset_settings:Co2Config",
+        tags=("built-in", "univariate"),
+        licence="public domain",
+        paper="Keeling and Whorf, Atmospheric CO2 concentrations derived from flask air samples, CDIAC, 2004",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="sunspots",
+        domain="timeseries",
+        tasks=FORECASTING,
+        summary="Sunspots by year, 309 years that come with statsmodels",
+        builder="framework_plugins_timeseries.datasets.statsmodels_series:Sunspots",
+        config="framework_plugins_timeseries.dataset_settings:SunspotsConfig",
+        tags=("built-in", "univariate"),
+        licence="public domain",
+    )
+    yield DatasetSpec(
+        name="series_table",
+        domain="timeseries",
+        tasks=FORECASTING,
+        summary="Your own series in a CSV or Parquet table, wide or long, with covariates",
+        builder="framework_plugins_timeseries.datasets.series_table:SeriesTable",
+        config="framework_plugins_timeseries.dataset_settings:SeriesTableConfig",
+        tags=("own-data",),
+    )
+    for name, (summary, licence) in LTSF.items():
+        fetched = name in FILES
+        yield DatasetSpec(
+            name=name,
+            domain="timeseries",
+            tasks=FORECASTING,
+            summary=f"{summary}, {'fetched once' if fetched else 'from a file of yours'}",
+            files=FILES.get(name, ()),
+            builder="framework_plugins_timeseries.datasets.ltsf:Ltsf",
+            config=f"framework_plugins_timeseries.dataset_settings:{'FetchedLtsfConfig' if fetched else 'LtsfConfig'}",
+            tags=("long-horizon", "multivariate", *(("download",) if fetched else ())),
+            licence=licence,
+            paper=LTSF_PAPER,
+        )
+    for name, (period, horizon, season) in M4_PERIODS.items():
+        yield DatasetSpec(
+            name=name,
+            domain="timeseries",
+            tasks=FORECASTING,
+            summary=f"M4 {period}: horizon {horizon}, season {season}; from the competition's two files",
+            builder="framework_plugins_timeseries.datasets.m4:M4",
+            config="framework_plugins_timeseries.dataset_settings:M4Config",
+            tags=("many-series", "univariate"),
+            paper="Makridakis et al., The M4 Competition, https://doi.org/10.1016/j.ijforecast.2019.04.014",
+        )
+    yield DatasetSpec(
+        name="tsf",
+        domain="timeseries",
+        tasks=FORECASTING,
+        summary="A .tsf file of the Monash archive: the last horizon of each series is its test",
+        builder="framework_plugins_timeseries.datasets.tsf:Tsf",
+        config="framework_plugins_timeseries.dataset_settings:TsfConfig",
+        tags=("own-data", "many-series", "univariate"),
+        paper="Godahewa et al., Monash Time Series Forecasting Archive, https://arxiv.org/abs/2105.06643",
+    )

@@ -1,0 +1,73 @@
+"""Scales of series, fitted on training steps alone, and kept with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+KINDS = ("standard", "minmax", "robust", "none")
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """What each column of each series is shifted and divided by.
+
+    Args:
+        kind: How it was fitted.
+        shift: ``(series, columns)``.
+        scale: ``(series, columns)``, never zero.
+    """
+
+    kind: str
+    shift: Array
+    scale: Array
+
+    @classmethod
+    def fit(cls, kind: str, training: Sequence[Array]) -> Scaler:
+        """Fit one scale for each column of each series.
+
+        Args:
+            kind: One of ``KINDS``.
+            training: The training steps of each series, ``(steps, columns)``.
+        """
+        found = [_fitted(kind, steps) for steps in training]
+        return cls(kind, np.stack([shift for shift, _ in found]), np.stack([scale for _, scale in found]))
+
+    def apply(self, values: Array, series: int) -> Array:
+        """Values of a series to the scale that models see."""
+        scaled: Array = (values - self.shift[series]) / self.scale[series]
+        return scaled
+
+    def undo(self, values: Array, series: int, columns: int) -> Array:
+        """Values of the first ``columns`` columns back to the scale of the data; the columns are the last axis."""
+        restored: Array = values * self.scale[series, :columns] + self.shift[series, :columns]
+        return restored
+
+    def facts(self) -> dict[str, Any]:
+        """As it stands in a ``DataSpec``."""
+        return {"kind": self.kind, "shift": self.shift.tolist(), "scale": self.scale.tolist()}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Scaler:
+        """From a ``DataSpec``."""
+        return cls(facts["kind"], np.array(facts["shift"], dtype=float), np.array(facts["scale"], dtype=float))
+
+
+def _fitted(kind: str, steps: Array) -> tuple[Array, Array]:
+    if kind == "standard":
+        shift, scale = steps.mean(axis=0), steps.std(axis=0)
+    elif kind == "minmax":
+        shift = steps.min(axis=0)
+        scale = steps.max(axis=0) - shift
+    elif kind == "robust":
+        shift = np.median(steps, axis=0)
+        scale = np.subtract(*np.percentile(steps, (75, 25), axis=0))
+    else:
+        shift, scale = np.zeros(steps.shape[1]), np.ones(steps.shape[1])
+    # A column that never changed in training has no scale of its own.
+    return shift, np.where(scale > 1e-12, scale, 1.0)

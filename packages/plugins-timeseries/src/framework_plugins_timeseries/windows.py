@@ -1,0 +1,104 @@
+"""Windows over series: nothing is copied until a batch is taken.
+
+Axes: B windows of a batch, L look-back, H horizon, C targets, P past, F future, S static covariates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framework_core import BatchDataset
+from framework_plugins_timeseries.layout import Layout
+
+
+@dataclass(frozen=True)
+class Window:
+    """A batch of windows by what their columns are.
+
+    Args:
+        past: The targets up to now, ``(B, L, C)``.
+        past_covariates: What is known up to now, ``(B, L, P)``.
+        future_covariates: What is known ahead, over look-back and horizon, ``(B, L + H, F)``.
+        static: What holds for the series, ``(B, S)``.
+    """
+
+    past: Tensor
+    past_covariates: Tensor
+    future_covariates: Tensor
+    static: Tensor
+
+    @classmethod
+    def of(cls, inputs: Tensor, layout: Layout) -> Window:
+        """Read the columns of ``(B, rows, columns)``."""
+        first, second, third, last = layout.ends
+        known = inputs[:, : layout.look_back]
+        return cls(known[..., :first], known[..., first:second], inputs[..., second:third], inputs[:, 0, third:last])
+
+
+@dataclass(frozen=True)
+class Span:
+    """The steps of one series whose values may be targets.
+
+    Args:
+        offset: The series' first row in the table.
+        begin: The first step that may be a target.
+        end: One behind the last.
+    """
+
+    offset: int
+    begin: int
+    end: int
+
+
+class Windows(BatchDataset):
+    """Every window whose targets lie in a span; what is before the span may be seen, and is no target.
+
+    A window is a number: the series is found by bisection, the rows by arithmetic. A sample is a pair: ``(rows,
+    columns)`` as the layout says, and the targets ``(H, C)``.
+
+    Args:
+        table: The rows of all series, one after another.
+        spans: The span of each series, in the order of the table.
+        layout: What the columns are.
+        stride: How many steps lie between the origins of neighbouring windows.
+    """
+
+    def __init__(self, table: Tensor, spans: Sequence[Span], layout: Layout, *, stride: int = 1) -> None:
+        self.table = table
+        self.layout = layout
+        self.stride = stride
+        offsets = np.array([span.offset for span in spans], dtype=np.int64)
+        first = np.array([max(span.begin, layout.look_back) for span in spans], dtype=np.int64)
+        last = np.array([span.end - layout.horizon for span in spans], dtype=np.int64)
+        counts = np.maximum(0, (last - first) // stride + 1)
+        self.counts = torch.from_numpy(counts)
+        self._ends = torch.from_numpy(np.cumsum(counts))
+        # The row of a series' first window, less what its number begins with: one addition less for each batch.
+        self._base = torch.from_numpy(offsets + first - layout.look_back - (np.cumsum(counts) - counts) * stride)
+        self._within = torch.arange(layout.rows)
+        self._ahead = torch.arange(layout.look_back, layout.look_back + layout.horizon)
+        self._hidden = layout.ends[1]
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def series_of(self, indices: Tensor) -> Tensor:
+        """The number of the series that each window is of."""
+        return torch.searchsorted(self._ends, indices, right=True)
+
+    def rows_of(self, indices: Tensor) -> Tensor:
+        """The first row of each window in the table."""
+        return self._base[self.series_of(indices)] + indices * self.stride
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """The windows of these numbers and their targets."""
+        start = self.rows_of(indices)[:, None]
+        inputs = self.table[start + self._within]
+        if self.layout.rows > self.layout.look_back:
+            inputs[:, self.layout.look_back :, : self._hidden] = 0
+        return inputs, self.table[start + self._ahead, : len(self.layout.targets)]
