@@ -29,6 +29,11 @@ class Cuts:
     def __init__(self, records: Iterable[Record]) -> None:
         self._cuts = [record for record in records if record.kind == "cut"]
 
+    def add(self, cut: Record) -> None:
+        """Know of a cut that was made since."""
+        if all(each.number != cut.number for each in self._cuts):
+            self._cuts.append(cut)
+
     def is_void(self, record: Record, point: Point) -> bool:
         """Whether a point has been taken back."""
         return any(is_taken_back(cut, record, point) for cut in self._cuts)

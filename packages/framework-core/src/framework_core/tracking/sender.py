@@ -103,6 +103,7 @@ class Sender:
         elif record.kind in ("file", "model"):
             self._upload_or_defer(record, strict)
         elif record.kind == "cut":
+            self._cuts.add(record)
             if not self._take_back(record):
                 self.progress.deferred.append(record.start)
         elif record.kind != "checkpoint":

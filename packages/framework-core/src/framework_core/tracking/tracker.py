@@ -119,6 +119,12 @@ class Tracker:
             data={"dataset_name": config.dataset.name, "dataset_digest": _digest(data)},
         )
 
+    def take_back(self, step: int) -> None:
+        """Take back what was recorded after the checkpoint of a step, which the training goes on from."""
+        self.writer.catch_up()
+        body = cut(self.journal.folder, step)
+        self.writer.record(**body)
+
     def finish(self, status: Status) -> str:
         """Record how the run ended, and send what is left as long as the store takes it.
 

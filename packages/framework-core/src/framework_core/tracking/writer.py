@@ -77,8 +77,12 @@ class JournalWriter:
 
         Points that a checkpoint knows of are not made again when the run goes on from it.
         """
-        reached = threading.Event()
         self.record("checkpoint", step=step)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Wait until the operating system has everything that was taken, but not for ever."""
+        reached = threading.Event()
         self._items.append(reached)
         self._wake.set()
         reached.wait(CHECKPOINT_SECONDS)

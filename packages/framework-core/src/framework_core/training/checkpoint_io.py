@@ -234,6 +234,12 @@ def _in_order(path: Path, names: Sequence[str], others: Mapping[str, Any]) -> di
     return {name: found[name] for name in names if name in found}
 
 
+def step_of(path: Path) -> int:
+    """The optimizer steps behind a checkpoint."""
+    facts = Facts.read(path)
+    return facts.global_step if facts else int(read(path)["global_step"])
+
+
 def where_it_goes_on(path: Path) -> str:
     """In words, from where a checkpoint is continued."""
     facts = Facts.read(path)

@@ -14,10 +14,10 @@ from framework_core.config.validate import short_name
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import OutputError, RunNotFoundError
 from framework_core.process import is_main_process
-from framework_core.tracking.checkpoints import Facts, newest
+from framework_core.tracking.checkpoints import newest
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, RECORD, RunRecord, find_run, runs_in
 from framework_core.tracking.store import check_store, tracking_uri
-from framework_core.training.checkpoint_io import read
+from framework_core.training.checkpoint_io import step_of
 
 _log = logging.getLogger("framework_core")
 
@@ -81,10 +81,7 @@ class Resumed:
     @property
     def step(self) -> int:
         """The optimizer steps behind it."""
-        if self.checkpoint is None:
-            return 0
-        facts = Facts.read(self.checkpoint)
-        return facts.global_step if facts else int(read(self.checkpoint)["global_step"])
+        return 0 if self.checkpoint is None else step_of(self.checkpoint)
 
 
 def resumable(run: str, config: RunConfig) -> Resumed:

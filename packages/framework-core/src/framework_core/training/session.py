@@ -26,7 +26,7 @@ from framework_core.tracking.checkpoints import LAST, clean
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA
 from framework_core.training.callbacks import training_callbacks
-from framework_core.training.checkpoint_io import where_it_goes_on
+from framework_core.training.checkpoint_io import step_of, where_it_goes_on
 from framework_core.training.checkpointing import BestCheckpoint, LastCheckpoint
 from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
@@ -140,6 +140,8 @@ class Session:
             except RollBack as back:
                 faults.left_out(back)
                 newest = self._record.last_checkpoint
+                if self._tracker is not None:
+                    self._tracker.take_back(0 if newest is None else step_of(newest))
         if self._main and not self._config.trainer.fast_dev_run:
             self._record_outcome(answers.answers)
 
