@@ -301,5 +301,5 @@ def test_a_server_that_goes_away_does_not_end_the_training(train, server, monkey
     assert "The tracking store did not take" in done.err
     folder = Path(done.json["directory"])
     assert (folder / "unsent-points.jsonl").stat().st_size > 0
-    assert (folder / "checkpoints" / "last.ckpt").is_file()
+    assert (folder / "checkpoints" / "last.ckpt" / "checkpoint.json").is_file()
     assert mlflow.active_run() is None
