@@ -38,7 +38,7 @@ def test_json_is_for_scripts(train):
     found = train("--json").json
     assert found["status"] == "finished"
     assert set(found["metrics"]) == {"val/accuracy", "val/loss", "test/accuracy", "test/loss"}
-    assert Path(found["best_checkpoint"]).is_file()
+    assert (Path(found["best_checkpoint"]) / "checkpoint.json").is_file()
     assert Path(found["last_checkpoint"]).name == "last.ckpt"
 
 

@@ -301,7 +301,7 @@ def test_a_server_that_goes_away_does_not_end_the_training_and_gets_the_rest_lat
     assert done.json["status"] == "finished"
     name = done.json["name"]
     assert f"Send the rest: fw runs sync {name}" in done.err
-    assert (Path(done.json["directory"]) / "checkpoints" / "last.ckpt").is_file()
+    assert (Path(done.json["directory"]) / "checkpoints" / "last.ckpt" / "checkpoint.json").is_file()
     assert mlflow.active_run() is None
     assert fw("runs", "sync", name).code == 1
     server.start()
