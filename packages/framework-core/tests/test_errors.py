@@ -114,7 +114,7 @@ def test_all_settings_that_are_wrong_are_told_together():
         ),
         (RunNotFoundError("x", ""), ["There is no run 'x'."]),
         (OutputError("/there", "it is read-only."), ["Cannot write to /there: it is read-only."]),
-        (TrackingError("http://x", "nothing answers."), ["The tracking store http://x cannot be used", "backend=none"]),
+        (TrackingError("http://x", "nothing answers."), ["The tracking store http://x cannot be used", "offline=true"]),
         (PluginError("p", "dist", "1", "no driver"), ["'p' of dist 1 is broken: no driver", "--without p"]),
         (RunInterrupted("Ctrl-C", run="r1"), ["Stopped by Ctrl-C.", "fw train --resume r1"]),
     ],

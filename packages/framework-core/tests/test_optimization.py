@@ -182,7 +182,7 @@ def test_every_scheduler_trains(name, train):
     )
     done = train(f"scheduler={name}", *extra, "mlops.tracking.backend=none", "--json")
     assert done.code == 0, done.err
-    assert done.json["metrics"]["val/accuracy"] > 0
+    assert math.isfinite(done.json["metrics"]["val/loss"])
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

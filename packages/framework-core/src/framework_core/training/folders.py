@@ -17,7 +17,6 @@ from framework_core.process import is_main_process
 from framework_core.tracking.checkpoints import newest
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, RECORD, RunRecord, find_run, runs_in
 from framework_core.tracking.store import check_store, tracking_uri
-from framework_core.training.checkpoint_io import step_of
 
 _log = logging.getLogger("framework_core")
 
@@ -81,6 +80,8 @@ class Resumed:
     @property
     def step(self) -> int:
         """The optimizer steps behind it."""
+        from framework_core.training.checkpoint_io import step_of
+
         return 0 if self.checkpoint is None else step_of(self.checkpoint)
 
 
@@ -88,14 +89,17 @@ def resumable(run: str, config: RunConfig) -> Resumed:
     """A run that can be continued.
 
     Raises:
-        RunNotFoundError: There is none, or all its checkpoints are damaged.
+        RunNotFoundError: There is none, all its checkpoints are damaged, or it has ended and has none.
         OutputError: A process trains it now.
     """
     record = find_run(run, output_dir=Path(config.output_dir))
     if is_main_process() and is_alive(record):
         step = "Wait for its end, or stop it: it goes on from there."
         raise OutputError(record.directory, f"process {record.process.split()[1]} trains it now.", next_step=step)
-    return _from_newest(record)
+    found = _from_newest(record)
+    if found.checkpoint is None and record.status == "finished":
+        raise RunNotFoundError(run, f"it has no checkpoint to continue from in {record.directory / CHECKPOINTS}.")
+    return found
 
 
 def unfinished(config: RunConfig) -> Resumed | None:
