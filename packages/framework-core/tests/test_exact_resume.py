@@ -89,7 +89,7 @@ def told(result):
 @pytest.mark.parametrize(
     "words",
     [
-        (),
+        pytest.param((), marks=pytest.mark.thorough),
         ("trainer.accumulate_grad_batches=4", "averaging.kind=ema"),
         ("trainer.val_check_interval=0.5", "scheduler=plateau", "early_stopping.patience=3"),
     ],

@@ -225,9 +225,9 @@ def test_memory_that_runs_out_names_a_batch_size_that_fits(go_wrong):
     ("how", "said"),
     [
         ("SIGKILL", "error: A process that loads data died: it was ended by SIGKILL.\n"),
-        ("SIGSEGV", "error: A process that loads data died: it was ended by SIGSEGV.\n"),
+        pytest.param("SIGSEGV", "error: A process that loads data died: it was ended by SIGSEGV.\n", marks=THOROUGH),
         pytest.param("exit", "error: A process that loads data ended by itself, with exit code 3.\n", marks=THOROUGH),
-        ("sleep", "error: A process that loads data took more than 2 s for a batch.\n"),
+        pytest.param("sleep", "error: A process that loads data took more than 2 s for a batch.\n", marks=THOROUGH),
     ],
 )
 def test_a_loading_process_that_dies_or_hangs_is_told_with_its_reason(how, said, go_wrong):

@@ -16,6 +16,7 @@ def killed(*words):
     return done.stdout
 
 
+@pytest.mark.thorough
 def test_a_run_that_was_killed_four_times_ends_as_one_that_was_not():
     assert killed("--cells", 0, "--kills", 4).endswith("4 kills, every end equal\n")
 
