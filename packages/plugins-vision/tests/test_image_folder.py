@@ -283,7 +283,7 @@ def test_a_network_learns_two_colours(pictures, train):
     pictures("pets", {"cat": 24, "dog": 24})
     done = train(
         *("--model", "resnet20", "--dataset", "image_folder", "dataset.path=pets", "dataset.image_size=16"),
-        *("trainer.max_epochs=4", "dataset.batch_size=8", "optimizer.lr=0.01", "dataset.val_fraction=0.2"),
+        *("trainer.max_epochs=5", "dataset.batch_size=8", "optimizer.lr=0.001", "dataset.val_fraction=0.2"),
     )
     assert done.code == 0, done.err
     assert done.json["metrics"]["val/accuracy"] == 1

@@ -17,7 +17,7 @@ def trained(pictures, train):
     pictures("pets", {"cat": 20, "dog": 20})
     done = train(
         *("--model", "resnet20", "--dataset", "image_folder", "dataset.path=pets", "dataset.image_size=16"),
-        *("dataset.batch_size=8", "trainer.max_epochs=3", "optimizer.lr=0.01", "experiment.run_name=colours"),
+        *("dataset.batch_size=8", "trainer.max_epochs=5", "optimizer.lr=0.001", "experiment.run_name=colours"),
     )
     assert done.code == 0, done.err
     return done.json
