@@ -77,7 +77,7 @@ def test_results_are_on_stdout_and_the_rest_is_not(job):
     )
     assert "fw ui" in job.said["look"]
     assert "sqlite:///mlflow.db" in job.said["look"]
-    assert (job.folder / job.said["checkpoint"]).is_file()
+    assert (job.folder / job.said["checkpoint"] / "weights.safetensors").is_file()
     assert "epoch" not in job.done.stdout.replace("best-epoch", "")
     assert "Warning" not in job.done.stderr
 

@@ -102,7 +102,14 @@ def world(project, components, install, train, request, monkeypatch):
     return project
 
 
-@pytest.mark.parametrize("error", [each for each in RAISED if each.exit_code != 130], ids=lambda error: error.__name__)
+def marked(error):
+    """Its example, quick or not: a proof trains several times."""
+    return pytest.param(
+        error, id=error.__name__, marks=[pytest.mark.thorough] if error.__name__ == "ProofError" else []
+    )
+
+
+@pytest.mark.parametrize("error", [marked(each) for each in RAISED if each.exit_code != 130])
 def test_the_command_of_the_description_says_what_stands_there(error, world, fw):
     command, lines = example(error)
     words = shlex.split(command)[1:]

@@ -90,7 +90,7 @@ def told(result):
     "words",
     [
         pytest.param((), marks=pytest.mark.thorough),
-        ("trainer.accumulate_grad_batches=4", "averaging.kind=ema"),
+        pytest.param(("trainer.accumulate_grad_batches=4", "averaging.kind=ema"), marks=pytest.mark.thorough),
         ("trainer.val_check_interval=0.5", "scheduler=plateau", "early_stopping.patience=3"),
     ],
 )

@@ -242,6 +242,7 @@ def test_a_loading_process_that_dies_or_hangs_is_told_with_its_reason(how, said,
         assert "in __getitem__" in (folder / "workers.txt").read_text()
 
 
+@pytest.mark.thorough
 def test_a_step_that_hangs_is_told_with_what_every_thread_does(go_wrong):
     done = go_wrong("Stuck", "faults.hang_seconds=0.5")
     assert done.code == 0, done.err

@@ -82,6 +82,7 @@ def test_it_is_said_why_and_kept(slow):
     assert line in again.err  # not measured anew: the numbers are the same
 
 
+@pytest.mark.thorough
 def test_loading_that_costs_nothing_starts_no_process_and_what_is_asked_for_is_done(slow, monkeypatch):
     monkeypatch.setattr("framework_core.training.loading.NOTHING", 1e9)
     measured = slow("dataset.wait=0")

@@ -45,6 +45,7 @@ def test_the_loss_is_the_recorded_one_to_the_last_bit(workers, run, fw):
     assert files() == before
 
 
+@pytest.mark.thorough
 def test_a_step_of_several_batches_and_a_scheduler_that_needs_the_end(run, fw):
     run("trainer.accumulate_grad_batches=2", "optimizer=sgd", "optimizer.lr=0.1", "scheduler=cosine")
     for step in (2, 5):

@@ -215,6 +215,7 @@ def test_it_is_read_once_and_then_kept(another_timm, tmp_path):
     assert fresh(NAMES, PYTHONPATH=str(another_timm)) == first
 
 
+@pytest.mark.thorough
 def test_a_kept_answer_that_cannot_be_read_is_made_again(another_timm, tmp_path):
     first = fresh(NAMES, PYTHONPATH=str(another_timm))
     (tmp_path / "cache" / "timm-99.0.json").write_text("[[")
