@@ -35,7 +35,14 @@ MODELS = (
         FPP3,
         ("baseline",),
     ),
-    ("linear", "linear:Linear", "LinearConfig", "One linear layer from look-back to horizon", LTSF_PAPER, ("linear",)),
+    (
+        "ltsf_linear",
+        "linear:Linear",
+        "LinearConfig",
+        "One linear layer from look-back to horizon",
+        LTSF_PAPER,
+        ("linear",),
+    ),
     ("nlinear", "linear:NLinear", "LinearConfig", "A linear layer, the last value taken off", LTSF_PAPER, ("linear",)),
     ("dlinear", "linear:DLinear", "DLinearConfig", "A linear layer each for trend and rest", LTSF_PAPER, ("linear",)),
     (
