@@ -103,7 +103,7 @@ def test_nothing_that_a_run_wrote_or_said_has_a_secret(vault, fresh):
     files = {path: content for path, content in written(vault).items() if path.suffix != ".pyc"}
     assert {path: leaks for path, content in files.items() if (leaks := found_in(content))} == {}
     assert any(path.name == "mlflow.db" for path in files)
-    assert any(path.suffix == ".ckpt" for path in files)
+    assert any(path.name == "state.pt" for path in files)
     (config,) = (yaml.safe_load(path.read_text()) for path in vault.glob("runs/*/config.yaml"))
     assert config["model"]["token"] == "${oc.env:S0}"
     assert config["model"]["keys"] == ["${oc.env:S2}", "${secret:S3}"]
