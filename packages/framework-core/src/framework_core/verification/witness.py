@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torchmetrics import Metric, MetricCollection
 
 from framework_core.training.sampling import ResumableBatches
 
@@ -74,6 +75,8 @@ def _samples(trainer: Trainer, batch: int) -> Any:
 def _attributes(trainer: Trainer, module: LightningModule) -> Iterator[tuple[str, Any]]:
     """What the model and the dataset keep in plain attributes, which no checkpoint holds."""
     for name, part in module.named_modules():
+        if isinstance(part, Metric | MetricCollection):
+            continue  # what they count is in a checkpoint, and what else they keep changes no step
         where = f"model.{name}" if name else "model"
         yield from _simple(where, vars(part))
     dataset = getattr(trainer.datamodule, "train_dataset", None)  # type: ignore[attr-defined]
