@@ -33,6 +33,7 @@ from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape, escaped, unescaped
 from framework_mlflow_mongodb.search.conditions import Condition, all_of, comparison
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
+from framework_mlflow_mongodb.single import find_by_key
 from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id, parse_experiment_ids
 
 DEFAULT_EXPERIMENT_ID = 0
@@ -126,7 +127,8 @@ class ExperimentArea(MongoStore):
         self, experiment_id: str | None, view_type: int = ViewType.ALL, session: ClientSession | None = None
     ) -> Document:
         key = parse_experiment_id(experiment_id or DEFAULT_EXPERIMENT_ID)
-        found = self._collection("experiments").find_one({"_id": key, "ws": self._workspace}, session=session)
+        experiments, condition = self._collection("experiments"), {"_id": key, "ws": self._workspace}
+        found = experiments.find_one(condition, session=session) if session else find_by_key(experiments, condition)
         if found is None or found["life"] not in LifecycleStage.view_type_to_stages(view_type):
             raise not_found(f"No Experiment with id={key} exists")
         return found

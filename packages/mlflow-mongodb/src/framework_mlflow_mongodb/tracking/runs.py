@@ -16,6 +16,7 @@ from pymongo.client_session import ClientSession
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape, escaped
+from framework_mlflow_mongodb.single import insert_with_random_key
 from framework_mlflow_mongodb.tracking import entities
 from framework_mlflow_mongodb.tracking.experiments import ExperimentArea
 
@@ -63,7 +64,7 @@ class RunArea(ExperimentArea):
             "model_out": [],
         }
         run = entities.run(document, {})
-        self._collection("runs").insert_one(document)
+        insert_with_random_key(self._collection("runs"), document)
         return run
 
     def get_run(self, run_id: str) -> Run:
