@@ -1,8 +1,8 @@
 """One document read by its key, or inserted with a key of its own, in a command that costs as little as it can.
 
-The driver's own methods have the server keep a record of a write, so that it can be tried again, and open a cursor for
-a read. Neither is needed where a key is read, or where the key of a new document is random: it can be inserted twice. The
-driver's own methods still have the last word when something goes wrong.
+The driver's own methods have the server keep a record of a write, so that it can be tried again, and open a cursor
+for a read. Neither is needed where a key is read, or where the key of a new document is random: it can be inserted
+twice. The driver's own methods still have the last word when something goes wrong.
 """
 
 from __future__ import annotations
