@@ -9,12 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framework_plugins_timeseries.classification_data import (
+        BaseSeriesClassificationDataModule as BaseSeriesClassificationDataModule,
+    )
+    from framework_plugins_timeseries.classification_model import BaseSeriesClassifier as BaseSeriesClassifier
     from framework_plugins_timeseries.datamodule import BaseTimeSeriesDataModule as BaseTimeSeriesDataModule
     from framework_plugins_timeseries.model import BaseTimeSeriesModel as BaseTimeSeriesModel
 
 __version__ = "0.1.0"
 
-_HOMES = {"BaseTimeSeriesDataModule": "datamodule", "BaseTimeSeriesModel": "model"}
+_HOMES = {
+    "BaseSeriesClassificationDataModule": "classification_data",
+    "BaseSeriesClassifier": "classification_model",
+    "BaseTimeSeriesDataModule": "datamodule",
+    "BaseTimeSeriesModel": "model",
+}
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562
 
 

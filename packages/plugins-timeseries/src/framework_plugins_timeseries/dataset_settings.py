@@ -225,3 +225,54 @@ class TsfConfig(WindowsConfig):
 
     path: str
     """The file, .tsf."""
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class LabelledConfig(ComponentConfig):
+    """What every dataset of series with classes takes."""
+
+    scaler: Literal["instance", "standard", "minmax", "robust", "none"] = "instance"
+    """How channels are scaled: each series by itself (``instance``), or by all training series, as it is saved."""
+
+    batch_size: PositiveInt = 32
+    """How many series make a batch."""
+
+    num_workers: NonNegativeInt | None = None
+    """How many processes load series; empty takes none, as they are in memory."""
+
+
+class UcrConfig(LabelledConfig):
+    """A problem of the UCR or UEA archive."""
+
+    path: str
+    """A file (.ts, or a table with the class in front), the folder of a problem, or the folder of an archive."""
+
+    problem: str | None = None
+    """The name of the problem, where the folder holds several: GunPoint."""
+
+    unequal: Literal["refuse", "pad", "truncate", "resample"] = "refuse"
+    """What is done with different lengths: zeros behind, a cut to the shortest, or as many new steps as the longest has."""
+
+    missing: Literal["refuse", "forward", "interpolate", "zero"] = "refuse"
+    """What stands for a missing value: the last one, a line to the next, or 0."""
+
+    val_size: Share = 0.2
+    """The share of each class of the training series that is validated on."""
+
+    test_size: Share = 0.2
+    """The share of each class that is tested on, where there is no test file."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which series go where."""
+
+
+class Co2SeasonsConfig(LabelledConfig):
+    """Stretches of carbon dioxide."""
+
+    weeks: Annotated[int, Field(ge=4, le=52)] = 26
+    """How many weeks a stretch has."""
+
+    stride: PositiveInt = 2
+    """How many weeks lie between the begins of neighbouring stretches."""

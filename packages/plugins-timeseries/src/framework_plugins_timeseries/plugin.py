@@ -10,6 +10,7 @@ from framework_plugins_timeseries.dataset_settings import M4_PERIODS
 from framework_plugins_timeseries.published import FILES
 
 FORECASTING = ("forecasting",)
+CLASSIFICATION = ("time-series-classification",)
 LTSF_PAPER = "Zeng et al., Are Transformers Effective for Time Series Forecasting?, https://arxiv.org/abs/2205.13504"
 LTSF = {
     "etth1": ("ETTh1: transformer load and oil temperature, 7 hourly series", "CC-BY-ND-4.0"),
@@ -128,23 +129,52 @@ MODELS = (
 )
 """Name, class, settings, what it is, paper, tags."""
 
+CLASSIFIERS = (
+    (
+        "inception_time",
+        "inception_time:InceptionTime",
+        "InceptionTimeConfig",
+        "Convolutions of several lengths, five networks averaged",
+        "Fawaz et al., InceptionTime, https://arxiv.org/abs/1909.04939",
+        ("convolution",),
+    ),
+    (
+        "minirocket",
+        "minirocket:MiniRocket",
+        "MiniRocketConfig",
+        "10,000 features of fixed convolutions, and ridge regression",
+        "Dempster et al., MiniRocket, https://arxiv.org/abs/2012.08791",
+        ("convolution",),
+    ),
+    (
+        "patchtst_classifier",
+        "patchtst_classifier:PatchTSTClassifier",
+        "PatchTSTClassifierConfig",
+        "A transformer over patches of each channel",
+        "Nie et al., A Time Series is Worth 64 Words, https://arxiv.org/abs/2211.14730",
+        ("transformer",),
+    ),
+)
+
 
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
     """The models and datasets of this package."""
-    for name, builder, config, summary, paper, tags in MODELS:
-        yield ModelSpec(
-            name=name,
-            domain="timeseries",
-            tasks=FORECASTING,
-            summary=summary,
-            builder=f"framework_plugins_timeseries.models.{builder}",
-            config=f"framework_plugins_timeseries.settings:{config}",
-            tags=tags,
-            licence="MIT",
-            paper=paper,
-        )
+    for tasks, models in ((FORECASTING, MODELS), (CLASSIFICATION, CLASSIFIERS)):
+        for name, builder, config, summary, paper, tags in models:
+            yield ModelSpec(
+                name=name,
+                domain="timeseries",
+                tasks=tasks,
+                summary=summary,
+                builder=f"framework_plugins_timeseries.models.{builder}",
+                config=f"framework_plugins_timeseries.settings:{config}",
+                tags=tags,
+                licence="MIT",
+                paper=paper,
+            )
     yield from _datasets()
+    yield from _labelled_datasets()
 
 
 def _datasets() -> Iterable[DatasetSpec]:
@@ -213,4 +243,28 @@ def _datasets() -> Iterable[DatasetSpec]:
         config="framework_plugins_timeseries.dataset_settings:TsfConfig",
         tags=("own-data", "many-series", "univariate"),
         paper="Godahewa et al., Monash Time Series Forecasting Archive, https://arxiv.org/abs/2105.06643",
+    )
+
+
+def _labelled_datasets() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="ucr",
+        domain="timeseries",
+        tasks=CLASSIFICATION,
+        summary="A problem of the UCR or UEA archive, or series of your own: .ts, or tables with the class in front",
+        builder="framework_plugins_timeseries.datasets.ucr:Ucr",
+        config="framework_plugins_timeseries.dataset_settings:UcrConfig",
+        tags=("own-data", "classes"),
+        paper="Dau et al., The UCR Time Series Archive, https://arxiv.org/abs/1810.07758",
+    )
+    yield DatasetSpec(
+        name="co2_seasons",
+        domain="timeseries",
+        tasks=CLASSIFICATION,
+        summary="The season in which half a year of carbon dioxide begins, from co2, which comes with statsmodels",
+        builder="framework_plugins_timeseries.datasets.co2_seasons:Co2Seasons",
+        config="framework_plugins_timeseries.dataset_settings:Co2SeasonsConfig",
+        tags=("built-in", "classes"),
+        licence="public domain",
+        paper="Keeling and Whorf, Atmospheric CO2 concentrations derived from flask air samples, CDIAC, 2004",
     )
