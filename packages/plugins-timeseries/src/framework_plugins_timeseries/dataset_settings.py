@@ -253,7 +253,7 @@ class UcrConfig(LabelledConfig):
     """The name of the problem, where the folder holds several: GunPoint."""
 
     unequal: Literal["refuse", "pad", "truncate", "resample"] = "refuse"
-    """What is done with different lengths: zeros behind, a cut to the shortest, or as many new steps as the longest has."""
+    """What different lengths become: zeros behind, a cut to the shortest, or new steps, as many as in the longest."""
 
     missing: Literal["refuse", "forward", "interpolate", "zero"] = "refuse"
     """What stands for a missing value: the last one, a line to the next, or 0."""
@@ -276,3 +276,36 @@ class Co2SeasonsConfig(LabelledConfig):
 
     stride: PositiveInt = 2
     """How many weeks lie between the begins of neighbouring stretches."""
+
+
+class AnomalyConfig(SizedConfig):
+    """What datasets take in which unusual steps are looked for."""
+
+    reconstructs: bool | None = None
+    """Whether windows are reconstructed, and not what follows them forecast; empty takes what the model does."""
+
+    look_back: PositiveInt = 48
+    """How many steps the model sees, which is all of a window that is reconstructed."""
+
+    horizon: PositiveInt = 1
+    """How many steps it predicts, where windows are not reconstructed."""
+
+    val_size: Annotated[float, Field(gt=0)] = 0.1
+    """How much is validated on, before the test, and gives the threshold: a share below 1, or a number of steps."""
+
+    threshold_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.995
+    """The share of validation scores that are below the threshold."""
+
+
+class AnomalyTableConfig(AnomalyConfig, SeriesTableConfig):
+    """A table of your own, with unusual steps."""
+
+    label_column: str | None = None
+    """The column that is 1 where a step is an anomaly, and 0 elsewhere; it is used in the test alone."""
+
+
+class Co2FaultsConfig(AnomalyConfig):
+    """Carbon dioxide, by week, with faults."""
+
+    missing: Literal["forward", "interpolate", "zero"] = "forward"
+    """What stands for a missing week of a file to score."""

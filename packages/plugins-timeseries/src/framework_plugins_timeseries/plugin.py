@@ -10,6 +10,7 @@ from framework_plugins_timeseries.dataset_settings import M4_PERIODS
 from framework_plugins_timeseries.published import FILES
 
 FORECASTING = ("forecasting",)
+ANOMALIES = ("anomaly-detection",)
 CLASSIFICATION = ("time-series-classification",)
 LTSF_PAPER = "Zeng et al., Are Transformers Effective for Time Series Forecasting?, https://arxiv.org/abs/2205.13504"
 LTSF = {
@@ -129,6 +130,25 @@ MODELS = (
 )
 """Name, class, settings, what it is, paper, tags."""
 
+AUTOENCODERS = (
+    (
+        "lstm_autoencoder",
+        "autoencoders:LSTMAutoencoder",
+        "LSTMAutoencoderConfig",
+        "Gives a window again, step by step from its end",
+        "Malhotra et al., LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection, https://arxiv.org/abs/1607.00148",
+        ("recurrent", "reconstruction"),
+    ),
+    (
+        "tcn_autoencoder",
+        "autoencoders:TCNAutoencoder",
+        "TCNAutoencoderConfig",
+        "Gives a window again through few channels and steps",
+        "Thill et al., Temporal convolutional autoencoder, https://doi.org/10.1016/j.asoc.2021.107751",
+        ("convolution", "reconstruction"),
+    ),
+)
+
 CLASSIFIERS = (
     (
         "inception_time",
@@ -160,7 +180,9 @@ CLASSIFIERS = (
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
     """The models and datasets of this package."""
-    for tasks, models in ((FORECASTING, MODELS), (CLASSIFICATION, CLASSIFIERS)):
+    # The error of any forecast tells what is unusual.
+    listed = (((*FORECASTING, *ANOMALIES), MODELS), (ANOMALIES, AUTOENCODERS), (CLASSIFICATION, CLASSIFIERS))
+    for tasks, models in listed:
         for name, builder, config, summary, paper, tags in models:
             yield ModelSpec(
                 name=name,
@@ -175,6 +197,7 @@ def register_components() -> Iterable[ComponentSpec]:
             )
     yield from _datasets()
     yield from _labelled_datasets()
+    yield from _datasets_with_anomalies()
 
 
 def _datasets() -> Iterable[DatasetSpec]:
@@ -265,6 +288,29 @@ def _labelled_datasets() -> Iterable[DatasetSpec]:
         builder="framework_plugins_timeseries.datasets.co2_seasons:Co2Seasons",
         config="framework_plugins_timeseries.dataset_settings:Co2SeasonsConfig",
         tags=("built-in", "classes"),
+        licence="public domain",
+        paper="Keeling and Whorf, Atmospheric CO2 concentrations derived from flask air samples, CDIAC, 2004",
+    )
+
+
+def _datasets_with_anomalies() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="anomaly_table",
+        domain="timeseries",
+        tasks=ANOMALIES,
+        summary="Your own series in a CSV or Parquet table, to find what is unusual in, with labels or without",
+        builder="framework_plugins_timeseries.datasets.anomaly_table:AnomalyTable",
+        config="framework_plugins_timeseries.dataset_settings:AnomalyTableConfig",
+        tags=("own-data", "anomalies"),
+    )
+    yield DatasetSpec(
+        name="co2_faults",
+        domain="timeseries",
+        tasks=ANOMALIES,
+        summary="Carbon dioxide by week, which comes with statsmodels, with six labelled faults put into its end",
+        builder="framework_plugins_timeseries.datasets.co2_faults:Co2Faults",
+        config="framework_plugins_timeseries.dataset_settings:Co2FaultsConfig",
+        tags=("built-in", "anomalies", "univariate"),
         licence="public domain",
         paper="Keeling and Whorf, Atmospheric CO2 concentrations derived from flask air samples, CDIAC, 2004",
     )

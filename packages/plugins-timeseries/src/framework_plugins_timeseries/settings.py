@@ -389,3 +389,51 @@ class PatchTSTClassifierConfig(ClassifierConfig):
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
+
+
+class AutoencoderConfig(ComponentConfig):
+    """What every network takes that gives its window again."""
+
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    """Which error is made small."""
+
+    huber_delta: float = Field(default=1.0, gt=0)
+    """With ``loss=huber``: the error up to which it is a square."""
+
+    normalize: Literal["none", "standard"] = "none"
+    """Whether each window is put on a scale of its own, for series that drift; one that is off as a whole is not seen."""
+
+    @model_validator(mode="after")
+    def _that_is_used(self) -> AutoencoderConfig:
+        if self.huber_delta != type(self).model_fields["huber_delta"].default and self.loss != "huber":
+            raise ValueError("huber_delta has an effect with loss=huber only")
+        return self
+
+
+class LSTMAutoencoderConfig(AutoencoderConfig):
+    """A recurrent network that gives its window again."""
+
+    hidden: PositiveInt = 64
+    """The length of the state."""
+
+
+class TCNAutoencoderConfig(AutoencoderConfig):
+    """A convolutional network that gives its window again."""
+
+    hidden: PositiveInt = 32
+    """How many channels."""
+
+    kernel_size: PositiveInt = 5
+    """How many steps a convolution sees."""
+
+    depth: PositiveInt = 4
+    """How many convolutions there are before the narrow place, and behind it."""
+
+    narrow: PositiveInt = 4
+    """How many channels the narrow place has."""
+
+    pool: PositiveInt = 4
+    """How many steps are averaged there."""
+
+    drop_rate: Rate = 0.0
+    """Dropout behind each convolution."""

@@ -73,15 +73,15 @@ class Windows(BatchDataset):
         self.layout = layout
         self.stride = stride
         offsets = np.array([span.offset for span in spans], dtype=np.int64)
-        first = np.array([max(span.begin, layout.look_back) for span in spans], dtype=np.int64)
+        first = np.array([max(span.begin, layout.lead) for span in spans], dtype=np.int64)
         last = np.array([span.end - layout.horizon for span in spans], dtype=np.int64)
         counts = np.maximum(0, (last - first) // stride + 1)
         self.counts = torch.from_numpy(counts)
         self._ends = torch.from_numpy(np.cumsum(counts))
         # The row of a series' first window, less what its number begins with: one addition less for each batch.
-        self._base = torch.from_numpy(offsets + first - layout.look_back - (np.cumsum(counts) - counts) * stride)
+        self._base = torch.from_numpy(offsets + first - layout.lead - (np.cumsum(counts) - counts) * stride)
         self._within = torch.arange(layout.rows)
-        self._ahead = torch.arange(layout.look_back, layout.look_back + layout.horizon)
+        self._ahead = torch.arange(layout.lead, layout.lead + layout.horizon)
         self._hidden = layout.ends[1]
 
     def __len__(self) -> int:
