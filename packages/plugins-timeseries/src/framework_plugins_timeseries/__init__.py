@@ -1,4 +1,4 @@
-"""Time series for framework-core: forecasting networks, baselines, tables of series, published protocols.
+"""Time series for framework-core: forecasts, classes and anomalies; networks, baselines, tables, published protocols.
 
 Names are imported when they are used, so listing the models imports no torch.
 """

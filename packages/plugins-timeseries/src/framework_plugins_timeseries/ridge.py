@@ -14,7 +14,7 @@ from torch.nn import functional
 PENALTIES = tuple(10.0 ** (power / 3) for power in range(-9, 10, 2))
 """Ten, evenly from 0.001 to 1,000 on a scale of powers, as the authors of ROCKET take them."""
 
-TEMPERATURES: tuple[float, ...] = tuple(2.0 ** (power / 4) for power in range(-8, 29))
+TEMPERATURES: tuple[float, ...] = tuple(2.0 ** (power / 4) for power in range(-8, 13))
 
 
 @dataclass(frozen=True)
