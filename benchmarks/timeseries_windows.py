@@ -10,9 +10,9 @@
 `neuralforecast` its loader of series (32 a batch, as it comes) and what its models make of such a batch in each step:
 windows that are cut, drawn, normalised and parsed. The time until the first batch is there is told apart.
 
-`training` trains N-HiTS and PatchTST of the same sizes, which have the same number of weights or nearly so, on the same
-windows in batches of 256, with Adam and the absolute error, each trainer else as it comes: `framework` is `fw train` with
-tracking and checkpoints. Measured are training steps 11 to 60, loading with them.
+`training` trains N-HiTS and PatchTST of the same sizes on the same windows in batches of 256, with Adam and the
+absolute error, each trainer else as it comes: `framework` is `fw train` with tracking and checkpoints. Measured are
+training steps 11 to 60, loading with them; the number of weights is shown beside.
 
 Every measurement is a process of its own, with one thread. Where the peers need other versions than the framework, they
 are in an environment of their own, and `--peers` is its Python. A ratio is taken inside its round.
@@ -160,8 +160,9 @@ def table(folder: Path) -> Path:
     return folder / "waves.csv"
 
 
+# neuralforecast counts the layers behind the first, and each of its blocks gives every step of the look-back a number.
 SIZES = {
-    "nhits": ["model.pooling=[2,2,1]", "model.downsampling=[4,2,1]", "model.width=512", "model.layers=2"],
+    "nhits": ["model.pooling=[2,2,1]", "model.downsampling=[4,2,1]", "model.width=512", "model.layers=4"],
     "patchtst": [
         "model.width=16",
         "model.depth=3",

@@ -401,7 +401,7 @@ class AutoencoderConfig(ComponentConfig):
     """With ``loss=huber``: the error up to which it is a square."""
 
     normalize: Literal["none", "standard"] = "none"
-    """Whether each window is put on a scale of its own, for series that drift; one that is off as a whole is not seen."""
+    """Whether each window has a scale of its own, for series that drift; one that is off as a whole is not seen."""
 
     @model_validator(mode="after")
     def _that_is_used(self) -> AutoencoderConfig:
