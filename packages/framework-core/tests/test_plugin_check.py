@@ -54,9 +54,6 @@ def frog(install):
         for name, text in texts.items():
             (site / name).parent.mkdir(parents=True, exist_ok=True)
             (site / name).write_text(text)
-        (info / "licenses").mkdir()
-        (info / "licenses" / "LICENSE").write_text("MIT")
-        (info / "RECORD").write_text(f"{info.name}/licenses/LICENSE,,\n")
         return site
 
     return installed
