@@ -32,7 +32,9 @@ def plugin() -> None:
 @app.command("new")
 def new(
     name: str = typer.Argument(..., metavar="NAME", help="What the package is called: my-plugin."),
-    folder: Path | None = typer.Argument(None, metavar="[FOLDER]", help="Where; without it, a folder of that name here."),
+    folder: Path | None = typer.Argument(
+        None, metavar="[FOLDER]", help="Where; without it, a folder of that name here."
+    ),
     model: bool = typer.Option(False, "--model", help="With a model."),
     dataset: bool = typer.Option(False, "--dataset", help="With a dataset."),
     callback: bool = typer.Option(False, "--callback", help="With a callback."),

@@ -40,7 +40,9 @@ def create_plugin(name: str, folder: Path | None = None, *, parts: Collection[st
     """
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         message = "letters and digits, with single dashes between them: my-plugin"
-        raise ConfigError([ConfigProblem("name", message, value=name)], next_step="Try: fw plugin new my-plugin --model")
+        raise ConfigError(
+            [ConfigProblem("name", message, value=name)], next_step="Try: fw plugin new my-plugin --model"
+        )
     if not set(parts) & {"model", "dataset", "callback"}:
         message = "a package has to offer something: --model, --dataset or --callback"
         raise ConfigError([ConfigProblem("parts", message)], next_step=f"Try: fw plugin new {name} --model --dataset")
@@ -71,7 +73,9 @@ def _texts(dist: str, parts: set[str]) -> dict[str, str]:
         f"{source}/py.typed": "# typed\n",
         f"{source}/plugin.py": _plugin(parts, group),
         f"{source}/settings.py": _settings(parts),
-        **{f"{source}/{part}.py": _template(f"{part}.py") for part in ("model", "dataset", "callback") if part in parts},
+        **{
+            f"{source}/{part}.py": _template(f"{part}.py") for part in ("model", "dataset", "callback") if part in parts
+        },
         f"{source}/conf/__init__.py": '"""Experiments: ``fw train +experiment=$module``."""\n' if group else "",
         f"{source}/conf/experiment/{module}.yaml": EXPERIMENT if group else "",
         "tests/points.py": _template("dataset.py") if parts & {"model", "dataset"} == {"model"} else "",
@@ -130,7 +134,7 @@ def register_components() -> Iterable[ComponentSpec]:
     """Say what can be named."""
 '''
 SPECS = {
-    "model": '''    yield ModelSpec(
+    "model": """    yield ModelSpec(
         name="${module}_net",
         domain="$domain",
         tasks=("tabular-classification",),
@@ -139,8 +143,8 @@ SPECS = {
         config="$module.settings:NetConfig",
         licence="MIT",
 CHECKED    )
-''',
-    "dataset": '''    yield DatasetSpec(
+""",
+    "dataset": """    yield DatasetSpec(
         name="${module}_data",
         domain="$domain",
         tasks=("tabular-classification",),
@@ -150,15 +154,15 @@ CHECKED    )
         licence="MIT",
         default=True,
     )
-''',
-    "callback": '''    yield CallbackSpec(
+""",
+    "callback": """    yield CallbackSpec(
         name="${module}_jitter",
         summary="Adds noise to the inputs of each training batch",
         builder="$module.callback:Jitter",
         config="$module.settings:JitterConfig",
         licence="MIT",
     )
-''',
+""",
 }
 CONFIG_PACKAGES = '''
 
@@ -171,12 +175,12 @@ EXPERIMENT = """# @package _global_
 defaults:
   - override /model: ${module}_net
   - override /dataset: ${module}_data
-model:
-  width: 32
+optimizer:
+  lr: 0.01
 trainer:
-  max_epochs: 20
+  max_epochs: 30
 """
-SETTINGS = '''"""The settings of what this package offers. Read without torch: they are checked before anything heavy loads."""
+SETTINGS = '''"""The settings of what this package offers. Read without torch: they are checked before all else."""
 
 from __future__ import annotations
 
@@ -221,29 +225,29 @@ class JitterConfig(ComponentConfig):
     """Its standard deviation."""
 ''',
 }
-PACKAGE_SUITE = '''
+PACKAGE_SUITE = """
 
 class TestPackage(PackageSuite):
     package = "$dist"
-'''
+"""
 PATH = "from pathlib import Path\n\n"
 LENT = """    settings = (f"dataset={Path(__file__).with_name('points.py')}:Data",)
 """
 SUITES = {
     "model": (
         "ModelSuite",
-        '''
+        """
 
 class TestNet(ModelSuite):
     name = "${module}_net"
-''',
+""",
     ),
     "dataset": (
         "DatasetSuite",
-        '''
+        """
 
 class TestData(DatasetSuite):
     name = "${module}_data"
-''',
+""",
     ),
 }
