@@ -158,6 +158,10 @@ def offline(train):
 def test_a_run_without_a_store_is_watched_and_sent_later(offline, fw, project):
     offline("mlops.tracking.log_model=true")
     store = f"sqlite:///{project}/mlflow.db"
+    listed = fw("runs", "list", "-e", "Net_Iris", "--columns", "model.width,train/loss")
+    assert listed.out.splitlines()[1].split()[:3] == ["off", "Net_Iris", "finished"]
+    assert listed.out.splitlines()[1].split()[-2] == "16"
+    assert "In no store yet: off" in listed.err
     assert not MlflowClient(store).search_experiments(filter_string="name = 'Net_Iris'")
     watched = fw("watch", "off")
     assert (watched.code, watched.out.split()[:4]) == (0, ["off", "finished", "step", "12"])
@@ -173,6 +177,8 @@ def test_a_run_without_a_store_is_watched_and_sent_later(offline, fw, project):
     again = fw("runs", "sync", "off", "--json").json[0]
     assert (again["points"], again["files"], again["run_id"]) == (0, 0, row["run_id"])
     assert "Every run here is in its store." in fw("runs", "sync").err
+    (row,) = fw("runs", "list", "--json").json
+    assert (row["name"], row["run_id"]) == ("off", again["run_id"])
 
 
 def test_a_store_that_is_away_leaves_a_run_to_be_sent(offline, fw):
@@ -186,7 +192,7 @@ def test_a_store_that_is_away_leaves_a_run_to_be_sent(offline, fw):
 
 def alive_elsewhere(directory, silent):
     """Make a run look as if another machine trained it and was last heard of some seconds ago."""
-    beat = directory / FOLDER / "heartbeat.json"
+    beat = directory / "heartbeat.json"
     beat.write_text(json.dumps({"pid": 1, "started": 1.0, "boot": "b", "host": "elsewhere"}))
     os.utime(beat, (time.time() - silent,) * 2)
 

@@ -17,7 +17,15 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framework_core.contracts.config import RunConfig
-from framework_core.errors import FrameworkError, HangError, OutOfMemoryError, WorkerError, quoted
+from framework_core.errors import (
+    ConfigError,
+    ConfigProblem,
+    FrameworkError,
+    HangError,
+    OutOfMemoryError,
+    WorkerError,
+    quoted,
+)
 from framework_core.process import is_main_process
 from framework_core.tracking.checkpoints import newest
 from framework_core.tracking.lookup import CHECKPOINTS
@@ -202,3 +210,27 @@ class Faults(Callback):
             sys.stderr.write(f"error: {error}\n")
             sys.stderr.flush()
             os._exit(error.exit_code)
+
+
+def check_processes(config: RunConfig, processes: int) -> None:
+    """See that what is asked for is possible where several processes train together.
+
+    Args:
+        config: The settings.
+        processes: How many train.
+
+    Raises:
+        ConfigError: It needs one process that decides alone.
+    """
+    if processes == 1:
+        return
+    found, together = config.faults, f"with the {processes} processes that train together here"
+    problems = []
+    if found.not_finite == "rollback":
+        message = f"rollback is not possible {together}. Possible: faults.not_finite=skip, stop or ignore"
+        problems.append(ConfigProblem("faults.not_finite", message))
+    if found.loss_spike in ("stop", "rollback"):
+        message = f"{found.loss_spike} is not possible {together}, as each sees a loss of its own"
+        problems.append(ConfigProblem("faults.loss_spike", f"{message}. Possible: faults.loss_spike=warn or ignore"))
+    if problems:
+        raise ConfigError(problems)
