@@ -240,9 +240,7 @@ def main() -> None:
     for _ in range(asked.rounds):
         for trainer in asked.trainers:
             found[trainer].append(measured(trainer))
-    print(
-        "| trainer | s to the first new step | of it for steps made again | CPU s | lightning = 1 | CPU, lightning = 1 |"
-    )
+    print("| trainer | s to the first new step | of it steps made again | CPU s | lightning = 1 | CPU, lightning = 1 |")
     print("|---|---|---|---|---|---|")
     peer = found.get("lightning", found[asked.trainers[0]])
     for trainer, each in found.items():

@@ -90,7 +90,7 @@ class Faults(Callback):
         self._over.clear()
         try:
             with ExitStack() as stack:
-                stack.enter_context(self._workers.watched(self._prepared.datamodule))
+                stack.enter_context(self._workers.watched(trainer, self._prepared.datamodule))
                 stack.enter_context(self._guard.watching(trainer, self._prepared.model))
                 if seconds := self._config.faults.hang_seconds:
                     hangs = Watchdog(seconds, lambda: self._guard.beat, lambda: self._hangs(trainer, seconds))

@@ -125,7 +125,8 @@ class ResumableStream(IterableDataset[Any]):
 
     def _take_on(self, turn: int) -> int:
         """Whose part this loading process has in this epoch: the loader begins with the first process, and the part
-        whose turn it is may be another's."""
+        whose turn it is may be another's.
+        """
         info = get_worker_info()
         if info is None:
             return 0

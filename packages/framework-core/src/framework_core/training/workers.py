@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,8 +46,9 @@ class Workers:
         self._code = 0
 
     @contextmanager
-    def watched(self, datamodule: LightningDataModule) -> Iterator[None]:
+    def watched(self, trainer: Trainer, datamodule: LightningDataModule) -> Iterator[None]:
         """Let every loader that the data gives meanwhile start such processes."""
+        vars(trainer)["_teardown"] = functools.partial(_whoever_dies, trainer._teardown)
         self._folder = Path(tempfile.mkdtemp(prefix="fw-workers-"))
         changed = [name for name in LOADERS if is_overridden(name, datamodule)]
         for name in changed:
@@ -54,6 +56,7 @@ class Workers:
         try:
             yield
         finally:
+            vars(trainer).pop("_teardown", None)
             for name in changed:
                 vars(datamodule).pop(name, None)
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -97,7 +100,15 @@ class Workers:
         return "\n".join(f"{file.stem}:\n{text}" for file in files if (text := file.read_text(errors="replace")))
 
     def told(self, error: BaseException) -> tuple[str, str, str] | None:
-        """What happened, its likely cause and what to type next; ``None`` where the error is not about a process."""
+        """What happened, its likely cause and what to type next; ``None`` where the error is not about a process.
+
+        Lightning may have met another one while it cleared up after the error that matters.
+        """
+        found = self._told_of(error)
+        before = error.__cause__ or error.__context__
+        return found or (self.told(before) if before is not None else None)
+
+    def _told_of(self, error: BaseException) -> tuple[str, str, str] | None:
         text = str(error)
         if slow := TIMED_OUT.search(text):
             seconds = float(slow[1])
@@ -145,6 +156,18 @@ class _Traced:
                 faulthandler.register(signal.SIGUSR2, trace, all_threads=True)
         if self._start is not None:
             self._start(worker)
+
+
+def _whoever_dies(teardown: Callable[[], None]) -> None:
+    """Let torch not raise where a loading process dies that is being ended anyway."""
+    if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
+        teardown()
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        teardown()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def _processes(trainer: Trainer) -> list[Any]:
