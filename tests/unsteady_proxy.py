@@ -46,8 +46,6 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
-
     def _asked(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
         other = http.client.HTTPConnection("127.0.0.1", self.other)
         headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
@@ -59,6 +57,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Nothing."""
+
+
+for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+    setattr(Handler, f"do_{method}", Handler.handle_any)
 
 
 class Server(ThreadingHTTPServer):

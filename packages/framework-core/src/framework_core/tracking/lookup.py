@@ -26,7 +26,7 @@ class RunRecord:
     """A run's folder and what it says of itself.
 
     Attributes:
-        status: ``running``, ``finished``, ``failed``, ``interrupted`` or ``killed``; empty for runs of earlier versions.
+        status: ``running``, ``finished``, ``failed``, ``interrupted`` or ``killed``; empty where an older version ran.
     """
 
     directory: Path

@@ -124,8 +124,9 @@ class ResumableStream(IterableDataset[Any]):
             self._before = None
 
     def _take_on(self, turn: int) -> int:
-        """Whose part this loading process has in this epoch: the loader begins with the first process, and the part
-        whose turn it is may be another's.
+        """Take on the part of another loading process, and tell which.
+
+        The loader begins with the first process, and the part whose turn it is may be another's.
         """
         info = get_worker_info()
         if info is None:
