@@ -79,6 +79,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class MlflowServer:
     """An MLflow server, on SQLite or on a mongod that stays."""
 
@@ -92,16 +97,12 @@ class MlflowServer:
         command += ["--artifacts-destination", str(self._folder / "artifacts"), "--workers", "1"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
         self._process = subprocess.Popen([*command, "--port", str(self._port)], cwd=self._folder, **quiet)
-        while not self._answers():
+        while not answers(self._port):
             time.sleep(0.2)
 
     def kill(self):
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-
-    def _answers(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
 
 class Mongod:
@@ -256,7 +257,7 @@ class Unsteady:
         program = Path(__file__).with_name("unsteady_proxy.py")
         arguments = [str(port), store.uri.rpartition(":")[2], str(self._mode)]
         self._process = subprocess.Popen([sys.executable, "-IS", str(program), *arguments])
-        while socket.socket().connect_ex(("127.0.0.1", port)):
+        while not answers(port):
             time.sleep(0.1)
 
     def be(self, mode):

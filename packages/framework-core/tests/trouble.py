@@ -123,7 +123,7 @@ class EndsThem(Net):
     """Kills the loading processes when they are about to be ended anyway."""
 
     def cpu(self):
-        if self._trainer is not None:
+        if self._trainer is not None and self.trainer.state.fn == "fit":
             for process in self.trainer.fit_loop._combined_loader.flattened[0]._iterator._workers:
                 process.kill()
                 process.join()
