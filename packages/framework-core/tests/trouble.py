@@ -126,7 +126,7 @@ class EndsThem(Net):
         if self._trainer is not None and self.trainer.state.fn == "fit":
             for process in self.trainer.fit_loop._combined_loader.flattened[0]._iterator._workers:
                 process.kill()
-                process.join()
+            time.sleep(0.3)
         return super().cpu()
 
 

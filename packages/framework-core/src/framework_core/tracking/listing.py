@@ -83,7 +83,7 @@ def _sorted(rows: Sequence[RunRow], sort: str) -> list[RunRow]:
     column = sort.removeprefix("-")
     kind, dot, rest = column.partition(".")
     name = rest if dot and kind in ("params", "tags", "metrics", "attributes") else column
-    values = {id(row): row.started if column == STARTED else row.value(name) for row in rows}
+    values: dict[int, Any] = {id(row): row.started if column == STARTED else row.value(name) for row in rows}
     there = [row for row in rows if values[id(row)] not in (None, "")]
     there.sort(key=lambda row: values[id(row)], reverse=sort.startswith("-"))
     return [*there, *(row for row in rows if values[id(row)] in (None, ""))]

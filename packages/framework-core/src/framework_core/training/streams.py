@@ -47,8 +47,8 @@ class ResumableStream(IterableDataset[Any]):
         self._number: int | None = None
         self._before: Any = None
         # Loading processes that last for several epochs have a copy of this object, and share its tensors.
-        self._place = torch.zeros(2, dtype=torch.int64).share_memory_()
-        self._ends = torch.full((max(1, workers), 2), -1, dtype=torch.int64).share_memory_()
+        self._place = _shared(torch.zeros(2, dtype=torch.int64))
+        self._ends = _shared(torch.full((max(1, workers), 2), -1, dtype=torch.int64))
 
     def __getattr__(self, name: str) -> Any:
         if name == "dataset" or name.startswith("__"):
@@ -216,3 +216,8 @@ def wrong_resume(loader: object) -> list[str]:
             "resume(epoch, samples)"
         ]
     return []
+
+
+def _shared(tensor: Any) -> torch.Tensor:
+    shared: torch.Tensor = tensor.share_memory_()
+    return shared
