@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from framework_core.tracking import cuts
+from framework_core.tracking.heartbeat import Process
 from framework_core.tracking.journal import FOLDER, Journal, read
 from framework_core.tracking.sender import Sender
 
@@ -206,6 +207,23 @@ def test_a_run_of_another_machine_is_closed_only_after_a_long_silence(offline, f
     done = fw("runs", "sync", "off")
     assert "killed    off, last heard of" in done.err
     assert json.loads((directory / "run.json").read_text())["status"] == "killed"
+
+
+def test_a_run_that_nothing_records_says_that_it_lasts_and_is_closed_and_listed_too(train, fw):
+    assert train("experiment.run_name=bare", "mlops.tracking.backend=none", "trainer.max_epochs=1").code == 0
+    directory = Path("runs/bare")
+    assert not (directory / "heartbeat.json").exists()
+    facts = json.loads((directory / "run.json").read_text())
+    (directory / "run.json").write_text(json.dumps(facts | {"status": "running"}))
+    (directory / "heartbeat.json").write_text(json.dumps(vars(Process.this())))
+    refused = fw("train", "--resume", "bare")
+    assert (refused.code, f"process {os.getpid()} trains it now." in refused.err) == (2, True)
+    (directory / "heartbeat.json").write_text(json.dumps(vars(Process.this()) | {"started": 1.0}))
+    listed = fw("runs", "list")
+    assert "killed    bare, last heard of" in listed.err
+    assert listed.out.splitlines()[1].split()[:3] == ["bare", "Net_Iris", "killed"]
+    assert not (directory / FOLDER).exists()
+    assert not (directory / "heartbeat.json").exists()
 
 
 def test_a_killed_run_is_closed_by_the_next_command_and_goes_on_without_a_double_point(
