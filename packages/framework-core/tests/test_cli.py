@@ -24,6 +24,8 @@ OPTIONS = {
     "find batch-size": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--json"},
     "verify": set(),
     "verify resume": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--json"},
+    "plugin": set(),
+    "plugin check": {"--set", "--thorough", "--all", "--json"},
     "list": set(),
     "list models": {*FILTERS, "--pretrained"},
     "list datasets": FILTERS,

@@ -683,6 +683,54 @@ class PortTakenError(RequestError):
         )
 
 
+class NoSuchPackageError(RequestError):
+    """A package that is to be looked at and is not there.
+
+    Args:
+        package: What was typed.
+
+    Example::
+
+        $ fw plugin check frog
+        error: There is no package 'frog': nothing of that name is installed, and no such wheel or folder is here.
+          An installed package, a wheel, or a folder with a pyproject.toml can be checked.
+          See what is installed: fw list plugins
+    """
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        super().__init__(
+            f"There is no package {package!r}: nothing of that name is installed, and no such wheel or folder is here.",
+            possible="An installed package, a wheel, or a folder with a pyproject.toml can be checked.",
+            next_step="See what is installed: fw list plugins",
+        )
+
+
+class NotInstallableError(RequestError):
+    """A wheel or a folder that cannot be installed to be looked at.
+
+    Args:
+        source: The wheel or folder.
+        cause: Why not.
+
+    Example::
+
+        $ fw plugin check frog-1.0-cp27-none-any.whl
+        error: frog-1.0-cp27-none-any.whl cannot be installed: it is for cp27-none-any, which this Python is not
+          Nothing was changed: it would have gone into a folder of its own.
+          Build one with: python -m build --wheel, in the folder of its pyproject.toml
+    """
+
+    def __init__(self, source: Path, cause: str) -> None:
+        self.source = source
+        self.cause = cause
+        super().__init__(
+            f"{source.name} cannot be installed: {cause}",
+            possible="Nothing was changed: it would have gone into a folder of its own.",
+            next_step="Build one with: python -m build --wheel, in the folder of its pyproject.toml",
+        )
+
+
 class PluginError(FrameworkError):
     """A broken plugin, where ``--strict`` asked for none.
 
