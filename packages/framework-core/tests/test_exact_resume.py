@@ -1,6 +1,7 @@
 """A run that was stopped anywhere goes on to the state, number by number, of one that was not."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from framework_core import run
 from framework_core.config.compose import compose
-from framework_core.training.checkpoint_io import read
+from framework_core.training.checkpoint_io import CheckpointFolders, read
 from framework_core.training.sampling import resumable_loader
 from framework_core.verification.witness import digest
 
@@ -100,6 +101,27 @@ def test_weights_random_numbers_counters_and_metrics_are_those_of_a_run_without_
         with pytest.raises(BrokenOffError):
             run.train(settings(f"at{step}", *words), callbacks=[BreaksOff(step)])
         assert told(run.train(settings(f"at{step}", *words), resume=f"at{step}")) == whole
+
+
+class BreaksOffTwice(BreaksOff):
+    """And once more, while Lightning clears up."""
+
+    def on_exception(self, trainer, module, exception):
+        raise BrokenOffError from exception
+
+
+def test_a_run_that_breaks_off_has_written_its_checkpoints_when_it_has_ended(settings, monkeypatch):
+    write = CheckpointFolders._write
+
+    def slowly(*arguments):
+        time.sleep(0.5)
+        write(*arguments)
+
+    monkeypatch.setattr(CheckpointFolders, "_write", slowly)
+    with pytest.raises(BrokenOffError):
+        run.train(settings("stopped"), callbacks=[BreaksOffTwice(4)])
+    assert [path.name for path in Path("runs/stopped/checkpoints").glob(".*")] == []
+    assert read(Path("runs/stopped/checkpoints/last.ckpt"))["global_step"] == 4
 
 
 def test_auto_continues_what_did_not_end_and_else_begins(settings, caplog):

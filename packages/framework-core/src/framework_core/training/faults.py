@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
@@ -9,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import (
+    CheckpointError,
     ConfigError,
     ConfigProblem,
     FrameworkError,
@@ -38,7 +40,7 @@ from framework_core.training.preparation import Prepared
 from framework_core.training.samples import sample_ids
 from framework_core.training.skips import Skips
 from framework_core.training.watchdog import Watchdog
-from framework_core.training.workers import TIMED_OUT, Workers
+from framework_core.training.workers import TIMED_OUT, Workers, whoever_dies
 
 _log = logging.getLogger("framework_core")
 
@@ -102,6 +104,7 @@ class Faults(Callback):
                     raise
                 finally:
                     self._over.set()
+                    whoever_dies(functools.partial(_finish_writing, trainer))
         except (FrameworkError, RollBack):
             raise
         except Exception as error:
@@ -210,6 +213,12 @@ class Faults(Callback):
             sys.stderr.write(f"error: {error}\n")
             sys.stderr.flush()
             os._exit(error.exit_code)
+
+
+def _finish_writing(trainer: Trainer) -> None:
+    """Wait for checkpoints that are still being written: whoever goes on from them may begin at once."""
+    with suppress(CheckpointError):  # where nothing else went wrong, Lightning has met it
+        trainer.strategy.checkpoint_io.teardown()
 
 
 def check_processes(config: RunConfig, processes: int) -> None:

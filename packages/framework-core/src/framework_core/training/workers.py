@@ -48,7 +48,7 @@ class Workers:
     @contextmanager
     def watched(self, trainer: Trainer, datamodule: LightningDataModule) -> Iterator[None]:
         """Let every loader that the data gives meanwhile start such processes."""
-        vars(trainer)["_teardown"] = functools.partial(_whoever_dies, trainer._teardown)
+        vars(trainer)["_teardown"] = functools.partial(whoever_dies, trainer._teardown)
         self._folder = Path(tempfile.mkdtemp(prefix="fw-workers-"))
         changed = [name for name in LOADERS if is_overridden(name, datamodule)]
         for name in changed:
@@ -57,6 +57,8 @@ class Workers:
             yield
         finally:
             vars(trainer).pop("_teardown", None)
+            # Lightning leaves it undone where another error comes while it clears up after the first.
+            whoever_dies(functools.partial(_end, trainer))
             for name in changed:
                 vars(datamodule).pop(name, None)
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -158,8 +160,8 @@ class _Traced:
             self._start(worker)
 
 
-def _whoever_dies(teardown: Callable[[], None]) -> None:
-    """Let torch not raise where a loading process dies that is being ended anyway."""
+def whoever_dies(teardown: Callable[[], None]) -> None:
+    """End something; torch does not raise meanwhile where a loading process dies that is being ended anyway."""
     if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
         teardown()
         return
@@ -170,14 +172,22 @@ def _whoever_dies(teardown: Callable[[], None]) -> None:
         signal.signal(signal.SIGCHLD, before)
 
 
-def _processes(trainer: Trainer) -> list[Any]:
+def _iterators(trainer: Trainer) -> list[Any]:
     loops = (trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop, trainer.test_loop)
     combined: list[Any] = [getattr(loop, "_combined_loader", None) for loop in loops]
     loaders = [loader for each in combined if each is not None for loader in each.flattened]
     running = [getattr(each, "iterators", None) or [] for each in (getattr(c, "_iterator", None) for c in combined)]
-    iterators = [getattr(loader, "_iterator", None) for loader in loaders] + [each for some in running for each in some]
-    found = [process for each in iterators for process in getattr(each, "_workers", None) or []]
-    return list({id(process): process for process in found}.values())
+    found = [getattr(loader, "_iterator", None) for loader in loaders] + [each for some in running for each in some]
+    return list({id(each): each for each in found if getattr(each, "_workers", None)}.values())
+
+
+def _processes(trainer: Trainer) -> list[Any]:
+    return [process for each in _iterators(trainer) for process in each._workers]
+
+
+def _end(trainer: Trainer) -> None:
+    for each in _iterators(trainer):
+        each._shutdown_workers()
 
 
 def _died_of(name: str, memory: bool) -> tuple[str, str, str]:
