@@ -25,6 +25,7 @@ OPTIONS = {
     "verify": set(),
     "verify resume": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--json"},
     "plugin": set(),
+    "plugin new": {"--model", "--dataset", "--callback", "--config-group"},
     "plugin check": {"--set", "--thorough", "--all", "--json"},
     "list": set(),
     "list models": {*FILTERS, "--pretrained"},

@@ -593,7 +593,7 @@ class FilesInTheWayError(RequestError):
         $ fw init night.yaml --local
         error: Nothing was written, because night.yaml is there already.
           A project is written into a folder that has none of its files.
-          Move it out of the way, or choose another folder: fw init FOLDER
+          Move it out of the way, or choose another folder.
     """
 
     def __init__(self, paths: Sequence[Path | str]) -> None:
@@ -602,7 +602,7 @@ class FilesInTheWayError(RequestError):
         super().__init__(
             f"Nothing was written, because {' and '.join(self.paths)} {there} there already.",
             possible="A project is written into a folder that has none of its files.",
-            next_step=f"Move {them} out of the way, or choose another folder: fw init FOLDER",
+            next_step=f"Move {them} out of the way, or choose another folder.",
         )
 
 

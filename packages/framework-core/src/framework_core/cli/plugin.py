@@ -29,6 +29,35 @@ def plugin() -> None:
     """For authors of plugins."""
 
 
+@app.command("new")
+def new(
+    name: str = typer.Argument(..., metavar="NAME", help="What the package is called: my-plugin."),
+    folder: Path | None = typer.Argument(
+        None, metavar="[FOLDER]", help="Where; without it, a folder of that name here."
+    ),
+    model: bool = typer.Option(False, "--model", help="With a model."),
+    dataset: bool = typer.Option(False, "--dataset", help="With a dataset."),
+    callback: bool = typer.Option(False, "--callback", help="With a callback."),
+    config_group: bool = typer.Option(False, "--config-group", help="With an experiment for the model and dataset."),
+) -> None:
+    """Write a plugin package that passes its own tests. Nothing is overwritten.
+
+    It asks, where it runs in a terminal and no part was named.
+    """
+    from framework_core.cli.screen import note
+    from framework_core.errors import quoted
+    from framework_core.project.plugin import PARTS, create_plugin
+
+    chosen = dict(zip(PARTS, (model, dataset, callback, config_group), strict=True))
+    if not any(chosen.values()) and sys.stdin.isatty() and sys.stderr.isatty():
+        for part in PARTS:
+            needed = part != "config-group" or (chosen["model"] and chosen["dataset"])
+            chosen[part] = needed and typer.confirm(f"With a {part}?", default=part in ("model", "dataset"), err=True)
+    for path in create_plugin(name, folder, parts=[part for part, wanted in chosen.items() if wanted]):
+        print(path)
+    note(f"\nStart: cd {quoted(str(folder or name))} && pip install -e . --group dev && pytest")
+
+
 @app.command("check")
 def check(
     package: str = typer.Argument(
