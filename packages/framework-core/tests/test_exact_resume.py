@@ -1,6 +1,7 @@
 """A run that was stopped anywhere goes on to the state, number by number, of one that was not."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -122,6 +123,17 @@ def test_a_run_that_breaks_off_has_written_its_checkpoints_when_it_has_ended(set
         run.train(settings("stopped"), callbacks=[BreaksOffTwice(4)])
     assert [path.name for path in Path("runs/stopped/checkpoints").glob(".*")] == []
     assert read(Path("runs/stopped/checkpoints/last.ckpt"))["global_step"] == 4
+
+
+def test_a_run_killed_between_the_two_checkpoints_of_its_end_has_the_newest_after_all(settings):
+    whole = told(run.train(settings("run")))
+    folder = Path("runs/run/checkpoints")
+    for best in folder.glob("best-*.ckpt"):
+        shutil.rmtree(best)
+    (folder / "last.ckpt").rename(folder / "best-epoch2-step18.ckpt")
+    (folder / "last-step16.ckpt").rename(folder / "last.ckpt")
+    assert told(run.train(settings("run"), resume="run")) == whole
+    assert read(folder / "last.ckpt")["global_step"] == 18
 
 
 def test_auto_continues_what_did_not_end_and_else_begins(settings, caplog):

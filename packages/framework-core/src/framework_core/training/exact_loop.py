@@ -62,6 +62,9 @@ class BetweenSteps(Callback):
             epoch_over: Whether an epoch has ended too.
         """
 
+    def nothing_left(self, trainer: Trainer) -> None:
+        """Called in place of steps where a run that is continued has none left."""
+
 
 class ExactFitLoop(_FitLoop):
     """Goes on where a checkpoint was written."""
@@ -127,6 +130,8 @@ class ExactFitLoop(_FitLoop):
             self._seek(self._resumed.get("length"))
             if self.skip and self.trainer.limit_train_batches != 0:
                 self.on_run_start()
+                for callback in self.epoch_loop.watchers:
+                    callback.nothing_left(self.trainer)
                 self.on_run_end()
                 return
         super().run()
