@@ -265,7 +265,10 @@ DEFECTS = {
         "            self.__dict__['hidden'] = torch.rand(1)\n"
         "        return self.model(x) * self.hidden\n",
     ),
-    "cannot be pickled": ("copies_are_equal", "models", WIDTH, f"{WIDTH}        self.twice = lambda x: 2 * x\n"),
+    "cannot be copied": (
+        *("copies_are_equal", "models", WIDTH),
+        f"{WIDTH}        import threading\n        self.lock = threading.Lock()\n",
+    ),
     "has no bfloat16": (
         *("mixed_precision_works", "models", FORWARD),
         "        outputs = self.model(x)\n        if outputs.dtype != x.dtype:\n"

@@ -24,6 +24,7 @@ from framework_core.config.migrations import KEY, NewerSettingsError, migrated
 from framework_core.config.references import references
 from framework_core.config.source import COMPONENT_GROUPS, REQUEST, Request, base_defaults, current_request
 from framework_core.config.source import component_defaults as component_defaults_of
+from framework_core.config.usual_data import usual_datasets
 from framework_core.config.validate import validate_run
 from framework_core.contracts.validation import validated
 from framework_core.errors import ConfigError, ConfigProblem, FrameworkError, UnknownNameError
@@ -172,9 +173,7 @@ def default_dataset(model: str) -> str:
     Raises:
         ConfigError: There is none, or more than one.
     """
-    domain = getattr(registry.resolve("model", model).spec, "domain", "")
-    offers = [offer.spec for offer in registry.catalogue.offers("dataset") if getattr(offer.spec, "default", False)]
-    fitting = [spec.name for spec in offers if not domain or getattr(spec, "domain", "") == domain]
+    fitting = usual_datasets(registry.resolve("model", model).spec)
     if len(fitting) == 1:
         return fitting[0]
     found = f"; there are {', '.join(fitting)}" if fitting else ""

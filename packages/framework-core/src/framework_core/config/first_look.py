@@ -310,8 +310,7 @@ class Known:
     def default_dataset(self, model: str) -> str | None:
         """The dataset that is taken for a model where none is named."""
         offers = self.data["offers"]["model"]
-        domain = next((offer["domain"] for offer in offers if model in offer["names"]), None)
-        return self.data["datasets"].get(domain) if domain else None
+        return next((offer["dataset"] for offer in offers if model in offer["names"]), None) or None
 
     def settings(self, choices: Mapping[str, str | None]) -> Node:
         """All settings as one node, with those of the components that are chosen."""

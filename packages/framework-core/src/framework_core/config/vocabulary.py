@@ -20,6 +20,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from framework_core.config.compose import CHOSEN_ONCE, CONFIG_DIR, DEFAULT_CHOICES
 from framework_core.config.source import COMPONENT_GROUPS, Request, current_request
+from framework_core.config.usual_data import usual_datasets
 from framework_core.config.validate import MOVED
 from framework_core.contracts.config import ComponentConfig, RunConfig
 from framework_core.errors import FrameworkError
@@ -47,7 +48,6 @@ def vocabulary() -> dict[str, Any]:
         "kinds": COMPONENT_GROUPS,
         "once": CHOSEN_ONCE,
         "chosen": DEFAULT_CHOICES,
-        "datasets": _default_datasets(),
         "moved": MOVED,
         "folder": str(CONFIG_DIR),
     }
@@ -63,15 +63,16 @@ def config_folders() -> Iterator[str]:
 
 
 def _offers(kind: str, classes: dict[type[ComponentConfig], int]) -> list[dict[str, Any]]:
-    """The components of a kind: those together that have the same settings and the same domain."""
+    """The components of a kind: those together that have the same settings and, of models, the same usual dataset."""
     found: dict[tuple[int | None, str], list[str]] = {}
     typed = set(registry.catalogue.names(kind))
     for offer in registry.catalogue.offers(kind):
         name = offer.spec.name if offer.spec.name in typed else f"{offer.distribution}:{offer.spec.name}"
         declared = _declared(offer)
         number = None if declared is None else classes.setdefault(declared, len(classes))
-        found.setdefault((number, getattr(offer.spec, "domain", "")), []).append(name)
-    return [{"class": number, "domain": domain, "names": names} for (number, domain), names in found.items()]
+        usual = usual_datasets(offer.spec) if kind == "model" else []
+        found.setdefault((number, usual[0] if len(usual) == 1 else ""), []).append(name)
+    return [{"class": number, "dataset": dataset, "names": names} for (number, dataset), names in found.items()]
 
 
 def _offered_twice(kind: str) -> list[str]:
@@ -103,15 +104,6 @@ def _groups() -> dict[str, list[str]]:
         group: [each for each in found if each not in named.get(group, ()) or (group, each) in written]
         for group, found in options.items()
     }
-
-
-def _default_datasets() -> dict[str, str]:
-    """The dataset that is taken for a domain when none is named."""
-    specs = [offer.spec for offer in registry.catalogue.offers("dataset") if getattr(offer.spec, "default", False)]
-    names: dict[str, list[str]] = {}
-    for spec in specs:
-        names.setdefault(getattr(spec, "domain", ""), []).append(spec.name)
-    return {domain: found[0] for domain, found in names.items() if domain and len(found) == 1}
 
 
 # Settings of these kinds in a model's configuration change nothing about what is accepted.

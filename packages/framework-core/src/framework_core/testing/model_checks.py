@@ -251,18 +251,14 @@ def state_comes_back(model: ModelSubject) -> None:
 
 @check("model")
 def copies_are_equal(model: ModelSubject) -> None:
-    """It can be copied and pickled: averages of weights and processes that train together need it."""
-    import pickle
-
+    """It can be copied, which averages of weights need."""
     built = model.model().eval()
     try:
-        copied, pickled = copy.deepcopy(built), pickle.loads(pickle.dumps(built))  # noqa: S301  # our own
+        copied = copy.deepcopy(built)
     except Exception as error:  # noqa: BLE001  # a stranger's code
         expect(False, f"{type(error).__name__}: {error}")
     inputs, _ = model.pair()
-    outputs = _forward(built, inputs)
-    expect(_equal(outputs, _forward(copied, inputs)), "a deep copy gives other outputs")
-    expect(_equal(outputs, _forward(pickled, inputs)), "a pickled copy gives other outputs")
+    expect(_equal(_forward(built, inputs), _forward(copied, inputs)), "a copy gives other outputs")
 
 
 @check("model")
