@@ -1,0 +1,103 @@
+"""The settings of this package's models. Read without torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from framework_core.contracts import ComponentConfig
+
+Rate = Annotated[float, Field(ge=0, lt=1)]
+
+
+class ClassifierConfig(ComponentConfig):
+    """What every classifier of text takes."""
+
+    label_smoothing: Rate = 0.0
+    """The share of a label that is spread over all classes."""
+
+    class_weights: Literal["none", "balanced"] = "none"
+    """``balanced`` lets every class count as much as any other in the loss, however few texts it has."""
+
+
+class FastTextConfig(ClassifierConfig):
+    """A bag of words and of their sequences."""
+
+    width: PositiveInt = 64
+    """The length of an embedding."""
+
+    ngrams: Annotated[int, Field(ge=1, le=5)] = 2
+    """Up to how many tokens make one n-gram; 1 takes tokens alone."""
+
+    buckets: PositiveInt = 50_000
+    """How many embeddings n-grams share."""
+
+    drop_rate: Rate = 0.0
+    """Dropout of the mean."""
+
+
+class TextCNNConfig(ClassifierConfig):
+    """Convolutions over words."""
+
+    width: PositiveInt = 300
+    """The length of an embedding."""
+
+    kernel_sizes: tuple[PositiveInt, ...] = Field(default=(3, 4, 5), min_length=1)
+    """How many tokens each convolution sees."""
+
+    filters: PositiveInt = 100
+    """How many there are of each."""
+
+    drop_rate: Rate = 0.5
+    """Dropout before the last layer."""
+
+    max_norm: Annotated[float, Field(gt=0)] | None = 3.0
+    """How long a row of the last layer may be; empty lets it be."""
+
+
+class RecurrentConfig(ClassifierConfig):
+    """A recurrent network."""
+
+    width: PositiveInt = 128
+    """The length of an embedding."""
+
+    hidden: PositiveInt = 128
+    """The length of the state of each direction."""
+
+    depth: PositiveInt = 1
+    """How many layers."""
+
+    bidirectional: bool = True
+    """Whether the text is read from its end too."""
+
+    drop_rate: Rate = 0.3
+    """Dropout of embeddings, between layers and before the last one."""
+
+
+class SmallBertConfig(ClassifierConfig):
+    """A small transformer encoder."""
+
+    width: PositiveInt = 128
+    """The length of a token's vector."""
+
+    depth: PositiveInt = 2
+    """How many layers."""
+
+    heads: PositiveInt = 2
+    """How many attention heads."""
+
+    feed_forward: PositiveInt | None = None
+    """The length of the hidden dense layer; empty takes four widths."""
+
+    positions: PositiveInt = 512
+    """How many tokens of a text it can read."""
+
+    drop_rate: Rate = 0.1
+    """Dropout of embeddings, attention and dense layers."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> SmallBertConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
