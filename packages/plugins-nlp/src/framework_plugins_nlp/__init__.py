@@ -11,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from framework_plugins_nlp.datamodule import BaseNLPDataModule as BaseNLPDataModule
     from framework_plugins_nlp.labelled_texts import LabelledTexts as LabelledTexts
+    from framework_plugins_nlp.language_model import LanguageModel as LanguageModel
     from framework_plugins_nlp.model import BaseNLPModel as BaseNLPModel
+    from framework_plugins_nlp.running_text import RunningText as RunningText
 
 __version__ = "0.1.0"
 
-_HOMES = {"BaseNLPDataModule": "datamodule", "BaseNLPModel": "model", "LabelledTexts": "labelled_texts"}
+_HOMES = {
+    "BaseNLPDataModule": "datamodule",
+    "BaseNLPModel": "model",
+    "LabelledTexts": "labelled_texts",
+    "LanguageModel": "language_model",
+    "RunningText": "running_text",
+}
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562
 
 

@@ -139,3 +139,69 @@ class TrecConfig(LabelledConfig):
 
     labels: Literal["coarse", "fine"] = "coarse"
     """The 6 kinds, or the 50."""
+
+
+class RunningConfig(TextConfig):
+    """What datasets of text to be continued take."""
+
+    block_size: Annotated[int, Field(ge=2)] = 128
+    """How many tokens make a block: how far a model looks back."""
+
+    val_size: Share = 0.1
+    """The share of the text that is validated on, where there is no such split."""
+
+    test_size: Share = 0.0
+    """The share of the text, at its end, that is tested on, where there is no such split."""
+
+    lowercase: bool = False
+    """Whether capital letters are made small, where the tokenizer is learned."""
+
+    max_length: None = None
+    """Blocks have one length: see ``block_size``."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> RunningConfig:
+        if self.val_size + self.test_size >= 1:
+            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
+        return self
+
+
+class ManualConfig(RunningConfig):
+    """The topics of Python's manual as running text."""
+
+
+class TextFilesConfig(RunningConfig):
+    """Text files of your own."""
+
+    path: str
+    """The file to train on, or a folder of .txt files, each a document."""
+
+    val_path: str | None = None
+    """A file or folder to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file or folder to test on; empty takes a share of the first."""
+
+    documents: Literal["file", "line"] = "file"
+    """Whether a file is one document, or each of its lines."""
+
+
+class ShakespeareConfig(RunningConfig):
+    """Plays by Shakespeare."""
+
+    path: str | None = None
+    """The file input.txt, or its folder; empty fetches it into the user's cache, once."""
+
+
+class WikiTextConfig(RunningConfig):
+    """Articles of Wikipedia."""
+
+    path: str | None = None
+    """The folder with wiki.train.tokens and the others, or with the archive; empty fetches it, once."""
+
+
+class PublishedConfig(LabelledConfig):
+    """A published set."""
+
+    path: str | None = None
+    """The folder that it is in; empty fetches it into the user's cache, once."""

@@ -9,6 +9,7 @@ from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
 from framework_plugins_nlp.published import FILES
 
 CLASSIFICATION = ("text-classification",)
+GENERATION = ("text-generation",)
 
 CLASSIFIERS = (
     (
@@ -54,6 +55,13 @@ CLASSIFIERS = (
 )
 """Name, class, settings, what it is, paper, tags."""
 
+PUBLISHED = (
+    ("ag_news", "AgNews", "AG News: 127,600 news of 4 kinds", "Zhang et al., https://arxiv.org/abs/1509.01626"),
+    ("sst2", "Sst2", "SST-2: 68,221 parts of film reviews, good or bad", "https://aclanthology.org/D13-1170"),
+    ("imdb", "Imdb", "IMDB: 50,000 film reviews, good or bad", "https://aclanthology.org/P11-1015"),
+)
+"""Name, class, what it is, paper."""
+
 TREC_PAPER = "Li and Roth, Learning Question Classifiers, https://aclanthology.org/C02-1150"
 
 
@@ -72,7 +80,65 @@ def register_components() -> Iterable[ComponentSpec]:
             licence="MIT",
             paper=paper,
         )
+    yield ModelSpec(
+        name="small_gpt",
+        domain="nlp",
+        tasks=GENERATION,
+        summary="A small transformer decoder that continues text, trained from scratch",
+        builder="framework_plugins_nlp.models.small_gpt:SmallGPT",
+        config="framework_plugins_nlp.settings:SmallGPTConfig",
+        tags=("transformer",),
+        licence="MIT",
+        paper="Radford et al., Language Models are Unsupervised Multitask Learners, https://github.com/openai/gpt-2",
+    )
     yield from _labelled()
+    yield from _running()
+
+
+def _running() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="manual",
+        domain="nlp",
+        tasks=GENERATION,
+        summary="Python's manual as running text, 460,000 characters that come with Python",
+        builder="framework_plugins_nlp.datasets.running:Manual",
+        config="framework_plugins_nlp.dataset_settings:ManualConfig",
+        tags=("built-in",),
+        licence="PSF-2.0",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="text_files",
+        domain="nlp",
+        tasks=GENERATION,
+        summary="Your own text to be continued: a file, a folder of files, or lines",
+        builder="framework_plugins_nlp.datasets.running:TextFiles",
+        config="framework_plugins_nlp.dataset_settings:TextFilesConfig",
+        tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="tiny_shakespeare",
+        domain="nlp",
+        tasks=GENERATION,
+        summary="1.1 million characters of plays by Shakespeare; fetched once",
+        files=FILES["tiny_shakespeare"],
+        builder="framework_plugins_nlp.datasets.running:TinyShakespeare",
+        config="framework_plugins_nlp.dataset_settings:ShakespeareConfig",
+        tags=("download",),
+        licence="public domain",
+    )
+    yield DatasetSpec(
+        name="wikitext2",
+        domain="nlp",
+        tasks=GENERATION,
+        summary="WikiText-2: 720 articles of Wikipedia; fetched once",
+        files=FILES["wikitext2"],
+        builder="framework_plugins_nlp.datasets.running:WikiText",
+        config="framework_plugins_nlp.dataset_settings:WikiTextConfig",
+        tags=("download",),
+        licence="CC-BY-SA-3.0",
+        paper="Merity et al., Pointer Sentinel Mixture Models, https://arxiv.org/abs/1609.07843",
+    )
 
 
 def _labelled() -> Iterable[DatasetSpec]:
@@ -125,3 +191,15 @@ def _labelled() -> Iterable[DatasetSpec]:
         tags=("download",),
         paper=TREC_PAPER,
     )
+    for name, builder, summary, paper in PUBLISHED:
+        yield DatasetSpec(
+            name=name,
+            domain="nlp",
+            tasks=CLASSIFICATION,
+            summary=f"{summary}; fetched once",
+            files=FILES[name],
+            builder=f"framework_plugins_nlp.datasets.published_texts:{builder}",
+            config="framework_plugins_nlp.dataset_settings:PublishedConfig",
+            tags=("download",),
+            paper=paper,
+        )

@@ -101,3 +101,44 @@ class SmallBertConfig(ClassifierConfig):
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
+
+
+class LanguageModelConfig(ComponentConfig):
+    """What every language model takes."""
+
+    max_new_tokens: PositiveInt = 200
+    """How many tokens are added to a text that is to be continued."""
+
+    temperature: Annotated[float, Field(ge=0)] = 0.8
+    """How daring they are: 0 takes the likeliest each time."""
+
+    top_k: PositiveInt | None = None
+    """Among how many of the likeliest tokens one is drawn; empty draws among all."""
+
+
+class SmallGPTConfig(LanguageModelConfig):
+    """A small transformer decoder."""
+
+    width: PositiveInt = 128
+    """The length of a token's vector."""
+
+    depth: PositiveInt = 4
+    """How many layers."""
+
+    heads: PositiveInt = 4
+    """How many attention heads."""
+
+    feed_forward: PositiveInt | None = None
+    """The length of the hidden dense layer; empty takes four widths."""
+
+    drop_rate: Rate = 0.0
+    """Dropout of embeddings, attention and dense layers."""
+
+    across_documents: bool = False
+    """Whether a token sees the documents before its own in a block."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> SmallGPTConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self

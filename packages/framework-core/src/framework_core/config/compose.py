@@ -172,9 +172,11 @@ def default_dataset(model: str) -> str:
     Raises:
         ConfigError: There is none, or more than one.
     """
-    domain = getattr(registry.resolve("model", model).spec, "domain", "")
+    spec = registry.resolve("model", model).spec
+    domain, tasks = getattr(spec, "domain", ""), set(getattr(spec, "tasks", ()))
     offers = [offer.spec for offer in registry.catalogue.offers("dataset") if getattr(offer.spec, "default", False)]
-    fitting = [spec.name for spec in offers if not domain or getattr(spec, "domain", "") == domain]
+    of_domain = [spec for spec in offers if not domain or getattr(spec, "domain", "") == domain]
+    fitting = [each.name for each in of_domain if not tasks or tasks & set(getattr(each, "tasks", ()))]
     if len(fitting) == 1:
         return fitting[0]
     found = f"; there are {', '.join(fitting)}" if fitting else ""

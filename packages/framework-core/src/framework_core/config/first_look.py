@@ -310,8 +310,13 @@ class Known:
     def default_dataset(self, model: str) -> str | None:
         """The dataset that is taken for a model where none is named."""
         offers = self.data["offers"]["model"]
-        domain = next((offer["domain"] for offer in offers if model in offer["names"]), None)
-        return self.data["datasets"].get(domain) if domain else None
+        found = next((offer for offer in offers if model in offer["names"]), None)
+        if found is None or not found["domain"]:
+            return None
+        of_domain = [each for each in self.data["datasets"] if each["domain"] == found["domain"]]
+        tasks = set(found["tasks"])
+        fitting = [each["name"] for each in of_domain if not tasks or tasks & set(each["tasks"])]
+        return fitting[0] if len(fitting) == 1 else None
 
     def settings(self, choices: Mapping[str, str | None]) -> Node:
         """All settings as one node, with those of the components that are chosen."""

@@ -63,15 +63,19 @@ def config_folders() -> Iterator[str]:
 
 
 def _offers(kind: str, classes: dict[type[ComponentConfig], int]) -> list[dict[str, Any]]:
-    """The components of a kind: those together that have the same settings and the same domain."""
-    found: dict[tuple[int | None, str], list[str]] = {}
+    """The components of a kind: those together that have the same settings, domain and tasks."""
+    found: dict[tuple[int | None, str, tuple[str, ...]], list[str]] = {}
     typed = set(registry.catalogue.names(kind))
     for offer in registry.catalogue.offers(kind):
         name = offer.spec.name if offer.spec.name in typed else f"{offer.distribution}:{offer.spec.name}"
         declared = _declared(offer)
         number = None if declared is None else classes.setdefault(declared, len(classes))
-        found.setdefault((number, getattr(offer.spec, "domain", "")), []).append(name)
-    return [{"class": number, "domain": domain, "names": names} for (number, domain), names in found.items()]
+        domain, tasks = getattr(offer.spec, "domain", ""), getattr(offer.spec, "tasks", ())
+        found.setdefault((number, domain, tasks), []).append(name)
+    return [
+        {"class": number, "domain": domain, "tasks": tasks, "names": names}
+        for (number, domain, tasks), names in found.items()
+    ]
 
 
 def _offered_twice(kind: str) -> list[str]:
@@ -105,13 +109,13 @@ def _groups() -> dict[str, list[str]]:
     }
 
 
-def _default_datasets() -> dict[str, str]:
-    """The dataset that is taken for a domain when none is named."""
+def _default_datasets() -> list[dict[str, Any]]:
+    """The datasets that are taken for the models of a domain and task when none is named."""
     specs = [offer.spec for offer in registry.catalogue.offers("dataset") if getattr(offer.spec, "default", False)]
-    names: dict[str, list[str]] = {}
-    for spec in specs:
-        names.setdefault(getattr(spec, "domain", ""), []).append(spec.name)
-    return {domain: found[0] for domain, found in names.items() if domain and len(found) == 1}
+    return [
+        {"name": each.name, "domain": getattr(each, "domain", ""), "tasks": getattr(each, "tasks", ())}
+        for each in specs
+    ]
 
 
 # Settings of these kinds in a model's configuration change nothing about what is accepted.

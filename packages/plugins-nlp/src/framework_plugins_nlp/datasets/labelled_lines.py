@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from framework_core import DataError, data_cache
+from framework_core import DataError
+from framework_plugins_nlp.datasets.fetched import Fetched
 from framework_plugins_nlp.encodings import lines_of, read_text
 from framework_plugins_nlp.labelled_texts import LabelledTexts, Texts
-from framework_plugins_nlp.published import FILES
 
 _LINE = re.compile(r"(?P<label>[^\s:]+)(:(?P<sub>\S+))?\s+(?P<text>.*)")
 
@@ -90,8 +90,7 @@ class Trec(LabelledLines):
 
     def __init__(self, path: str | None = None, labels: str = "coarse", **common: Any) -> None:
         super().__init__(path, labels=labels, **common)
-        self.folder = data_cache.data_folder() / "trec" if path is None else Path(path)
-        self.fetched = path is None
+        self.place = Fetched("trec", path)
 
     def prepare_data(self) -> None:
         """Fetch the files, unless a path was given.
@@ -99,14 +98,13 @@ class Trec(LabelledLines):
         Raises:
             DataError: They cannot be fetched.
         """
-        if self.fetched:
-            data_cache.fetch("trec", FILES["trec"])
+        self.place.fetch()
 
     @property
     def paths(self) -> Mapping[str, Path]:
         """Training and test, as published."""
-        return {"train": self.folder / "train_5500.label", "test": self.folder / "TREC_10.label"}
+        return {"train": self.place.folder / "train_5500.label", "test": self.place.folder / "TREC_10.label"}
 
     def source(self) -> str:
         """Where it came from."""
-        return FILES["trec"][0].url if self.fetched else str(self.folder.resolve())
+        return self.place.source()
