@@ -22,7 +22,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 HERE = Path(__file__).parent
 CORE, VISION = "./packages/framework-core", "./packages/plugins-vision"
 NLP, TIMESERIES, MONGODB = "./packages/plugins-nlp", "./packages/plugins-timeseries", "./packages/mlflow-mongodb"
-EDITABLE = ["-e", f"{CORE}[train]", "-e", NLP, "-e", TIMESERIES, "-e", VISION, "-e", f"{MONGODB}[local]"]
+EDITABLE = ["-e", f"{CORE}[train]", "-e", f"{NLP}[lora]", "-e", TIMESERIES, "-e", VISION, "-e", f"{MONGODB}[local]"]
 PINNED = ["-c", "constraints.txt"]
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
@@ -205,7 +205,7 @@ def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that fit together on every Python, names and versions only."""
     wanted = [
         f"{CORE}[train]",
-        NLP,
+        f"{NLP}[lora]",
         TIMESERIES,
         VISION,
         f"{MONGODB}[local]",

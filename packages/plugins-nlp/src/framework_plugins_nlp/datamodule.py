@@ -121,7 +121,7 @@ class BaseNLPDataModule(BaseDataModule):
             return Tokenizer.of(self._trained.facts)
         wanted = self.tokenizer_setting or self.default_tokenizer
         if wanted not in KINDS:
-            return Tokenizer.read(Path(wanted))
+            return Tokenizer.read(wanted)
         settings = {"vocabulary_size": self.vocabulary_size, "min_frequency": self.min_frequency}
         return learned(wanted, texts, **settings, lowercase=self.lowercase)
 

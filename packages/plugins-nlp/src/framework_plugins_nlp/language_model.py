@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -153,7 +154,8 @@ class LanguageModel(BaseModel):
             **how: What ``generate`` takes.
         """
         tokenizer = Tokenizer.of(self.data.facts)
-        ids = torch.from_numpy(tokenizer.encode([prompt]).ids).long() if prompt else torch.zeros(0, dtype=torch.long)
+        found = tokenizer.encode([prompt], special=False).ids if prompt else np.zeros(0, dtype=np.int32)
+        ids = torch.from_numpy(found).long()
         said, made = "", []
         for token in self.generate(ids, **how):
             made.append(token)
@@ -175,7 +177,7 @@ class LanguageModel(BaseModel):
         """What a text begins with: the separator, a line break, or the first token."""
         if self.separator_id is not None:
             return self.separator_id
-        ids = Tokenizer.of(self.data.facts).encode(["\n"]).ids
+        ids = Tokenizer.of(self.data.facts).encode(["\n"], special=False).ids
         return int(ids[0])
 
 

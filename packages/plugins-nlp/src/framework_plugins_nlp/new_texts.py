@@ -25,11 +25,15 @@ class TextsToPredict(NewTexts):
         texts: The texts.
         tokenizer: That of the model.
         max_length: How many tokens of each are used at most.
+        special: Whether what the tokenizer puts around a text is there.
     """
 
-    def __init__(self, texts: Sequence[NewText], tokenizer: Tokenizer, *, max_length: int | None) -> None:
+    def __init__(
+        self, texts: Sequence[NewText], tokenizer: Tokenizer, *, max_length: int | None, special: bool = True
+    ) -> None:
         self.texts = texts
-        super().__init__(tokenizer.encode([each.text for each in texts], max_length=max_length), tokenizer.pad_id)
+        encoded = tokenizer.encode([each.text for each in texts], max_length=max_length, special=special)
+        super().__init__(encoded, tokenizer.pad_id)
 
     def rows(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A row for each text: where it stands, the text, and what the model said."""

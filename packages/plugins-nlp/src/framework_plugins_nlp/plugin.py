@@ -91,8 +91,28 @@ def register_components() -> Iterable[ComponentSpec]:
         licence="MIT",
         paper="Radford et al., Language Models are Unsupervised Multitask Learners, https://github.com/openai/gpt-2",
     )
+    yield from _transformers()
     yield from _labelled()
     yield from _running()
+
+
+def _transformers() -> Iterable[ModelSpec]:
+    for name, task, what in (
+        ("transformer_classifier", CLASSIFICATION, "tells classes of texts apart"),
+        ("transformer_lm", GENERATION, "continues text"),
+    ):
+        builder = "TransformerClassifier" if task == CLASSIFICATION else "TransformerLM"
+        yield ModelSpec(
+            name=name,
+            domain="nlp",
+            tasks=task,
+            summary=f"Any architecture or checkpoint of transformers that {what}, with LoRA",
+            builder=f"framework_plugins_nlp.models.transformer:{builder}",
+            config=f"framework_plugins_nlp.settings:{builder}Config",
+            tags=("transformer", "transformers"),
+            licence="Apache-2.0",
+            paper="Wolf et al., Transformers: State-of-the-Art Natural Language Processing, https://arxiv.org/abs/1910.03771",
+        )
 
 
 def _running() -> Iterable[DatasetSpec]:

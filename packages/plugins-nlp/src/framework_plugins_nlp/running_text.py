@@ -99,7 +99,7 @@ class RunningText(BaseNLPDataModule):
         several = sum(map(len, documents.values())) > len(documents)
         self._separator = self.tokenizer.pad_id if several else None
         for split, texts in documents.items():
-            encoded = self.tokenizer.encode(texts)
+            encoded = self.tokenizer.encode(texts, special=False)
             row = _in_a_row(encoded, self._separator)
             blocks = Blocks(row, self.block_size, moving=split == "train")
             if not len(blocks):
@@ -136,7 +136,7 @@ class RunningText(BaseNLPDataModule):
         prompts = [text for path in paths for text in self.new_texts(path)]
         if not prompts:
             raise DataError(f"There is no text in {', '.join(str(path) for path in paths)}.", paths=paths)
-        return TextsToPredict(prompts, Tokenizer.of(data.facts), max_length=None)
+        return TextsToPredict(prompts, Tokenizer.of(data.facts), max_length=None, special=False)
 
     def _divided(self, read: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """The documents of each split, those that are missing taken from the end of training."""

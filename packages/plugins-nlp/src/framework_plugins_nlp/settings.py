@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -142,3 +144,80 @@ class SmallGPTConfig(LanguageModelConfig):
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
+
+
+class TransformerConfig(ComponentConfig):
+    """A network of transformers: an architecture with sizes of your own, or a checkpoint."""
+
+    architecture: str = "bert"
+    """The architecture, by transformers' name for it, with random weights; a checkpoint has its own."""
+
+    width: PositiveInt = 128
+    """The length of a token's vector, without a checkpoint."""
+
+    depth: PositiveInt = 2
+    """How many layers, without a checkpoint."""
+
+    heads: PositiveInt = 2
+    """How many attention heads, without a checkpoint."""
+
+    feed_forward: PositiveInt | None = 512
+    """The length of the hidden dense layer, without a checkpoint; empty takes the architecture's."""
+
+    positions: PositiveInt = 512
+    """How many tokens of a text it can read."""
+
+    sizes: dict[str, Any] = Field(default_factory=dict)
+    """Whatever else the architecture's configuration takes, by its own names: ``num_key_value_heads: 1``."""
+
+    checkpoint: str | None = None
+    """A folder with config.json, model.safetensors and tokenizer.json, or a name on the hub."""
+
+    revision: str | None = None
+    """The commit, branch or tag on the hub."""
+
+    pretrained: bool = True
+    """Whether a checkpoint's weights are taken, and not its architecture alone."""
+
+    trust_remote_code: bool = False
+    """Whether Python code that comes with a checkpoint is run; on the hub, of a revision that is a whole commit."""
+
+    lora_rank: PositiveInt | None = None
+    """The rank of low-rank changes, which with the last layer are all that is learned then; empty learns everything."""
+
+    lora_alpha: PositiveInt = 16
+    """How much they count: the change is multiplied by alpha / rank."""
+
+    lora_drop_rate: Rate = 0.0
+    """Dropout before them."""
+
+    lora_targets: tuple[str, ...] = ()
+    """The layers that are changed, by the ends of their names; empty takes every linear layer but the last."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> TransformerConfig:
+        if self.checkpoint is None and self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+    @model_validator(mode="after")
+    def _pinned_code(self) -> TransformerConfig:
+        if not self.trust_remote_code or self.checkpoint is None or Path(self.checkpoint).expanduser().is_dir():
+            return self
+        if self.revision is None or re.fullmatch("[0-9a-f]{40}", self.revision) is None:
+            raise ValueError(
+                "trust_remote_code runs code from the hub, so model.revision has to be a whole commit of 40 digits: "
+                "a branch or a tag can be moved to other code"
+            )
+        return self
+
+
+class TransformerClassifierConfig(TransformerConfig, ClassifierConfig):
+    """Any architecture of transformers that tells classes apart."""
+
+
+class TransformerLMConfig(TransformerConfig, LanguageModelConfig):
+    """Any architecture of transformers that continues text."""
+
+    architecture: str = "gpt2"
+    """The architecture, by transformers' name for it, with random weights; a checkpoint has its own."""

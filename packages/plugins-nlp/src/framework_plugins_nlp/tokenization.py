@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, tra
 from tokenizers import Tokenizer as Backend
 
 from framework_core.errors import DataError
+from framework_plugins_nlp.checkpoints import Checkpoint
 from framework_plugins_nlp.encodings import missing_file
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
@@ -28,6 +30,7 @@ CHUNK = 1000
 LONGEST_TOKEN = 100
 """Characters a token has at most on average: of a longer text only as much is read as can be used."""
 
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _log = logging.getLogger("framework_core")
 
 
@@ -101,17 +104,22 @@ class Tokenizer:
         return cls(facts["tokenizer"], str(facts["tokenizer_kind"]))
 
     @classmethod
-    def read(cls, path: Path) -> Tokenizer:
-        """One from a file ``tokenizer.json``, or the folder that it is in.
+    def read(cls, name: str) -> Tokenizer:
+        """One from a file ``tokenizer.json``, the folder that it is in, or the hub.
+
+        Args:
+            name: The file or folder; or a name on the hub, ``organisation/name`` or ``organisation/name@revision``.
 
         Raises:
             DataError: There is none.
         """
-        file = path / "tokenizer.json" if path.is_dir() else path
+        file = Path(name).expanduser()
+        if file.is_dir():
+            file /= "tokenizer.json"
         if not file.is_file():
-            raise missing_file(file)
+            file = _from_hub(name)
         try:
-            return cls(file.read_text("utf-8"), str(path))
+            return cls(file.read_text("utf-8"), name)
         except Exception as error:  # the library raises Exception itself
             raise DataError(f"{file} is no tokenizer: {error}", paths=[file]) from error
 
@@ -139,16 +147,17 @@ class Tokenizer:
             (found for name in (UNKNOWN, "<unk>") if (found := self.backend.token_to_id(name)) is not None), None
         )
 
-    def encode(self, texts: Sequence[str], *, max_length: int | None = None) -> Encoded:
+    def encode(self, texts: Sequence[str], *, max_length: int | None = None, special: bool = True) -> Encoded:
         """Texts to numbers; an empty one becomes a single unknown token.
 
         Args:
             texts: The texts.
             max_length: How many tokens of each are kept; ``None`` keeps all.
+            special: Whether what the tokenizer puts around a text, as ``[CLS]``, is there.
         """
         parts: list[list[int]] = []
         cut = empty = unknown = 0
-        for ids, longer in self._encoded(texts, max_length):
+        for ids, longer in self._encoded(texts, max_length, special):
             cut += longer
             empty += not ids
             unknown += ids.count(self.unknown_id) if self.unknown_id is not None else 0
@@ -162,17 +171,29 @@ class Tokenizer:
         """Numbers to text, without padding."""
         return self.backend.decode([token for token in ids if token != self.pad_id], skip_special_tokens=False)
 
-    def _encoded(self, texts: Sequence[str], max_length: int | None) -> Iterator[tuple[list[int], bool]]:
+    def _encoded(self, texts: Sequence[str], max_length: int | None, special: bool) -> Iterator[tuple[list[int], bool]]:
+        around = self.backend.num_special_tokens_to_add(False) if special else 0
         most = None if max_length is None else max_length * LONGEST_TOKEN
         for first in range(0, len(texts), CHUNK):
             chunk = [clean(text if most is None else text[:most]) for text in texts[first : first + CHUNK]]
-            for found, whole in zip(self.backend.encode_batch(chunk), texts[first:], strict=False):
-                ids = found.ids
-                longer = max_length is not None and (len(ids) > max_length or (most is not None and len(whole) > most))
-                yield ids[:max_length], longer
+            found = self.backend.encode_batch(chunk, add_special_tokens=False)
+            for each, whole in zip(found, texts[first:], strict=False):
+                longer = max_length is not None and (
+                    len(each.ids) + around > max_length or (most is not None and len(whole) > most)
+                )
+                if max_length is not None:
+                    each.truncate(max(1, max_length - around))
+                yield (self.backend.post_process(each).ids if around else each.ids), longer
 
     def _first(self, *names: str) -> int:
         return next((found for name in names if (found := self.backend.token_to_id(name)) is not None), 0)
+
+
+def _from_hub(name: str) -> Path:
+    where, _, revision = name.partition("@")
+    if not _ON_HUB.fullmatch(where):
+        raise missing_file(Path(name))
+    return Checkpoint(where, revision or None).file("tokenizer.json")
 
 
 def clean(text: str) -> str:
