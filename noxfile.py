@@ -156,7 +156,7 @@ def faults(session: nox.Session) -> None:
 @nox.session(default=False)
 def thorough(session: nox.Session) -> None:
     """What takes minutes a test: servers and clients killed a hundred times, networks compiled to machine code."""
-    session.install(*EDITABLE, *group("test"), *PINNED)
+    session.install(*EDITABLE, *group("test"), *group("lint"), *group("types"), *PINNED)
     patient = ["--override-ini", "timeout=3600", *session.posargs]
     session.run("pytest", "-m", "thorough", *patient, env=ONE_THREAD)
     session.run("pytest", *LIKE_SQL, *patient, env={**ONE_THREAD, "MONGODB_EXAMPLES": "300"})

@@ -276,7 +276,11 @@ def install(project: Path, site: Path) -> None:
     shutil.copytree(project / "src", site, dirs_exist_ok=True)
     info = site / f"{facts['name'].replace('-', '_')}-{facts['version']}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {facts['name']}\nVersion: {facts['version']}\n")
+    said = {"Metadata-Version": "2.4", "Name": facts["name"], "Version": facts["version"]}
+    said |= {"License-Expression": facts["license"]} if "license" in facts else {}
+    metadata = [f"{name}: {value}" for name, value in said.items()]
+    metadata += [f"Requires-Dist: {each}" for each in facts.get("dependencies", ())]
+    (info / "METADATA").write_text("\n".join(metadata) + "\n")
     lines = []
     for group, entries in facts["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]

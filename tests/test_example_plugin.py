@@ -70,6 +70,13 @@ def test_it_is_listed_with_what_it_offers_by_either_road(environment):
     assert "wine" in environment.names("datasets")
 
 
+def test_its_wheel_keeps_every_promise(environment):
+    (wheel,) = environment.wheels.glob("framework_plugins_wine-*.whl")
+    found = json.loads(environment.fw("plugin", "check", wheel, "--json").stdout)
+    assert {each["subject"] for each in found} >= {"framework-plugins-wine", "model gated_mlp", "dataset wine"}
+    assert {each["ending"] for each in found} <= {"kept", "not applicable"}
+
+
 def test_its_settings_are_known_by_either_road(environment):
     assert "model.drop_rate" in environment.fw("info", "model", "gated_mlp").stdout
     assert "dataset.batch_size" in environment.fw("info", "dataset", "wine").stdout

@@ -108,12 +108,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
     """Install a distribution: a folder on ``sys.path`` with its modules and a real dist-info."""
 
     def installed(
-        name: str, modules: Mapping[str, str], entry_points: Mapping[str, Mapping[str, str]], version: str = "1.2.3"
+        name: str,
+        modules: Mapping[str, str],
+        entry_points: Mapping[str, Mapping[str, str]],
+        version: str = "1.2.3",
+        more: str = "",
     ) -> Path:
         site = tmp_path / f"site-{name}"
         info = site / f"{name.replace('-', '_')}-{version}.dist-info"
         info.mkdir(parents=True)
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}")
         lines = []
         for group, entries in entry_points.items():
             lines += [f"[{group}]", *(f"{key} = {value}" for key, value in entries.items()), ""]

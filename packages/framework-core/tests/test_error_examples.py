@@ -82,6 +82,8 @@ def world(project, components, install, train, request, monkeypatch):
     if error == "MissingPackageError":
         plugin = PLUGIN.format(name="needy", module="needy", more='requires=("quite-rare>=2",)')
         install("needy-dist", {"needy": plugin}, {"framework.plugins": {"needy": "needy"}})
+    if error == "NotInstallableError":
+        (project / "frog-1.0-cp27-none-any.whl").touch()
     if error == "PluginError":
         install("wreck-dist", {"wreck": "raise ImportError('no luck')"}, {"framework.plugins": {"wreck": "wreck"}})
     if error in NEEDS_A_RUN:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from framework_core import registry
 from framework_core.errors import ConfigError, DataError
@@ -295,3 +296,17 @@ def test_loading_processes_give_the_same_images(pictures, folder):
     together = list(folder(root, num_workers=1).val_dataloader())
     assert len(alone) == len(together)
     assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_training_does_not_depend_on_how_many_processes_load(pictures, fw, project):
+    pictures("pets", {"cat": 16, "dog": 16})
+    words = ("--model", "resnet20", "--dataset", "image_folder", "dataset.path=pets", "dataset.image_size=16")
+    more = ("dataset.batch_size=8", "trainer.max_epochs=2", "trainer.accelerator=cpu", "mlops.tracking.backend=none")
+    ends = []
+    for workers in (0, 2):
+        done = fw("train", *words, *more, f"dataset.num_workers={workers}", f"experiment.run_name=with{workers}")
+        assert done.code == 0, done.err
+        ends.append(
+            load_file(project / "runs" / f"with{workers}" / "checkpoints" / "last.ckpt" / "weights.safetensors")
+        )
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])

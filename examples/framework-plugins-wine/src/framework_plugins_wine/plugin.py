@@ -22,6 +22,7 @@ def register_components() -> Iterable[ComponentSpec]:
         config="framework_plugins_wine.settings:GatedMLPConfig",
         tags=("table",),
         licence="MIT",
+        check_settings=("dataset=wine",),
         paper="Dauphin et al., Language Modeling with Gated Convolutional Networks, https://arxiv.org/abs/1612.08083",
     )
     yield CallbackSpec(

@@ -593,7 +593,7 @@ class FilesInTheWayError(RequestError):
         $ fw init night.yaml --local
         error: Nothing was written, because night.yaml is there already.
           A project is written into a folder that has none of its files.
-          Move it out of the way, or choose another folder: fw init FOLDER
+          Move it out of the way, or choose another folder.
     """
 
     def __init__(self, paths: Sequence[Path | str]) -> None:
@@ -602,7 +602,7 @@ class FilesInTheWayError(RequestError):
         super().__init__(
             f"Nothing was written, because {' and '.join(self.paths)} {there} there already.",
             possible="A project is written into a folder that has none of its files.",
-            next_step=f"Move {them} out of the way, or choose another folder: fw init FOLDER",
+            next_step=f"Move {them} out of the way, or choose another folder.",
         )
 
 
@@ -680,6 +680,54 @@ class PortTakenError(RequestError):
             f"Port {port} is taken.",
             possible="Every other port from 1 to 65535 is possible.",
             next_step=f"Choose another: fw ui --port {port % 65535 + 1}",
+        )
+
+
+class NoSuchPackageError(RequestError):
+    """A package that is to be looked at and is not there.
+
+    Args:
+        package: What was typed.
+
+    Example::
+
+        $ fw plugin check frog
+        error: There is no package 'frog': nothing of that name is installed, and no such wheel or folder is here.
+          An installed package, a wheel, or a folder with a pyproject.toml can be checked.
+          See what is installed: fw list plugins
+    """
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        super().__init__(
+            f"There is no package {package!r}: nothing of that name is installed, and no such wheel or folder is here.",
+            possible="An installed package, a wheel, or a folder with a pyproject.toml can be checked.",
+            next_step="See what is installed: fw list plugins",
+        )
+
+
+class NotInstallableError(RequestError):
+    """A wheel or a folder that cannot be installed to be looked at.
+
+    Args:
+        source: The wheel or folder.
+        cause: Why not.
+
+    Example::
+
+        $ fw plugin check frog-1.0-cp27-none-any.whl
+        error: frog-1.0-cp27-none-any.whl cannot be installed: it is for cp27-none-any, which this Python is not
+          Nothing was changed: it would have gone into a folder of its own.
+          Build one with: python -m build --wheel, in the folder of its pyproject.toml
+    """
+
+    def __init__(self, source: Path, cause: str) -> None:
+        self.source = source
+        self.cause = cause
+        super().__init__(
+            f"{source.name} cannot be installed: {cause}",
+            possible="Nothing was changed: it would have gone into a folder of its own.",
+            next_step="Build one with: python -m build --wheel, in the folder of its pyproject.toml",
         )
 
 

@@ -14,6 +14,7 @@ from framework_core.cli import (
     info,
     init,
     listing,
+    plugin,
     predict,
     replay,
     runs,
@@ -39,6 +40,7 @@ app.command("predict")(predict.predict)
 app.command("replay")(replay.replay)
 app.add_typer(find.app, name="find")
 app.add_typer(verify.app, name="verify")
+app.add_typer(plugin.app, name="plugin")
 app.add_typer(listing.app, name="list")
 app.command("search")(search.search)
 app.add_typer(info.app, name="info")

@@ -52,6 +52,12 @@ class ComponentSpec(Contract):
     contract_version: int = Field(default=CONTRACT_VERSION, ge=1)
     """The contract it was written for."""
 
+    check_settings: tuple[str, ...] = ()
+    """Overrides that make it small and quick for ``fw plugin check``: ``dataset=digits``, ``model.width=8``."""
+
+    expected_failures: dict[str, str] = Field(default_factory=dict)
+    """Checks that it fails and may fail, by name, each with the reason, which every report shows."""
+
 
 class ModelSpec(ComponentSpec):
     """A model that can be trained."""

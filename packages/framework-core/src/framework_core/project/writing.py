@@ -7,7 +7,7 @@ from pathlib import Path
 
 from framework_core.errors import FilesInTheWayError, OutputError
 
-ANOTHER = "Choose another folder: fw init FOLDER"
+ANOTHER = "Choose another folder."
 
 
 def refuse_if_there(folder: Path, names: Iterable[str]) -> None:
@@ -28,7 +28,7 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
     Args:
         folder: Where; it is made where it is not there.
-        texts: The content of each file by its name.
+        texts: The content of each file by its name, or by its path in the folder.
 
     Returns:
         The files.
@@ -45,6 +45,7 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> list[Path]:
                 each.mkdir()
                 made.append(each)
         for name, text in texts.items():
+            _make_folders(folder, Path(name).parent, made)
             # "x" refuses what has come there since.
             with (folder / name).open("x", encoding="utf-8") as file:
                 made.append(folder / name)
@@ -57,6 +58,13 @@ def write_all(folder: Path, texts: Mapping[str, str]) -> list[Path]:
             raise OutputError(folder, f"{error.strerror or error}.", next_step=ANOTHER) from error
         raise
     return [folder / name for name in texts]
+
+
+def _make_folders(folder: Path, below: Path, made: list[Path]) -> None:
+    for each in [*reversed(below.parents), below]:
+        if not (folder / each).is_dir():
+            (folder / each).mkdir()
+            made.append(folder / each)
 
 
 def _take_back(made: list[Path]) -> None:

@@ -49,10 +49,10 @@ def check(
         _refuse(subject, model.contract.check(data), advice)
     with isolate_rng(), one_process(datamodule):
         batch = next(iter(_train_batches(datamodule)))
-    if not _is_pair(batch):
+    if not is_pair(batch):
         return None
     inputs, target = batch
-    _refuse(subject, DataContract(data=data).check(_summary(inputs, target, data.ignore_index)))
+    _refuse(subject, DataContract(data=data).check(summary_of(inputs, target, data.ignore_index)))
     if isinstance(model, BaseModel):
         _refuse(subject, _check_outputs(model, inputs[:SAMPLES], target[:SAMPLES], data), advice)
         if closely:
@@ -103,7 +103,8 @@ def _wrong_outputs(outputs: Any, data: DataSpec) -> list[str]:
     return []
 
 
-def _summary(inputs: Tensor, target: Tensor, ignore_index: int | None) -> BatchSummary:
+def summary_of(inputs: Tensor, target: Tensor, ignore_index: int | None) -> BatchSummary:
+    """A batch in plain values."""
     counted = target if ignore_index is None else target[target != ignore_index]
     values = counted if counted.numel() else torch.zeros(1)
     return BatchSummary(
@@ -118,7 +119,8 @@ def _summary(inputs: Tensor, target: Tensor, ignore_index: int | None) -> BatchS
     )
 
 
-def _is_pair(batch: Any) -> bool:
+def is_pair(batch: Any) -> bool:
+    """Whether a batch is inputs and targets."""
     return isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(each, Tensor) for each in batch)
 
 

@@ -1,0 +1,157 @@
+"""The command ``fw plugin check``."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from framework_core.testing.examination import Outcome
+
+app = typer.Typer(
+    help="For authors of plugins.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def plugin() -> None:
+    """For authors of plugins."""
+
+
+@app.command("new")
+def new(
+    name: str = typer.Argument(..., metavar="NAME", help="What the package is called: my-plugin."),
+    folder: Path | None = typer.Argument(
+        None, metavar="[FOLDER]", help="Where; without it, a folder of that name here."
+    ),
+    model: bool = typer.Option(False, "--model", help="With a model."),
+    dataset: bool = typer.Option(False, "--dataset", help="With a dataset."),
+    callback: bool = typer.Option(False, "--callback", help="With a callback."),
+    config_group: bool = typer.Option(False, "--config-group", help="With an experiment for the model and dataset."),
+) -> None:
+    """Write a plugin package that passes its own tests. Nothing is overwritten.
+
+    It asks, where it runs in a terminal and no part was named.
+    """
+    from framework_core.cli.screen import note
+    from framework_core.errors import quoted
+    from framework_core.project.plugin import PARTS, create_plugin
+
+    chosen = dict(zip(PARTS, (model, dataset, callback, config_group), strict=True))
+    if not any(chosen.values()) and sys.stdin.isatty() and sys.stderr.isatty():
+        for part in PARTS:
+            needed = part != "config-group" or (chosen["model"] and chosen["dataset"])
+            chosen[part] = needed and typer.confirm(f"With a {part}?", default=part in ("model", "dataset"), err=True)
+    for path in create_plugin(name, folder, parts=[part for part, wanted in chosen.items() if wanted]):
+        print(path)
+    note(f"\nStart: cd {quoted(str(folder or name))} && pip install -e . --group dev && pytest")
+
+
+@app.command("check")
+def check(
+    package: str = typer.Argument(
+        ..., metavar="PACKAGE", help="An installed package, a wheel, or a folder with a pyproject.toml."
+    ),
+    components: list[str] = typer.Argument(None, metavar="[COMPONENT]...", help="Only these of what it offers."),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="COMPONENT:KEY=VALUE", help="A setting to check a component with. Can be repeated."
+    ),
+    thorough: bool = typer.Option(False, "--thorough", help="Kill trainings and resume them, too."),
+    everything: bool = typer.Option(False, "--all", help="Show every promise, also those that are kept."),
+    as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
+) -> None:
+    """See whether a package keeps what plugins promise. Exit code 1 where it does not."""
+    from framework_core.cli.training import training_library
+
+    training_library("fw plugin check")
+    if not _is_installed(package):
+        raise typer.Exit(_check_elsewhere(package))
+    from framework_core.testing.examination import examine
+
+    found = examine(package, settings=_by_component(settings), only=components or (), thorough=thorough)
+    ended = _collected(found) if as_json else _shown(found, everything)
+    raise typer.Exit(1 if any(each.is_failure for each in ended) else 0)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        distribution(package)
+    except (PackageNotFoundError, ValueError):
+        return False
+    return True
+
+
+def _check_elsewhere(package: str) -> int:
+    """Install a wheel or a folder into a folder of its own, and check it in a process that finds it there."""
+    from framework_core.cli.screen import note
+    from framework_core.errors import NoSuchPackageError
+    from framework_core.testing.installing import install_into
+
+    source = Path(package)
+    if not source.exists():
+        raise NoSuchPackageError(package)
+    with tempfile.TemporaryDirectory() as folder:
+        note(f"Installing {package} into a folder of its own, without what it depends on.")
+        name = install_into(Path(folder), source.resolve())
+        words = [name if word == package else word for word in sys.argv[1:]]
+        path = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = {**os.environ, "PYTHONPATH": path}
+        return subprocess.run([sys.executable, "-m", "framework_core", *words], env=environment).returncode
+
+
+def _by_component(settings: Iterable[str]) -> dict[str, list[str]]:
+    from framework_core.errors import UsageError
+
+    found: dict[str, list[str]] = {}
+    for each in settings:
+        component, colon, override = each.partition(":")
+        if not colon or "=" not in override:
+            raise UsageError(
+                f"--set {each} cannot be read.",
+                command="fw plugin check",
+                possible="It names a component and a setting: --set my_model:model.width=8",
+            )
+        found.setdefault(component, []).append(override)
+    return found
+
+
+def _collected(found: Iterable[Outcome]) -> list[Outcome]:
+    from framework_core.cli.screen import print_json
+
+    ended = list(found)
+    print_json([each.plain() for each in ended])
+    return ended
+
+
+def _shown(found: Iterable[Outcome], everything: bool) -> list[Outcome]:
+    """Print a line for each subject as soon as it was looked at, below it what is to be told; then the sums."""
+    from framework_core.cli.screen import note
+
+    ended: list[Outcome] = []
+    for subject, outcomes in itertools.groupby(found, key=lambda each: each.subject):
+        group = list(outcomes)
+        ended += group
+        print(f"{subject}: {_counts(group)}")
+        for each in group:
+            if everything or each.ending not in ("kept", "not applicable"):
+                print(f"  {each.ending}  {each.check}: {each.why or each.promise}", flush=True)
+        for why in {each.why: None for each in group if each.ending == "not applicable" and not everything}:
+            print(f"  not applicable  {why}", flush=True)
+    note(f"In all: {_counts(ended)}")
+    return ended
+
+
+def _counts(outcomes: Iterable[Outcome]) -> str:
+    endings = [each.ending for each in outcomes]
+    return ", ".join(f"{endings.count(ending)} {ending}" for ending in dict.fromkeys(endings))
