@@ -174,6 +174,7 @@ def test_a_language_model_is_continued_by_what_it_kept(architecture):
         seen = torch.cat([seen, torch.tensor([token])])
 
 
+@pytest.mark.thorough
 def test_a_language_model_is_trained_by_the_command(train):
     Path("play.txt").write_text("".join(f"{text}\n" for text, _ in made_texts(90)))
     where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16")
