@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import made_texts
+from made_texts import made_texts
 
 from framework_core import registry
 from framework_core.errors import ConfigError, DataError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import made_texts
+from made_texts import made_texts
 
 from framework_core import registry
 from framework_core.errors import DataError

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import made_texts
+from made_texts import made_texts
 
 TABLE = ("--dataset", "text_table", "dataset.path=texts.csv")
 LEARNS = ("trainer.limit_train_batches=null", "trainer.max_epochs=3", "optimizer.lr=0.02", "dataset.batch_size=8")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import made_texts
+from made_texts import made_texts
 from tokenizers import Tokenizer as Backend
 from tokenizers import processors
 
