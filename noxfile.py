@@ -196,6 +196,8 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/typos.py")
     session.run("python", "benchmarks/training_loop.py", *session.posargs)
     session.run("python", "benchmarks/journal.py")
+    session.run("python", "benchmarks/checkpoint.py", "--parameters", "25", "350")
+    session.run("python", "benchmarks/resume.py")
     session.run("python", "benchmarks/image_loading.py")
     session.run("python", "benchmarks/vision_training.py")
 

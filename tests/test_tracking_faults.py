@@ -79,6 +79,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class MlflowServer:
     """An MLflow server, on SQLite or on a mongod that stays."""
 
@@ -92,16 +97,12 @@ class MlflowServer:
         command += ["--artifacts-destination", str(self._folder / "artifacts"), "--workers", "1"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
         self._process = subprocess.Popen([*command, "--port", str(self._port)], cwd=self._folder, **quiet)
-        while not self._answers():
+        while not answers(self._port):
             time.sleep(0.2)
 
     def kill(self):
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-
-    def _answers(self):
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
 
 
 class Mongod:
@@ -186,11 +187,11 @@ def points_of(client, run_id, key):
     return [(point.step, point.value) for point in client.get_metric_history(run_id, key)]
 
 
-def check(uri, what):
+def check(uri, what, times=KILLS):
     run, found, expected = found_and_expected(uri)
     doubled = sum(len(points) - len(set(points)) for points in found.values())
     counts = (sum(map(len, expected.values())), sum(map(len, found.values())))
-    print(f"{what}: kills {KILLS}, points expected {counts[0]}, found {counts[1]}, doubled {doubled}")
+    print(f"{what}: times {times}, points expected {counts[0]}, found {counts[1]}, doubled {doubled}")
     assert found == expected
     losses = [step for step, _ in found["train/loss"]]
     whole = losses if losses[-1] % EVERY == 0 else losses[:-1]
@@ -240,6 +241,66 @@ def _step(spans):
         if first <= before and after <= last
     ]
     return statistics.median(took)
+
+
+HELD = 10
+"""How often a store hangs, and how often it answers 500."""
+
+
+class Unsteady:
+    """A server in front of the store, which does what it is told."""
+
+    def __init__(self, folder, store):
+        self._mode = folder / "mode"
+        self.uri = f"http://127.0.0.1:{(port := free_port())}"
+        self.be("pass")
+        program = Path(__file__).with_name("unsteady_proxy.py")
+        arguments = [str(port), store.uri.rpartition(":")[2], str(self._mode)]
+        self._process = subprocess.Popen([sys.executable, "-IS", str(program), *arguments])
+        while not answers(port):
+            time.sleep(0.1)
+
+    def be(self, mode):
+        new = self._mode.with_suffix(".new")
+        new.write_text(mode)
+        new.replace(self._mode)
+
+    def end(self):
+        self._process.kill()
+        self._process.wait()
+
+
+def test_a_store_that_hangs_or_answers_500_for_a_while_costs_no_point(project, tmp_path, fw, monkeypatch):
+    # So that a call is given up while the store still hangs.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "4")
+    random.seed(2)
+    store = MlflowServer(tmp_path)
+    store.start()
+    proxy = Unsteady(tmp_path, store)
+    process = new_run(fw, proxy.uri, "trainer.max_epochs=100000", "checkpoint.save_top_k=0")
+    wait_for_step(2000, process)
+    spans = {"pass": [], "hang": [], "500": []}
+    for number in range(2 * HELD):
+        for mode, seconds in (("pass", (2, 4)), (("hang", (5, 8)), ("500", (2, 6)))[number % 2]):
+            proxy.be(mode)
+            since = time.monotonic()
+            time.sleep(random.uniform(*seconds))
+            spans[mode].append((since, time.monotonic()))
+    proxy.be("hang")
+    process.send_signal(signal.SIGTERM)
+    since = time.monotonic()
+    process.wait(120)
+    usual = _step(spans["pass"])
+    for mode in ("hang", "500"):
+        print(f"{mode}: {HELD} times, a step took {_step(spans[mode]) / usual:.3f} times as long")
+    print(f"the end took {time.monotonic() - since:.1f} s while the store hung")
+    proxy.be("pass")
+    synced = fw("runs", "sync", "run")
+    assert synced.returncode == 0, synced.stderr
+    run = check(store.uri, "hangs and 500", 2 * HELD)
+    assert run.data.tags["framework.status"] == "interrupted"
+    proxy.end()
+    store.kill()
 
 
 def test_a_training_killed_twenty_times_has_every_point_once(project, fw):

@@ -105,6 +105,17 @@ def test_a_bad_setting_is_told_once_and_starts_nothing(train):
     assert not Path("runs").exists()
 
 
+def test_going_back_is_refused_where_processes_train_together_and_nothing_is_started(train):
+    together = ("strategy=ddp", "trainer.devices=2")
+    done = train(*together, "faults.not_finite=rollback", "faults.loss_spike=stop")
+    assert done.code == 2
+    assert "faults.not_finite: rollback is not possible with the 2 processes that train together here" in done.err
+    assert "Possible: faults.not_finite=skip, stop or ignore." in done.err
+    assert "faults.loss_spike: stop is not possible" in done.err
+    assert "Possible: faults.loss_spike=warn or ignore." in done.err
+    assert not Path("runs").exists()
+
+
 LAYERS = """
     def parameter_layers(self):
         return [[f"model.{layer}.weight", f"model.{layer}.bias"] for layer in (0, 3)]

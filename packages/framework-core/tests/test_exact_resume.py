@@ -1,6 +1,8 @@
 """A run that was stopped anywhere goes on to the state, number by number, of one that was not."""
 
 import json
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, WeightedRandomSampler
 
 from framework_core import run
 from framework_core.config.compose import compose
-from framework_core.training.checkpoint_io import read
+from framework_core.training.checkpoint_io import CheckpointFolders, read
 from framework_core.training.sampling import resumable_loader
 from framework_core.verification.witness import digest
 
@@ -100,6 +102,38 @@ def test_weights_random_numbers_counters_and_metrics_are_those_of_a_run_without_
         with pytest.raises(BrokenOffError):
             run.train(settings(f"at{step}", *words), callbacks=[BreaksOff(step)])
         assert told(run.train(settings(f"at{step}", *words), resume=f"at{step}")) == whole
+
+
+class BreaksOffTwice(BreaksOff):
+    """And once more, while Lightning clears up."""
+
+    def on_exception(self, trainer, module, exception):
+        raise BrokenOffError from exception
+
+
+def test_a_run_that_breaks_off_has_written_its_checkpoints_when_it_has_ended(settings, monkeypatch):
+    write = CheckpointFolders._write
+
+    def slowly(*arguments):
+        time.sleep(0.5)
+        write(*arguments)
+
+    monkeypatch.setattr(CheckpointFolders, "_write", slowly)
+    with pytest.raises(BrokenOffError):
+        run.train(settings("stopped"), callbacks=[BreaksOffTwice(4)])
+    assert [path.name for path in Path("runs/stopped/checkpoints").glob(".*")] == []
+    assert read(Path("runs/stopped/checkpoints/last.ckpt"))["global_step"] == 4
+
+
+def test_a_run_killed_between_the_two_checkpoints_of_its_end_has_the_newest_after_all(settings):
+    whole = told(run.train(settings("run")))
+    folder = Path("runs/run/checkpoints")
+    for best in folder.glob("best-*.ckpt"):
+        shutil.rmtree(best)
+    (folder / "last.ckpt").rename(folder / "best-epoch2-step18.ckpt")
+    (folder / "last-step16.ckpt").rename(folder / "last.ckpt")
+    assert told(run.train(settings("run"), resume="run")) == whole
+    assert read(folder / "last.ckpt")["global_step"] == 18
 
 
 def test_auto_continues_what_did_not_end_and_else_begins(settings, caplog):

@@ -135,6 +135,8 @@ def test_signals_at_random_moments(inject, fw, deaf, capsys):
         print(f"\nsignals injected {injected} in {tried} runs, lost 0")
 
 
+# Torch tells of a death wherever Python is at that moment, also where Python passes errors over.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_loading_processes_killed_at_random_moments(inject, fw, capsys):
     data = ("--dataset", "injecting.py:PlainIris", "dataset.num_workers=2", "trainer.max_epochs=6")
     assert inject("injecting.py:Bereft", "whole", *data).code == 0

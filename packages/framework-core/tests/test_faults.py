@@ -9,6 +9,9 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
+from framework_core.tracking.cuts import Cuts
+from framework_core.tracking.journal import FOLDER, points_of, read
+
 HERE = Path(__file__).parent
 NO_STORE = "mlops.tracking.backend=none"
 THOROUGH = pytest.mark.thorough
@@ -135,6 +138,22 @@ def test_a_run_goes_back_and_leaves_the_batch_out(where, go_wrong):
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
+def test_a_run_that_goes_back_has_each_point_of_its_curves_once(go_wrong, project):
+    words = ("model.at=10", "faults.not_finite=rollback", "trainer.log_every_n_steps=1")
+    done = go_wrong("NotFinite", *words, store="trainer.max_epochs=2")
+    assert done.code == 0, done.err
+    records = list(read(project / "runs" / "wrong" / FOLDER))
+    (cut,) = [each for each in records if each.kind == "cut"]
+    before = [point.step for each in records if each.number < cut.number for point in points_of(each)]
+    assert (cut.body["step"], max(before)) == (6, 9)
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    run_id = json.loads((project / "runs" / "wrong" / "run.json").read_text())["run_id"]
+    found = client.get_metric_history(run_id, "train/loss")
+    assert [point.step for point in found] == list(range(1, 13))
+    kept = {point.step: point for _, point in Cuts(records).kept(records) if point.key == "train/loss"}
+    assert [point.timestamp for point in found] == [kept[step].timestamp for step in range(1, 13)]
+
+
 @THOROUGH
 def test_a_run_that_goes_back_before_its_first_checkpoint_begins_again(go_wrong):
     done = go_wrong("NotFinite", "model.at=3", "faults.not_finite=rollback")
@@ -240,6 +259,12 @@ def test_a_loading_process_that_dies_or_hangs_is_told_with_its_reason(how, said,
     assert facts["kind"] == "worker"
     if how in ("SIGSEGV", "sleep"):
         assert "in __getitem__" in (folder / "workers.txt").read_text()
+
+
+def test_a_loading_process_that_dies_when_all_is_done_costs_nothing(go_wrong):
+    done = go_wrong("EndsThem", "dataset.num_workers=1", "trainer.max_epochs=1")
+    assert done.code == 0, done.err
+    assert not Path("runs/wrong/failures").exists()
 
 
 @pytest.mark.thorough

@@ -12,6 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from framework_core.tracking import cuts
+from framework_core.tracking.heartbeat import Process
 from framework_core.tracking.journal import FOLDER, Journal, read
 from framework_core.tracking.sender import Sender
 
@@ -158,6 +159,10 @@ def offline(train):
 def test_a_run_without_a_store_is_watched_and_sent_later(offline, fw, project):
     offline("mlops.tracking.log_model=true")
     store = f"sqlite:///{project}/mlflow.db"
+    listed = fw("runs", "list", "-e", "Net_Iris", "--columns", "model.width,train/loss")
+    assert listed.out.splitlines()[1].split()[:3] == ["off", "Net_Iris", "finished"]
+    assert listed.out.splitlines()[1].split()[-2] == "16"
+    assert "In no store yet: off" in listed.err
     assert not MlflowClient(store).search_experiments(filter_string="name = 'Net_Iris'")
     watched = fw("watch", "off")
     assert (watched.code, watched.out.split()[:4]) == (0, ["off", "finished", "step", "12"])
@@ -173,6 +178,8 @@ def test_a_run_without_a_store_is_watched_and_sent_later(offline, fw, project):
     again = fw("runs", "sync", "off", "--json").json[0]
     assert (again["points"], again["files"], again["run_id"]) == (0, 0, row["run_id"])
     assert "Every run here is in its store." in fw("runs", "sync").err
+    (row,) = fw("runs", "list", "--json").json
+    assert (row["name"], row["run_id"]) == ("off", again["run_id"])
 
 
 def test_a_store_that_is_away_leaves_a_run_to_be_sent(offline, fw):
@@ -186,7 +193,7 @@ def test_a_store_that_is_away_leaves_a_run_to_be_sent(offline, fw):
 
 def alive_elsewhere(directory, silent):
     """Make a run look as if another machine trained it and was last heard of some seconds ago."""
-    beat = directory / FOLDER / "heartbeat.json"
+    beat = directory / "heartbeat.json"
     beat.write_text(json.dumps({"pid": 1, "started": 1.0, "boot": "b", "host": "elsewhere"}))
     os.utime(beat, (time.time() - silent,) * 2)
 
@@ -200,6 +207,23 @@ def test_a_run_of_another_machine_is_closed_only_after_a_long_silence(offline, f
     done = fw("runs", "sync", "off")
     assert "killed    off, last heard of" in done.err
     assert json.loads((directory / "run.json").read_text())["status"] == "killed"
+
+
+def test_a_run_that_nothing_records_says_that_it_lasts_and_is_closed_and_listed_too(train, fw):
+    assert train("experiment.run_name=bare", "mlops.tracking.backend=none", "trainer.max_epochs=1").code == 0
+    directory = Path("runs/bare")
+    assert not (directory / "heartbeat.json").exists()
+    facts = json.loads((directory / "run.json").read_text())
+    (directory / "run.json").write_text(json.dumps(facts | {"status": "running"}))
+    (directory / "heartbeat.json").write_text(json.dumps(vars(Process.this())))
+    refused = fw("train", "--resume", "bare")
+    assert (refused.code, f"process {os.getpid()} trains it now." in refused.err) == (2, True)
+    (directory / "heartbeat.json").write_text(json.dumps(vars(Process.this()) | {"started": 1.0}))
+    listed = fw("runs", "list")
+    assert "killed    bare, last heard of" in listed.err
+    assert listed.out.splitlines()[1].split()[:3] == ["bare", "Net_Iris", "killed"]
+    assert not (directory / FOLDER).exists()
+    assert not (directory / "heartbeat.json").exists()
 
 
 def test_a_killed_run_is_closed_by_the_next_command_and_goes_on_without_a_double_point(

@@ -23,7 +23,7 @@ def offers(kind):
     return [offer for offer in registry.catalogue.offers(kind) if offer.distribution == OURS]
 
 
-MODELS = [offer.spec.name for offer in offers("model")]
+MODELS = [offer.spec.name for offer in offers("model") if "forecasting" in offer.spec.tasks]
 SMALL = {"width": 8, "depth": 1, "heads": 2, "hidden": 8, "feed_forward": 8, "blocks": 1, "stacks": 1}
 """Sizes that any network may have a setting for."""
 

@@ -156,9 +156,9 @@ def test_an_interval_holds_its_share_of_what_is_like_the_validation():
     spec.setup("fit")
     for level in (0.5, 0.9):
         model = registry.create_model("naive", data=spec.data_spec(), level=level)
-        task = model.forecasting
+        task = model.learned
         draws = torch.randn(4000, 2, 1, 1, generator=torch.Generator().manual_seed(1)).exp()
-        task.begin_validation(2000)
+        task.begin_validation(None)
         task.see_validation(torch.zeros(2000, 2, 1, 1), draws[:2000, ..., 0])
         task.end_validation()
         quantiles = task.quantiles(torch.zeros(2000, 2, 1, 1))

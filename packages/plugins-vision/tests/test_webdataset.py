@@ -13,6 +13,7 @@ from made_datasets import all_batches, encoded, picture, shard, webdataset
 
 from framework_core import registry
 from framework_core.errors import DataError
+from framework_core.training.sampling import place_in, resumable_loader
 from framework_plugins_vision.datasets import webdataset as module_under_test
 
 
@@ -57,6 +58,22 @@ def test_each_epoch_has_another_order_and_the_same_seed_the_same(settings):
     assert first == again
     assert first[0] != first[1]
     assert sorted(first[0]) == sorted(first[1])
+
+
+@pytest.mark.parametrize(("workers", "on_error"), [(0, "skip"), (2, "refuse")])
+def test_an_epoch_goes_on_inside_with_the_same_images_and_augmentation(workers, on_error, settings):
+    torch.manual_seed(7)
+    found = module(settings, shuffle_buffer=5, num_workers=workers, on_error=on_error)
+    loader = resumable_loader(found.train_dataloader(), seed=3)
+    place = place_in(loader)
+    place.seek(1)
+    whole = [(images.clone(), labels.clone()) for images, labels in loader]
+    place.seek(1, 3)
+    rest = list(loader)
+    assert len(rest) == len(whole) - 3
+    for (images, labels), (other, others) in zip(whole[3:], rest, strict=True):
+        assert torch.equal(images, other)
+        assert torch.equal(labels, others)
 
 
 def test_validation_keeps_its_order(settings):

@@ -30,6 +30,7 @@ from framework_core.training import duplicates, finding, loading, performance, p
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
 from framework_core.training.duplicates import Duplicates
+from framework_core.training.faults import check_processes
 from framework_core.training.finding import BatchSizes, LearningRates
 from framework_core.training.folders import AUTO, check_places, resumable, unfinished
 from framework_core.training.memory import memory_errors
@@ -258,7 +259,8 @@ class FrameworkTrainer:
 def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     """Check everything that can be checked before something is written; settings complete with what follows."""
     check_places(config)
-    build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False)
+    trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False)
+    check_processes(config, trainer.world_size)
     seed_everything(config.seed, workers=True, verbose=False)
     config, filled = preparation.fitted_to_model(config)
     prepared = preparation.prepare(config)

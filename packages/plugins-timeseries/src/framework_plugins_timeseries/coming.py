@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from framework_core import DataError
 from framework_plugins_timeseries.calendar_features import calendar
 from framework_plugins_timeseries.layout import Layout
-from framework_plugins_timeseries.scaling import Array, Scaler
+from framework_plugins_timeseries.scaling import Array, Scaler, scale_for
 from framework_plugins_timeseries.series import Series, SeriesSet, Stamps, stamp_text, without_missing
 from framework_plugins_timeseries.stamps import Step
 
@@ -119,7 +119,8 @@ class ComingSteps(Dataset[Tensor]):
             beyond = [known, calendar(stamps, calendar_names), fixed]
             parts = [np.concatenate(pair) for pair in zip(parts, beyond, strict=True)]
         number = self._numbers.get(series.name)
-        scaler, place = self._scale_for(series, number, behind, len(found.targets) + len(found.past))
+        columns = len(found.targets) + len(found.past)
+        scaler, place = scale_for(self._scaler, number, len(self._numbers) > 1, behind, columns)
         values = np.concatenate(parts, axis=1)
         if "series" in layout.static and "series" not in found.static:
             values = np.concatenate([values, np.full((len(values), 1), float(number or 0))], axis=1)
@@ -127,15 +128,6 @@ class ComingSteps(Dataset[Tensor]):
         scaled[layout.look_back :, : layout.ends[1]] = 0.0
         self._inputs.append(torch.from_numpy(scaled.astype(np.float32)))
         self._ahead.append((path, series.name, stamps, scaler, place))
-
-    def _scale_for(self, series: Series, number: int | None, behind: Array, fitted: int) -> tuple[Scaler, int]:
-        """The scale of the series in training; for one that was not there, that of what it has behind."""
-        if number is not None or len(self._numbers) == 1:
-            return self._scaler, number or 0
-        own = Scaler.fit(self._scaler.kind, [behind[:, :fitted]])
-        shift, scale = self._scaler.shift[:1].copy(), self._scaler.scale[:1].copy()
-        shift[:, :fitted], scale[:, :fitted] = own.shift, own.scale
-        return Scaler(self._scaler.kind, shift, scale), 0
 
 
 def _only(series: Series, found: SeriesSet) -> SeriesSet:

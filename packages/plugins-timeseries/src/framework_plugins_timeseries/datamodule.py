@@ -114,6 +114,28 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         """
         raise DataError(f"{type(self).__name__} does not say how a file is read (read_file).")
 
+    def series_to_learn(self, found: SeriesSet) -> SeriesSet:
+        """The series without what is no part of the windows, once they were checked; all of it by default."""
+        return found
+
+    def windows_over(self, table: Tensor, spans: Sequence[Span], found: SeriesSet, *, stride: int) -> Windows:
+        """The windows of a split.
+
+        Args:
+            table: The scaled rows of all series, one after another.
+            spans: Which of them may be targets.
+            found: The series as they were read.
+            stride: How many steps lie between neighbouring windows.
+        """
+        if self.layout is None:
+            raise DataError("There is no layout yet: setup makes it.")
+        return Windows(table, spans, self.layout, stride=stride)
+
+    @property
+    def lead(self) -> int:
+        """How many steps of a window lie before its first target."""
+        return self.look_back
+
     def borders(self, series: Series) -> Borders:
         """Where the splits of a series end."""
         return borders_by_size(len(series), val_size=self.val_size, test_size=self.test_size)
@@ -132,10 +154,11 @@ class BaseTimeSeriesDataModule(BaseDataModule):
             return
         read = checked(self.read_series(), sort=self.sort)
         step = step_of(read)
-        found = without_missing(regular(read, step, self.irregular), self.missing)
+        found = self.series_to_learn(without_missing(regular(read, step, self.irregular), self.missing))
         found, borders = self._long_enough(found)
         self.layout = self._layout(found)
-        values = [self._with_more(each, number, found) for number, each in enumerate(found.series)]
+        several = len(found.series) > 1
+        values = [self.columns_of(each, number, found, several=several) for number, each in enumerate(found.series)]
         scaler = self._fitted(values, borders, found)
         _say_constant(values, borders, found)
         self._facts = {
@@ -150,7 +173,7 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         self._facts |= naive_errors(before_test, self._facts["season"])
         scaled = [scaler.apply(each, number) for number, each in enumerate(values)]
         table = torch.from_numpy(np.concatenate(scaled).astype(np.float32))
-        self._lay_windows(table, [len(each) for each in scaled], borders)
+        self._lay_windows(table, found, borders)
         self._note(found, borders)
 
     def data_spec(self) -> DataSpec:
@@ -191,7 +214,7 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         for series in found.series:
             border = self.borders(series)
             try:
-                check_room(_called(series, found), border, look_back=self.look_back, horizon=self.horizon)
+                check_room(_called(series, found), border, look_back=self.lead, horizon=self.horizon)
             except DataError:
                 if self.short_series == "refuse" or len(found.series) == 1:
                     raise
@@ -214,11 +237,11 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         static = (*found.static, *numbered)
         return Layout(self.look_back, self.horizon, found.targets, found.past, future, static)
 
-    def _with_more(self, series: Series, number: int, found: SeriesSet) -> Array:
+    def columns_of(self, series: Series, number: int, found: SeriesSet, *, several: bool) -> Array:
         """The columns that were read, with those of the calendar and the number of the series in their places."""
         behind = len(found.columns) - len(found.static)
         parts = [series.values[:, :behind], calendar(series.stamps, self.calendar), series.values[:, behind:]]
-        if len(found.series) > 1:
+        if several:
             parts.append(np.full((len(series), 1), float(number)))
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
@@ -235,15 +258,14 @@ class BaseTimeSeriesDataModule(BaseDataModule):
             scaler.scale[:, after : after + len(found.static)] = np.where(spread > 0, spread, 1.0)
         return scaler
 
-    def _lay_windows(self, table: Tensor, lengths: Sequence[int], borders: Sequence[Borders]) -> None:
-        if self.layout is None:
-            raise DataError("There is no layout yet: setup makes it.")
+    def _lay_windows(self, table: Tensor, found: SeriesSet, borders: Sequence[Borders]) -> None:
         self._digest.update(table.numpy().tobytes())
+        lengths = [len(each) for each in found.series]
         offsets = np.cumsum(lengths) - np.asarray(lengths)
         for split in ("train", "val", "test"):
             stride = {"train": self.stride, "test": self.test_stride}.get(split, 1)
             spans = [Span(int(o), *b.spans[split]) for o, b in zip(offsets, borders, strict=True)]
-            windows = Windows(table, spans, self.layout, stride=stride)
+            windows = self.windows_over(table, spans, found, stride=stride)
             if len(windows):
                 setattr(self, f"{split}_dataset", windows)
 

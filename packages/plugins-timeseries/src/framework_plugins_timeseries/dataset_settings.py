@@ -225,3 +225,87 @@ class TsfConfig(WindowsConfig):
 
     path: str
     """The file, .tsf."""
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class LabelledConfig(ComponentConfig):
+    """What every dataset of series with classes takes."""
+
+    scaler: Literal["instance", "standard", "minmax", "robust", "none"] = "instance"
+    """How channels are scaled: each series by itself (``instance``), or by all training series, as it is saved."""
+
+    batch_size: PositiveInt = 32
+    """How many series make a batch."""
+
+    num_workers: NonNegativeInt | None = None
+    """How many processes load series; empty takes none, as they are in memory."""
+
+
+class UcrConfig(LabelledConfig):
+    """A problem of the UCR or UEA archive."""
+
+    path: str
+    """A file (.ts, or a table with the class in front), the folder of a problem, or the folder of an archive."""
+
+    problem: str | None = None
+    """The name of the problem, where the folder holds several: GunPoint."""
+
+    unequal: Literal["refuse", "pad", "truncate", "resample"] = "refuse"
+    """What different lengths become: zeros behind, a cut to the shortest, or new steps, as many as in the longest."""
+
+    missing: Literal["refuse", "forward", "interpolate", "zero"] = "refuse"
+    """What stands for a missing value: the last one, a line to the next, or 0."""
+
+    val_size: Share = 0.2
+    """The share of each class of the training series that is validated on."""
+
+    test_size: Share = 0.2
+    """The share of each class that is tested on, where there is no test file."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which series go where."""
+
+
+class Co2SeasonsConfig(LabelledConfig):
+    """Stretches of carbon dioxide."""
+
+    weeks: Annotated[int, Field(ge=4, le=52)] = 26
+    """How many weeks a stretch has."""
+
+    stride: PositiveInt = 2
+    """How many weeks lie between the begins of neighbouring stretches."""
+
+
+class AnomalyConfig(SizedConfig):
+    """What datasets take in which unusual steps are looked for."""
+
+    reconstructs: bool | None = None
+    """Whether windows are reconstructed, and not what follows them forecast; empty takes what the model does."""
+
+    look_back: PositiveInt = 48
+    """How many steps the model sees, which is all of a window that is reconstructed."""
+
+    horizon: PositiveInt = 1
+    """How many steps it predicts, where windows are not reconstructed."""
+
+    val_size: Annotated[float, Field(gt=0)] = 0.1
+    """How much is validated on, before the test, and gives the threshold: a share below 1, or a number of steps."""
+
+    threshold_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.995
+    """The share of validation scores that are below the threshold."""
+
+
+class AnomalyTableConfig(AnomalyConfig, SeriesTableConfig):
+    """A table of your own, with unusual steps."""
+
+    label_column: str | None = None
+    """The column that is 1 where a step is an anomaly, and 0 elsewhere; it is used in the test alone."""
+
+
+class Co2FaultsConfig(AnomalyConfig):
+    """Carbon dioxide, by week, with faults."""
+
+    missing: Literal["forward", "interpolate", "zero"] = "forward"
+    """What stands for a missing week of a file to score."""

@@ -24,6 +24,7 @@ class Layout:
         past: Covariates that are known up to now.
         future: Covariates that are known ahead: a calendar, prices that are set.
         static: What holds for a series as a whole. ``series`` is its number.
+        reconstructs: Whether the targets of a window are its own steps, and not those that follow.
     """
 
     look_back: int
@@ -32,11 +33,17 @@ class Layout:
     past: tuple[str, ...] = ()
     future: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
+    reconstructs: bool = False
+
+    @property
+    def lead(self) -> int:
+        """How many steps of a window lie before its first target."""
+        return 0 if self.reconstructs else self.look_back
 
     @property
     def rows(self) -> int:
         """How many rows a window has."""
-        return self.look_back + (self.horizon if self.future else 0)
+        return self.look_back + (self.horizon if self.future and not self.reconstructs else 0)
 
     @property
     def columns(self) -> tuple[str, ...]:

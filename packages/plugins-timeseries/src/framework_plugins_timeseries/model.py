@@ -16,6 +16,7 @@ from framework_core.errors import ContractError
 from framework_plugins_timeseries.heads import head_for
 from framework_plugins_timeseries.instance_norm import InstanceNorm
 from framework_plugins_timeseries.layout import Layout
+from framework_plugins_timeseries.tasks.anomaly_detection import AnomalyDetection
 from framework_plugins_timeseries.tasks.forecasting import Forecasting
 from framework_plugins_timeseries.windows import Window, Windows
 
@@ -26,7 +27,7 @@ _log = logging.getLogger("framework_core")
 
 
 class BaseTimeSeriesModel(BaseModel):
-    """Forecasts series: from a look-back to a horizon, for each target.
+    """Forecasts series: from a look-back to a horizon, for each target. Of data with anomalies it scores its errors.
 
     A subclass gives ``_build_model``: a network that takes a ``Window`` and returns ``(batch, horizon, targets, P)``,
     where ``P`` is ``self.head.numbers``. ``self.layout`` says how long and wide windows are. Losses, metrics,
@@ -44,9 +45,12 @@ class BaseTimeSeriesModel(BaseModel):
     """
 
     domain: ClassVar[str] = "timeseries"
-    tasks: ClassVar[tuple[str, ...]] = ("forecasting",)
+    tasks: ClassVar[tuple[str, ...]] = (Forecasting.name, AnomalyDetection.name)
     covariates: ClassVar[tuple[str, ...]] = ()
     """The kinds of covariates that the network uses: ``past``, ``future``, ``static``."""
+
+    reconstructs: ClassVar[bool] = False
+    """Whether it gives the steps of its window again, in place of those that follow."""
 
     def __init__(
         self,
@@ -62,11 +66,13 @@ class BaseTimeSeriesModel(BaseModel):
         super().__init__(data=data)
         self.head = head_for(loss, quantiles=quantiles, huber_delta=huber_delta)
         self.level = level
-        self.task: Forecasting | None = None
+        self.task: Forecasting | AnomalyDetection | None = None
         self.normalization: InstanceNorm | None = None
         if data is not None:
             self.layout = Layout.of(data)
-            self.task = Forecasting(data, self.head, level)
+            self._check_targets()
+            of = AnomalyDetection if data.task == AnomalyDetection.name else Forecasting
+            self.task = of(data, self.head, level)
             if normalize != "none":
                 self.normalization = InstanceNorm(normalize, len(self.layout.targets), affine=affine)
             self._say_unused()
@@ -77,7 +83,7 @@ class BaseTimeSeriesModel(BaseModel):
         return ModelContract(tasks=self.tasks)
 
     @property
-    def forecasting(self) -> Forecasting:
+    def learned(self) -> Forecasting | AnomalyDetection:
         """What is learned.
 
         Raises:
@@ -114,21 +120,21 @@ class BaseTimeSeriesModel(BaseModel):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the errors of the epoch before."""
-        self.forecasting.begin_validation(len(self._windows("val") or ()))
+        self.learned.begin_validation(self._windows("val"))
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """One batch to ``val/loss`` and the metrics; its errors make the intervals."""
         found = self._evaluate(batch, "val", self.val_metrics)
-        self.forecasting.see_validation(found["outputs"], found["target"])
+        self.learned.see_validation(found["outputs"], found["target"])
 
     def on_validation_epoch_end(self) -> None:
         """Intervals from the errors that were seen, except where Lightning only tried the loop."""
         if not self.trainer.sanity_checking:
-            self.forecasting.end_validation()
+            self.learned.end_validation()
 
     def on_test_start(self) -> None:
         """Count anew, and fit the linear baseline."""
-        self.forecasting.begin_test(self._windows("test"), self._windows("train"))
+        self.learned.begin_test(self._windows("test"), self._windows("train"))
 
     def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
         """One batch to ``test/loss`` and every metric, of the model and the baselines.
@@ -137,16 +143,17 @@ class BaseTimeSeriesModel(BaseModel):
             Nothing: windows overlap, and an interval of a metric from samples drawn one by one would be too narrow.
         """
         found = self._evaluate(batch, "test", self.test_metrics)
-        self.forecasting.see_test(batch[0], found["outputs"], found["target"])
+        self.learned.see_test(batch[0], found["outputs"], found["target"])
         return {}
 
     def on_test_epoch_end(self) -> None:
         """Log what the task has found."""
-        self.log_dict({f"test/{name}": value for name, value in self.forecasting.end_test().items()})
+        self.log_dict({f"test/{name}": value for name, value in self.learned.end_test().items()})
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """The forecast and its interval."""
-        return self.forecasting.predict(self(batch))
+        """The forecast and its interval; or where targets are there to compare with, scores."""
+        inputs, target = batch if isinstance(batch, list | tuple) else (batch, None)
+        return self.learned.predict(self(inputs), target)
 
     def figures(self) -> Mapping[str, Figure]:
         """Forecasts, and the error by step."""
@@ -159,6 +166,17 @@ class BaseTimeSeriesModel(BaseModel):
     def _windows(self, split: str) -> Windows | None:
         windows = getattr(getattr(self.trainer, "datamodule", None), f"{split}_dataset", None)
         return windows if isinstance(windows, Windows) else None
+
+    def _check_targets(self) -> None:
+        if self.layout.reconstructs != self.reconstructs:
+            own, next_ones = "their own steps", "the steps that follow"
+            has, wants = (own, next_ones) if self.layout.reconstructs else (next_ones, own)
+            raise ContractError(
+                f"{type(self).__name__} and this data do not fit",
+                [f"the targets of its windows are {has}, the model gives {wants}"],
+                next_step="Leave dataset.reconstructs out: it takes what the model does. "
+                "Of data to forecast there is nothing to reconstruct.",
+            )
 
     def _say_unused(self) -> None:
         given = {"past": self.layout.past, "future": self.layout.future}

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from framework_core.tracking.plots import new_figure
+from framework_plugins_timeseries.series import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 
 HISTORY = 3
 """How many horizons of history are drawn before a forecast."""
+
+DRAWN_TARGETS = 5
+"""How many targets are drawn over their scores."""
 
 
 def forecasts(examples: Sequence[Mapping[str, Tensor]], targets: Sequence[str], level: float) -> Figure:
@@ -49,6 +55,47 @@ def _draw(axes: Axes, one: Mapping[str, Tensor], level: float) -> None:
     axes.fill_between(ahead, one["low"].tolist(), one["high"].tolist(), color="tab:blue", alpha=0.2, label=label)
     axes.axvline(-0.5, color="0.7", linewidth=0.8)
     axes.grid(alpha=0.25)
+
+
+def anomaly_scores(
+    truth: Array, scores: Array, threshold: float, labels: npt.NDArray[np.bool_] | None, targets: Sequence[str]
+) -> Figure:
+    """The series over the score of each step, what is flagged and what is labelled.
+
+    Args:
+        truth: The values that are scored, ``(steps, targets)``; the first few targets are drawn.
+        scores: The score of each step.
+        threshold: Above it a step is flagged.
+        labels: Whether each step is an anomaly, where that is known.
+        targets: The names of the targets.
+    """
+    figure = new_figure(10, 5)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    steps = np.arange(len(scores))
+    for column in range(min(DRAWN_TARGETS, truth.shape[1])):
+        upper.plot(steps, truth[:, column], linewidth=0.8, label=targets[column])
+    flagged = scores > threshold
+    upper.plot(steps[flagged], truth[:, 0][flagged], ".", color="tab:red", markersize=4, label="flagged")
+    lower.plot(steps, np.maximum(scores, 1e-6), color="0.3", linewidth=0.8)
+    lower.axhline(threshold, color="tab:red", linewidth=1, label="threshold")
+    lower.set_yscale("log")
+    for axes in (upper, lower):
+        if labels is not None:
+            axes.fill_between(
+                steps,
+                0,
+                1,
+                where=labels,
+                transform=axes.get_xaxis_transform(),
+                color="tab:orange",
+                alpha=0.3,
+            )
+        axes.grid(alpha=0.25)
+    upper.set(title="Values (scaled)" + ("" if labels is None else ", labelled steps shaded"))
+    lower.set(xlabel="scored step", ylabel="score")
+    upper.legend(fontsize=8)
+    lower.legend(fontsize=8)
+    return figure
 
 
 def error_by_step(errors: Mapping[str, Sequence[float]]) -> Figure:

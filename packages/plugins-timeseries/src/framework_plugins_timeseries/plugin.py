@@ -10,6 +10,8 @@ from framework_plugins_timeseries.dataset_settings import M4_PERIODS
 from framework_plugins_timeseries.published import FILES
 
 FORECASTING = ("forecasting",)
+ANOMALIES = ("anomaly-detection",)
+CLASSIFICATION = ("time-series-classification",)
 LTSF_PAPER = "Zeng et al., Are Transformers Effective for Time Series Forecasting?, https://arxiv.org/abs/2205.13504"
 LTSF = {
     "etth1": ("ETTh1: transformer load and oil temperature, 7 hourly series", "CC-BY-ND-4.0"),
@@ -128,23 +130,74 @@ MODELS = (
 )
 """Name, class, settings, what it is, paper, tags."""
 
+AUTOENCODERS = (
+    (
+        "lstm_autoencoder",
+        "autoencoders:LSTMAutoencoder",
+        "LSTMAutoencoderConfig",
+        "Gives a window again, step by step from its end",
+        "Malhotra et al., LSTM-based Encoder-Decoder for Multi-sensor Anomaly Detection, https://arxiv.org/abs/1607.00148",
+        ("recurrent", "reconstruction"),
+    ),
+    (
+        "tcn_autoencoder",
+        "autoencoders:TCNAutoencoder",
+        "TCNAutoencoderConfig",
+        "Gives a window again through few channels and steps",
+        "Thill et al., Temporal convolutional autoencoder, https://doi.org/10.1016/j.asoc.2021.107751",
+        ("convolution", "reconstruction"),
+    ),
+)
+
+CLASSIFIERS = (
+    (
+        "inception_time",
+        "inception_time:InceptionTime",
+        "InceptionTimeConfig",
+        "Convolutions of several lengths, five networks averaged",
+        "Fawaz et al., InceptionTime, https://arxiv.org/abs/1909.04939",
+        ("convolution",),
+    ),
+    (
+        "minirocket",
+        "minirocket:MiniRocket",
+        "MiniRocketConfig",
+        "10,000 features of fixed convolutions, and ridge regression",
+        "Dempster et al., MiniRocket, https://arxiv.org/abs/2012.08791",
+        ("convolution",),
+    ),
+    (
+        "patchtst_classifier",
+        "patchtst_classifier:PatchTSTClassifier",
+        "PatchTSTClassifierConfig",
+        "A transformer over patches of each channel",
+        "Nie et al., A Time Series is Worth 64 Words, https://arxiv.org/abs/2211.14730",
+        ("transformer",),
+    ),
+)
+
 
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
     """The models and datasets of this package."""
-    for name, builder, config, summary, paper, tags in MODELS:
-        yield ModelSpec(
-            name=name,
-            domain="timeseries",
-            tasks=FORECASTING,
-            summary=summary,
-            builder=f"framework_plugins_timeseries.models.{builder}",
-            config=f"framework_plugins_timeseries.settings:{config}",
-            tags=tags,
-            licence="MIT",
-            paper=paper,
-        )
+    # The error of any forecast tells what is unusual.
+    listed = (((*FORECASTING, *ANOMALIES), MODELS), (ANOMALIES, AUTOENCODERS), (CLASSIFICATION, CLASSIFIERS))
+    for tasks, models in listed:
+        for name, builder, config, summary, paper, tags in models:
+            yield ModelSpec(
+                name=name,
+                domain="timeseries",
+                tasks=tasks,
+                summary=summary,
+                builder=f"framework_plugins_timeseries.models.{builder}",
+                config=f"framework_plugins_timeseries.settings:{config}",
+                tags=tags,
+                licence="MIT",
+                paper=paper,
+            )
     yield from _datasets()
+    yield from _labelled_datasets()
+    yield from _datasets_with_anomalies()
 
 
 def _datasets() -> Iterable[DatasetSpec]:
@@ -213,4 +266,51 @@ def _datasets() -> Iterable[DatasetSpec]:
         config="framework_plugins_timeseries.dataset_settings:TsfConfig",
         tags=("own-data", "many-series", "univariate"),
         paper="Godahewa et al., Monash Time Series Forecasting Archive, https://arxiv.org/abs/2105.06643",
+    )
+
+
+def _labelled_datasets() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="ucr",
+        domain="timeseries",
+        tasks=CLASSIFICATION,
+        summary="A problem of the UCR or UEA archive, or series of your own: .ts, or tables with the class in front",
+        builder="framework_plugins_timeseries.datasets.ucr:Ucr",
+        config="framework_plugins_timeseries.dataset_settings:UcrConfig",
+        tags=("own-data", "classes"),
+        paper="Dau et al., The UCR Time Series Archive, https://arxiv.org/abs/1810.07758",
+    )
+    yield DatasetSpec(
+        name="co2_seasons",
+        domain="timeseries",
+        tasks=CLASSIFICATION,
+        summary="The season in which half a year of carbon dioxide begins, from co2, which comes with statsmodels",
+        builder="framework_plugins_timeseries.datasets.co2_seasons:Co2Seasons",
+        config="framework_plugins_timeseries.dataset_settings:Co2SeasonsConfig",
+        tags=("built-in", "classes"),
+        licence="public domain",
+        paper="Keeling and Whorf, Atmospheric CO2 concentrations derived from flask air samples, CDIAC, 2004",
+    )
+
+
+def _datasets_with_anomalies() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="anomaly_table",
+        domain="timeseries",
+        tasks=ANOMALIES,
+        summary="Your own series in a CSV or Parquet table, to find what is unusual in, with labels or without",
+        builder="framework_plugins_timeseries.datasets.anomaly_table:AnomalyTable",
+        config="framework_plugins_timeseries.dataset_settings:AnomalyTableConfig",
+        tags=("own-data", "anomalies"),
+    )
+    yield DatasetSpec(
+        name="co2_faults",
+        domain="timeseries",
+        tasks=ANOMALIES,
+        summary="Carbon dioxide by week, which comes with statsmodels, with six labelled faults put into its end",
+        builder="framework_plugins_timeseries.datasets.co2_faults:Co2Faults",
+        config="framework_plugins_timeseries.dataset_settings:Co2FaultsConfig",
+        tags=("built-in", "anomalies", "univariate"),
+        licence="public domain",
+        paper="Keeling and Whorf, Atmospheric CO2 concentrations derived from flask air samples, CDIAC, 2004",
     )

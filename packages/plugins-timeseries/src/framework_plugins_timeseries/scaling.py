@@ -58,6 +58,24 @@ class Scaler:
         return cls(facts["kind"], np.array(facts["shift"], dtype=float), np.array(facts["scale"], dtype=float))
 
 
+def scale_for(scaler: Scaler, number: int | None, several: bool, values: Array, columns: int) -> tuple[Scaler, int]:
+    """The scale of a series in training, and its place; for a series that was not there, one of its own values.
+
+    Args:
+        scaler: The scales of training.
+        number: The number that the series had in training, if it was there.
+        several: Whether there was more than one series; a single one lends its scale to any other.
+        values: What is known of the series, ``(steps, columns and more)``.
+        columns: How many columns are scaled by series.
+    """
+    if number is not None or not several:
+        return scaler, number or 0
+    own = Scaler.fit(scaler.kind, [values[:, :columns]])
+    shift, scale = scaler.shift[:1].copy(), scaler.scale[:1].copy()
+    shift[:, :columns], scale[:, :columns] = own.shift, own.scale
+    return Scaler(scaler.kind, shift, scale), 0
+
+
 def _fitted(kind: str, steps: Array) -> tuple[Array, Array]:
     if kind == "standard":
         shift, scale = steps.mean(axis=0), steps.std(axis=0)

@@ -113,7 +113,7 @@ def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series
             next_step="Choose what stands for them: dataset.missing=forward",
         )
     filled = series.values.copy()
-    filled[: len(known)] = _FILLS[policy](known, absent)
+    filled[: len(known)] = FILLS[policy](known, absent)
     return replace(series, values=filled)
 
 
@@ -144,7 +144,8 @@ def _zero(values: Array, absent: npt.NDArray[np.bool_]) -> Array:
     return np.asarray(np.where(absent, 0.0, values))
 
 
-_FILLS = {"forward": _forward, "interpolate": _interpolated, "zero": _zero}
+FILLS = {"forward": _forward, "interpolate": _interpolated, "zero": _zero}
+"""How gaps are filled, by the name of the policy: values and where they are absent, ``(steps, columns)``."""
 
 
 def stamp_text(stamp: object) -> str:

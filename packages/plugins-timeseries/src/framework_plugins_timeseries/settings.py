@@ -304,3 +304,136 @@ class DeepARConfig(ComponentConfig):
         if self.level > 0.95:
             raise ValueError(f"level {self.level} is more than 0.95, as far as the quantiles of sampled paths reach")
         return self
+
+
+class ClassifierConfig(ComponentConfig):
+    """What every model of classes takes."""
+
+    label_smoothing: Rate = 0.0
+    """The share of a label that training spreads over all classes."""
+
+
+class InceptionTimeConfig(ClassifierConfig):
+    """Convolutions of several lengths side by side."""
+
+    networks: PositiveInt = 5
+    """How many networks are averaged."""
+
+    depth: PositiveInt = 6
+    """How many modules each has; every third closes a residual."""
+
+    filters: PositiveInt = 32
+    """How many filters each convolution has."""
+
+    bottleneck: PositiveInt = 32
+    """How many channels a module's input is brought to."""
+
+    kernel_sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] = (40, 20, 10)
+    """The lengths of the convolutions."""
+
+
+class MiniRocketConfig(ClassifierConfig):
+    """Fixed convolutions and a linear model."""
+
+    features: Annotated[int, Field(ge=84)] = 10_000
+    """How many features there are, about."""
+
+    classifier: Literal["ridge", "softmax"] = "ridge"
+    """What reads them: ridge regression, solved at once; or a linear layer, trained by steps, for large sets."""
+
+    kernel_seed: NonNegativeInt = 0
+    """Decides the channels of kernels, and the training series that biases are told from."""
+
+    @model_validator(mode="after")
+    def _that_is_used(self) -> MiniRocketConfig:
+        if self.label_smoothing and self.classifier == "ridge":
+            raise ValueError("label_smoothing has an effect with classifier=softmax only")
+        return self
+
+
+class PatchTSTClassifierConfig(ClassifierConfig):
+    """A transformer over patches, for classes."""
+
+    patch_size: PositiveInt = 16
+    """How many steps make a patch."""
+
+    patch_stride: PositiveInt = 8
+    """How many steps lie between patches."""
+
+    width: PositiveInt = 64
+    """The length of a token."""
+
+    depth: PositiveInt = 3
+    """How many layers."""
+
+    heads: PositiveInt = 4
+    """How many attention heads."""
+
+    feed_forward: PositiveInt = 128
+    """The length of the hidden layer in each layer."""
+
+    drop_rate: Rate = 0.1
+    """Dropout of tokens, attention and feed-forward."""
+
+    head_drop_rate: Rate = 0.0
+    """Dropout before the head."""
+
+    pad_end: bool = True
+    """Whether a last patch is made by repeating the last value."""
+
+    residual_attention: bool = True
+    """Whether attention scores are added up from layer to layer."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> PatchTSTClassifierConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class AutoencoderConfig(ComponentConfig):
+    """What every network takes that gives its window again."""
+
+    loss: Literal["mse", "mae", "huber"] = "mse"
+    """Which error is made small."""
+
+    huber_delta: float = Field(default=1.0, gt=0)
+    """With ``loss=huber``: the error up to which it is a square."""
+
+    normalize: Literal["none", "standard"] = "none"
+    """Whether each window has a scale of its own, for series that drift; one that is off as a whole is not seen."""
+
+    @model_validator(mode="after")
+    def _that_is_used(self) -> AutoencoderConfig:
+        if self.huber_delta != type(self).model_fields["huber_delta"].default and self.loss != "huber":
+            raise ValueError("huber_delta has an effect with loss=huber only")
+        return self
+
+
+class LSTMAutoencoderConfig(AutoencoderConfig):
+    """A recurrent network that gives its window again."""
+
+    hidden: PositiveInt = 64
+    """The length of the state."""
+
+
+class TCNAutoencoderConfig(AutoencoderConfig):
+    """A convolutional network that gives its window again."""
+
+    hidden: PositiveInt = 32
+    """How many channels."""
+
+    kernel_size: PositiveInt = 5
+    """How many steps a convolution sees."""
+
+    depth: PositiveInt = 4
+    """How many convolutions there are before the narrow place, and behind it."""
+
+    narrow: PositiveInt = 4
+    """How many channels the narrow place has."""
+
+    pool: PositiveInt = 4
+    """How many steps are averaged there."""
+
+    drop_rate: Rate = 0.0
+    """Dropout behind each convolution."""

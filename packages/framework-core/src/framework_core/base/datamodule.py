@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from lightning.fabric.utilities.seed import pl_worker_init_function
 from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler, TensorDataset
 
 from framework_core.base.batches import BatchDataset, TensorBatches, as_it_is
 from framework_core.base.loading_plan import LoadingPlan
@@ -111,8 +111,10 @@ class BaseDataModule(LightningDataModule):
         return ()
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """The training batches, in a new order each epoch."""
+        """The training batches, in a new order each epoch; a stream is in an order of its own."""
         dataset = self._split("train")
+        if isinstance(dataset, IterableDataset):
+            return self.loader(dataset)
         # Batch normalisation cannot learn from a single sample.
         alone = len(dataset) % self.batch_size == 1 and len(dataset) > 1  # type: ignore[arg-type]
         return self.loader(dataset, shuffle=True, drop_last=alone, sampler=self.train_sampler(dataset))

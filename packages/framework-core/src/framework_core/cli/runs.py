@@ -32,14 +32,22 @@ def list_runs(
     uri: str = URI,
     as_json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
-    """List runs, the newest first. Runs here whose process is gone are marked as killed."""
+    """List runs, the newest first. Runs here whose process is gone are marked as killed.
+
+    Without --uri and --filter, runs in runs/ that no store has are listed too.
+    """
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.tracking.closing import close_dead_runs
+    from framework_core.tracking.listing import runs_of_store_and_folder
     from framework_core.tracking.lookup import RUNS
     from framework_core.tracking.runs import Runs, order
 
     close_dead_runs(RUNS)
-    rows = Runs(uri).search(experiments=experiment, where=where, order_by=[order(sort)], most=limit)
+    unsent: list[str] = []
+    if uri:
+        rows = Runs(uri).search(experiments=experiment, where=where, order_by=[order(sort)], most=limit)
+    else:
+        rows, unsent = runs_of_store_and_folder(RUNS, experiments=experiment, where=where, sort=sort, most=limit)
     if as_json:
         print_json([_plain(row) for row in rows])
         return
@@ -49,6 +57,8 @@ def list_runs(
     shown = [name.strip() for name in columns.split(",") if name.strip()] or _telling(rows)
     head = ("name", "experiment", "status", "started", "took", *shown)
     print_table([_cells(row, shown) for row in rows], head)
+    if unsent:
+        note(f"In no store yet: {', '.join(unsent)}\n  Send what there is: fw runs sync")
 
 
 @app.command("sync")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from framework_core.contracts.data import DataSpec as DataSpec
     from framework_core.contracts.faults import FaultsConfig as FaultsConfig
     from framework_core.contracts.protocols import IConfigurable as IConfigurable
+    from framework_core.contracts.protocols import IResumable as IResumable
     from framework_core.contracts.protocols import ISerializable as ISerializable
     from framework_core.contracts.protocols import ITrainable as ITrainable
     from framework_core.contracts.run import RunInfo as RunInfo
@@ -65,7 +66,7 @@ _MODULES = {
     ),
     "data": ("DataSpec",),
     "faults": ("FaultsConfig",),
-    "protocols": ("IConfigurable", "ISerializable", "ITrainable"),
+    "protocols": ("IConfigurable", "IResumable", "ISerializable", "ITrainable"),
     "run": ("RunInfo", "RunResult"),
     "samples": ("SampleHash",),
     "specs": (

@@ -14,10 +14,10 @@ class FaultsConfig(Section):
 
     not_finite: Literal["stop", "skip", "rollback", "ignore"] = "stop"
     """At a loss or gradient that is NaN or infinite: ``stop``; ``skip`` takes no step with that batch; ``rollback``
-    goes back to the last checkpoint and then leaves that batch out."""
+    goes back to the last checkpoint and then leaves that batch out, in one process only."""
 
     loss_spike: Literal["stop", "rollback", "warn", "ignore"] = "ignore"
-    """The same at a loss far above the last ones."""
+    """The same at a loss far above the last ones; ``stop`` and ``rollback`` in one process only."""
 
     spike_threshold: float = Field(default=10.0, gt=0)
     """How many robust standard deviations (1.4826 times the median distance) above the median that is."""

@@ -42,3 +42,20 @@ class IConfigurable(Protocol):
     def config_class(cls) -> type[ComponentConfig]:
         """The pydantic class of its settings."""
         ...
+
+
+@runtime_checkable
+class IResumable(Protocol):
+    """A stream of training data (``IterableDataset``) that can go on inside an epoch."""
+
+    def resume(self, epoch: int, samples: int) -> None:
+        """Let the next ``iter()`` give what comes after so many samples of an epoch.
+
+        Called at the beginning of every epoch, in every process that loads data, each with the samples that it has
+        given itself. The order has to follow from the epoch, and from which process this is.
+
+        Args:
+            epoch: The epoch, from 0.
+            samples: The samples of this epoch that this process has given before.
+        """
+        ...

@@ -97,7 +97,7 @@ def examine(
     Args:
         package: The distribution's name.
         settings: More overrides for a component, by its name: ``{"my_model": ["model.width=8"]}``.
-        only: Names of components to look at; without it, all, and the package itself.
+        only: Names of components to look at; without it, all of them, and the package.
         thorough: Whether to make the checks that train for long.
 
     Yields:
@@ -108,10 +108,10 @@ def examine(
     """
     subject, chosen, import_broken = PackageSubject(package), set(only), False
     for check in checks_of("package"):
-        if import_broken and check.name not in FROM_OUTSIDE:
-            continue  # it would do to this process what it did to the other
+        if check.name != IMPORT and (chosen or (import_broken and check.name not in FROM_OUTSIDE)):
+            continue  # what importing did to the other process it would do to this one
         found = outcome(check, subject, package)
-        import_broken |= found.is_failure and check.name == "import_works"
+        import_broken |= found.is_failure and check.name == IMPORT
         if not chosen or found.is_failure:
             yield found
     if import_broken:
@@ -122,8 +122,9 @@ def examine(
             yield from _of_component(offer, (settings or {}).get(offer.spec.name, ()), thorough)
 
 
+IMPORT = "import_works"
 FROM_OUTSIDE = (
-    *("offers_something", "import_works", "import_is_light", "import_is_quick", "import_is_silent"),
+    *("offers_something", IMPORT, "import_is_light", "import_is_quick", "import_is_silent"),
     *("import_leaves_nothing", "has_licence", "says_which_core"),
 )
 """Checks that do not import the package in this process."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import shlex
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from framework_core.errors import RunInUseError
 from framework_core.tracking.heartbeat import HEARTBEAT, Heartbeat
-from framework_core.tracking.journal import FOLDER, Journal, read
+from framework_core.tracking.journal import FOLDER, JOURNAL, Journal, read
 from framework_core.tracking.lookup import RECORD, RunRecord
 from framework_core.tracking.progress import Progress
 from framework_core.tracking.sync import send_run
@@ -54,18 +54,19 @@ def _is_in_store(folder: Path) -> bool:
 
 
 def _dead(output_dir: Path) -> Iterator[Path]:
-    for file in sorted(output_dir.glob(f"*/{FOLDER}/{HEARTBEAT}")):
+    for file in sorted(output_dir.glob(f"*/{HEARTBEAT}")):
         if not Heartbeat(file.parent).is_alive():
-            yield file.parent.parent
+            yield file.parent
 
 
 def _marked(directory: Path) -> RunRecord | None:
     """Mark a run as killed at its last heartbeat; nothing where another process is doing it."""
-    heartbeat = Heartbeat(directory / FOLDER)
+    heartbeat, folder = Heartbeat(directory), directory / FOLDER
     try:
-        with closing(Journal(directory / FOLDER)) as journal:
+        with closing(Journal(folder)) if (folder / JOURNAL).is_file() else nullcontext() as journal:
             at = heartbeat.at
-            journal.append([{"kind": "status", "word": KILLED, "at": int(at * 1000)}])
+            if journal is not None:
+                journal.append([{"kind": "status", "word": KILLED, "at": int(at * 1000)}])
             record = None
             if (directory / RECORD).is_file():
                 record = replace(RunRecord.read(directory), status=KILLED)

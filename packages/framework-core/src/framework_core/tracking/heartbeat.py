@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 HEARTBEAT = "heartbeat.json"
+EVERY_SECONDS = 2.0
 SILENT_SECONDS = 600.0
 """A run of another machine that has been silent for so long has been killed; sooner that cannot be told."""
 
@@ -65,39 +67,60 @@ class Heartbeat:
     """The file by which a run says that it lasts.
 
     Args:
-        folder: The folder of the run's journal.
+        directory: The run's folder.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / HEARTBEAT
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / HEARTBEAT
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Say that this process is the run."""
-        self.path.write_text(json.dumps(vars(Process.this())) + "\n", encoding="utf-8")
-
-    def beat(self) -> None:
-        """Say so again."""
-        with suppress(OSError):
-            os.utime(self.path)
+        """Say that this process is the run, now and from time to time."""
+        self._write()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Say that the run has ended."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
         self.path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._ended.wait(EVERY_SECONDS):
+            try:
+                os.utime(self.path)
+            except FileNotFoundError:
+                # Another process wanted the run, and did not get it.
+                self._write()
+            except OSError:
+                continue
+
+    def _write(self) -> None:
+        new = self.path.with_suffix(".new")
+        with suppress(OSError):
+            new.write_text(json.dumps(vars(Process.this())) + "\n", encoding="utf-8")
+            new.replace(self.path)
 
     @property
     def at(self) -> float:
         """When it was last heard of, seconds since 1970."""
         return self.path.stat().st_mtime
 
-    def is_alive(self) -> bool:
-        """Whether the run lasts, or may last; a file that is gone or cannot be read says that it does not."""
+    @property
+    def process(self) -> Process | None:
+        """The process that trains the run, as far as can be told; nothing where none does."""
         try:
-            process = Process(**json.loads(self.path.read_text("utf-8")))
-            return process.is_alive(time.time() - self.at)
-        except FileNotFoundError:
-            return False
-        except (ValueError, TypeError):
-            return time.time() - self.at < SILENT_SECONDS
+            found = Process(**json.loads(self.path.read_text("utf-8")))
+            return found if found.is_alive(time.time() - self.at) else None
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def is_alive(self) -> bool:
+        """Whether the run lasts, or may last."""
+        return self.process is not None
 
 
 def _boot() -> str:

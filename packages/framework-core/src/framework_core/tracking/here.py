@@ -17,9 +17,10 @@ RUNNING = "running"
 
 
 def running_here(output_dir: Path) -> list[RunRecord]:
-    """The runs of a folder that last."""
-    beats = sorted(output_dir.glob(f"*/{FOLDER}/{HEARTBEAT}"))
-    return [RunRecord.read(beat.parent.parent) for beat in beats if Heartbeat(beat.parent).is_alive()]
+    """The runs of a folder that last, and can be followed."""
+    beats = sorted(output_dir.glob(f"*/{HEARTBEAT}"))
+    lasting = (RunRecord.read(beat.parent) for beat in beats if Heartbeat(beat.parent).is_alive())
+    return [record for record in lasting if has_journal(record)]
 
 
 def has_journal(record: RunRecord) -> bool:
@@ -62,12 +63,13 @@ class Followed:
         self._ended: float | None = None
         self._status = RUNNING
         self._experiment = ""
+        self._params: dict[str, str] = {}
         self.watched = Watched(self._row({}, {}))
 
     def look(self) -> None:
         """Read what is new."""
         # The state first: what the process writes at its end is then not missed.
-        alive = Heartbeat(self._folder).is_alive()
+        alive = Heartbeat(self._record.directory).is_alive()
         new = list(read(self._folder, self._offset))
         for record in new:
             self._take(record)
@@ -90,6 +92,8 @@ class Followed:
         self._offset = record.end
         if record.kind == "run":
             self._experiment, self._started = record.body["experiment"], record.body["started"] / 1000
+        elif record.kind == "params":
+            self._params = record.body["params"]
         elif record.kind == "status":
             self._status = record.body["word"]
             self._ended = None if self._status == RUNNING else record.body["at"] / 1000
@@ -114,6 +118,6 @@ class Followed:
             seconds=seconds,
             metrics=metrics,
             steps=steps,
-            params={},
+            params=self._params,
             tags={},
         )

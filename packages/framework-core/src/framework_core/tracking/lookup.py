@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from framework_core.contracts.config import TrackingConfig
@@ -26,7 +26,7 @@ class RunRecord:
     """A run's folder and what it says of itself.
 
     Attributes:
-        status: ``running``, ``finished``, ``failed``, ``interrupted`` or ``killed``; empty where nothing is tracked.
+        status: ``running``, ``finished``, ``failed``, ``interrupted`` or ``killed``; empty where an older version ran.
     """
 
     directory: Path
@@ -36,10 +36,6 @@ class RunRecord:
     tracking_uri: str = ""
     best_checkpoint: str = ""
     status: str = ""
-    """How it ended; ``running`` until it has, and empty for runs of earlier versions."""
-
-    process: str = ""
-    """What trains it: computer, process and the process's start."""
 
     def write(self) -> None:
         """Write it into the run's folder, whole."""
@@ -51,7 +47,9 @@ class RunRecord:
     @classmethod
     def read(cls, directory: Path) -> RunRecord:
         """Read it from a run's folder."""
-        return cls(directory, **json.loads((directory / RECORD).read_text("utf-8")))
+        facts = json.loads((directory / RECORD).read_text("utf-8"))
+        known = {each.name for each in fields(cls)}
+        return cls(directory, **{name: value for name, value in facts.items() if name in known})
 
     @property
     def last_checkpoint(self) -> Path | None:

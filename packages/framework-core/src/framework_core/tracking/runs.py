@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,12 +87,19 @@ class Runs:
         self._names: dict[str, str] = {}
 
     def search(
-        self, *, experiments: Sequence[str] = (), where: str = "", order_by: Sequence[str] = (), most: int = 20
+        self,
+        *,
+        experiments: Sequence[str] = (),
+        elsewhere: Collection[str] = (),
+        where: str = "",
+        order_by: Sequence[str] = (),
+        most: int = 20,
     ) -> list[RunRow]:
         """Find runs.
 
         Args:
             experiments: Their names; empty takes all.
+            elsewhere: Names that need not be in the store.
             where: A filter in MLflow's grammar.
             order_by: MLflow's ``order_by``; the newest first by default.
             most: How many at most.
@@ -101,7 +108,7 @@ class Runs:
             UnknownNameError: There is no such experiment.
             RunSearchError: The filter or the order cannot be read.
         """
-        ids = self._experiment_ids(experiments)
+        ids = self._experiment_ids(experiments, elsewhere)
         found: list[Run] = []
         token = None
         with _search_errors(where or ", ".join(order_by)):
@@ -119,16 +126,16 @@ class Runs:
         """One run."""
         return self._row(self.client.get_run(run_id))
 
-    def _experiment_ids(self, names: Sequence[str]) -> list[str]:
+    def _experiment_ids(self, names: Sequence[str], elsewhere: Collection[str]) -> list[str]:
         self._names = {
             each.experiment_id: each.name
             for each in _pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
         }
         known = {name: experiment_id for experiment_id, name in self._names.items()}
         for name in names:
-            if name not in known:
+            if name not in known and name not in elsewhere:
                 raise UnknownNameError("experiment", name, known, listing="fw runs list")
-        return [known[name] for name in names] if names else list(self._names)
+        return [known[name] for name in names if name in known] if names else list(self._names)
 
     def _row(self, run: Run) -> RunRow:
         info, data = run.info, run.data

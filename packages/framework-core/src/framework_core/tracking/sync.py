@@ -69,7 +69,7 @@ def send_run(record: RunRecord, uri: str = "") -> Sent:
     folder = record.directory / FOLDER
     store = uri or _store_of(record)
     told = Sent(record.name, Progress.read(folder).run_id, shown_uri(store))
-    if Heartbeat(folder).is_alive():
+    if Heartbeat(record.directory).is_alive():
         return replace(told, state="running", cause="it is running, and sends itself")
     try:
         with closing(Journal(folder)):

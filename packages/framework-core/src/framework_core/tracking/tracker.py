@@ -26,7 +26,6 @@ from framework_core.errors import TrackingError
 from framework_core.secrets import conceal
 from framework_core.tracking import logged_model
 from framework_core.tracking.cuts import cut
-from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.journal import FILES, FOLDER, SYSTEM, Body, Journal, points_of, read
 from framework_core.tracking.lineage import code_state, machine, packages, plugins
 from framework_core.tracking.progress import Progress
@@ -56,7 +55,6 @@ class Tracker:
         run_id: The run's id in the store; empty while no store has it.
         uri: The store's address, without credentials.
         journal: What is recorded, before the store has it.
-        heartbeat: What says that the run lasts.
         writer: Where points of curves go.
         sending: What sends the journal to the store; nothing where that is done later.
     """
@@ -65,7 +63,6 @@ class Tracker:
     run_id: str
     uri: str
     journal: Journal
-    heartbeat: Heartbeat
     writer: JournalWriter
     sending: Sending | None
 
@@ -138,7 +135,6 @@ class Tracker:
             with tidy_mlflow():
                 self.sending.close()
             _leave_active_run(self.run_id)
-        self.heartbeat.stop()
         self.journal.close()
         return self._unsent()
 
@@ -187,8 +183,6 @@ def start(
     tracking = config.mlops.tracking
     uri = "" if tracking.offline else tracking_uri(tracking)
     journal = Journal(directory / FOLDER)
-    heartbeat = Heartbeat(journal.folder)
-    heartbeat.start()
     before = _status(journal.folder)
     try:
         if journal.last == 0:
@@ -199,19 +193,15 @@ def start(
     except BaseException:
         # The run stands as it stood.
         journal.append([before])
-        heartbeat.stop()
         journal.close()
         raise
     writer = JournalWriter(
         journal,
-        heartbeat,
         sample=_sampler() if tracking.system_metrics else None,
         sample_seconds=tracking.system_metrics_interval,
         samples=_samples(journal.folder),
     )
-    return Tracker(
-        directory, Progress.read(journal.folder).run_id, without_credentials(uri), journal, heartbeat, writer, sending
-    )
+    return Tracker(directory, Progress.read(journal.folder).run_id, without_credentials(uri), journal, writer, sending)
 
 
 def _status(folder: Path) -> Body:

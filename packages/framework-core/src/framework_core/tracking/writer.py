@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.journal import SYSTEM, Body, Journal
 
 FLUSH_SECONDS = 0.5
@@ -19,7 +18,6 @@ FLUSH_SECONDS = 0.5
 FSYNC_SECONDS = 5.0
 """A power cut loses at most the points of this time."""
 
-HEARTBEAT_SECONDS = 2.0
 CHECKPOINT_SECONDS = 2.0
 """A checkpoint waits so long at most until the points before it are in the journal."""
 
@@ -34,7 +32,6 @@ class JournalWriter:
 
     Args:
         journal: Where they go.
-        heartbeat: What says that the run is alive.
         sample: What else to record, asked every ``sample_seconds``.
         sample_seconds: Seconds between two samples.
         samples: How many samples the journal has already.
@@ -43,14 +40,12 @@ class JournalWriter:
     def __init__(
         self,
         journal: Journal,
-        heartbeat: Heartbeat,
         *,
         sample: Sample | None = None,
         sample_seconds: float = 5.0,
         samples: int = 0,
     ) -> None:
         self._journal = journal
-        self._heartbeat = heartbeat
         self._sample = sample
         self._sample_seconds = sample_seconds
         self._samples = samples
@@ -96,7 +91,7 @@ class JournalWriter:
     def _run(self) -> None:
         self._take_sample(lasting=False)
         now = time.monotonic()
-        next_sample, next_beat, next_flush = now + self._sample_seconds, now, now + FSYNC_SECONDS
+        next_sample, next_flush = now + self._sample_seconds, now + FSYNC_SECONDS
         while not self._closing:
             self._wake.wait(FLUSH_SECONDS)
             self._wake.clear()
@@ -104,9 +99,6 @@ class JournalWriter:
             if now >= next_sample:
                 self._take_sample()
                 next_sample += self._sample_seconds
-            if now >= next_beat:
-                self._heartbeat.beat()
-                next_beat = now + HEARTBEAT_SECONDS
             checkpoint = self._append()
             if checkpoint or now >= next_flush:
                 self._flush()

@@ -14,7 +14,7 @@ from lightning.pytorch.strategies.xla import XLAStrategy
 from torch import Tensor
 
 from framework_core.contracts.config import CheckpointConfig
-from framework_core.tracking.checkpoints import LAST
+from framework_core.tracking.checkpoints import LAST, Facts
 from framework_core.training.checkpoint_io import CheckpointFolders
 from framework_core.training.exact_loop import BetweenSteps
 
@@ -118,6 +118,13 @@ class LastCheckpoint(_Kept):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
         self._clock = time.monotonic()
+
+    def nothing_left(self, trainer: Trainer) -> None:
+        """Of the two checkpoints of a run's end, the one that was killed may have written the best one only."""
+        newest = Path(self.dirpath or ".") / LAST
+        facts = Facts.read(newest)
+        if trainer.strategy.broadcast(facts is None or facts.global_step < trainer.global_step):
+            trainer.save_checkpoint(newest)
 
     def _due(self, trainer: Trainer) -> bool:
         steps, minutes = self._settings.every_n_train_steps, self._settings.every_n_minutes

@@ -10,7 +10,8 @@ and of the loss as far as they had come.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -24,9 +25,13 @@ from lightning.pytorch.trainer.states import RunningStage, TrainerFn
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch.utils.data import DataLoader
 
+from framework_core.process import is_main_process
 from framework_core.training import stopping, sums
 from framework_core.training.randomness import random_state, set_random_state, undisturbed
-from framework_core.training.sampling import ResumableBatches, keyed_loader, resumable_loader
+from framework_core.training.sampling import ResumableBatches, begins_anew, keyed_loader, place_in, resumable_loader
+from framework_core.training.streams import ResumableStream
+
+_log = logging.getLogger("framework_core")
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,9 @@ class BetweenSteps(Callback):
             trainer: Lightning's Trainer.
             epoch_over: Whether an epoch has ended too.
         """
+
+    def nothing_left(self, trainer: Trainer) -> None:
+        """Called in place of steps where a run that is continued has none left."""
 
 
 class ExactFitLoop(_FitLoop):
@@ -122,6 +130,8 @@ class ExactFitLoop(_FitLoop):
             self._seek(self._resumed.get("length"))
             if self.skip and self.trainer.limit_train_batches != 0:
                 self.on_run_start()
+                for callback in self.epoch_loop.watchers:
+                    callback.nothing_left(self.trainer)
                 self.on_run_end()
                 return
         super().run()
@@ -133,21 +143,42 @@ class ExactFitLoop(_FitLoop):
             position = replace(position, batch=max(1, position.batch * now // length))
             self._settle(position)
         again = False
-        for batches in self._samplers():
-            if batches.place != (position.epoch, position.batch):
-                batches.seek(position.epoch, position.batch)
+        for place in self._places():
+            if place.place != (position.epoch, position.batch):
+                place.seek(position.epoch, position.batch)
                 again = True
+        again = self._seek_streams(position) or again
         if again:
             iter(self._data_fetcher)  # type: ignore[arg-type]
 
-    def _samplers(self) -> list[ResumableBatches]:
-        loaders = self._combined_loader.flattened if self._combined_loader is not None else ()
-        found = [getattr(loader, "batch_sampler", None) for loader in loaders]
-        return [each for each in found if isinstance(each, ResumableBatches)]
+    def _seek_streams(self, position: Position) -> bool:
+        """Streams of several loading processes need to know which of those had ended; whether one goes on so."""
+        ranks = (self._resumed or {}).get("ranks", [])
+        own = ranks[self.trainer.global_rank] if len(ranks) == self.trainer.world_size else {}
+        streams = [place for place in self._places() if isinstance(place, ResumableStream)]
+        for stream, ends in zip(streams, own.get("streams", []), strict=False):
+            if len(ends) == len(stream.ends):
+                stream.seek(position.epoch, position.batch, ends)
+            else:
+                stream.seek(position.epoch)
+                _say_it_begins_anew(position, f"{len(ends)} processes loaded it, and now {len(stream.ends)} do")
+        return bool(streams)
+
+    def ends_of_streams(self) -> list[list[int]]:
+        """For each stream, where its loading processes have ended in this epoch."""
+        return [place.ends for place in self._places() if isinstance(place, ResumableStream)]
+
+    def _loaders(self) -> Sequence[Any]:
+        return self._combined_loader.flattened if self._combined_loader is not None else ()
+
+    def _places(self) -> list[ResumableBatches | ResumableStream]:
+        found = [place_in(loader) for loader in self._loaders()]
+        return [each for each in found if each is not None]
 
     def _length(self) -> int | None:
-        samplers = self._samplers()
-        return len(samplers[0]) if samplers else None
+        """The batches of an epoch, where they are known and their number may be converted to that of larger ones."""
+        places = self._places()
+        return len(places[0]) if places and isinstance(places[0], ResumableBatches) else None
 
     def update_restart_stage(self) -> None:
         """Inside an epoch, the epoch does not begin again."""
@@ -159,6 +190,7 @@ class ExactFitLoop(_FitLoop):
         """What comes before the first step; after it, everything is as it was."""
         super().on_run_start()
         self.epoch_loop.watchers = watchers(self.trainer)
+        self._tell_of_streams()
         state, self._resumed = self._resumed, None
         if not state:
             return
@@ -170,13 +202,26 @@ class ExactFitLoop(_FitLoop):
         if len(ranks) == self.trainer.world_size:
             self.epoch_loop.restore(ranks[self.trainer.global_rank])
 
+    def _tell_of_streams(self) -> None:
+        """A loader that cannot go on inside an epoch is no secret: not at the start, and not when it does not."""
+        if not self.trainer.checkpoint_callbacks or not any(map(begins_anew, self._loaders())):
+            return
+        position = self.position()
+        if position.batch:
+            _say_it_begins_anew(position, "it does not say how it goes on")
+        elif is_main_process():
+            _log.warning(
+                "The training data is a stream that does not say how it goes on: where this run is continued inside an "
+                "epoch, it begins anew. A method resume(epoch, samples) of its dataset mends that."
+            )
+
     def on_advance_start(self) -> None:
         """The beginning of an epoch. Lightning tells samplers the epoch, and batch samplers not."""
         if not self.epoch_loop.continues:
             self.epoch_loop.batch_progress.reset_on_run()
         super().on_advance_start()
-        for batches in self._samplers():
-            batches.set_epoch(self.position().epoch)
+        for place in self._places():
+            place.set_epoch(self.position().epoch)
 
     def on_advance_end(self) -> None:
         """The end of an epoch."""
@@ -217,6 +262,7 @@ class ExactEpochLoop(_TrainingEpochLoop):
             "random": random_state(),
             "sums": sums.state(self.trainer, self._results),
             "gradients": _gradients(self.trainer.lightning_module) if self._gradients_wait else None,
+            "streams": self.trainer.fit_loop.ends_of_streams(),
         }
 
     def restore(self, own: dict[str, Any]) -> None:
@@ -287,8 +333,9 @@ def _prepared(prepare: Callable[..., Any], trainer: Any, seed: int, loader: Any,
     found = resumable_loader(loader, seed=seed, rank=rank, world_size=world, sharded=sharded)
     if found is loader:
         return prepare(loader, shuffle=shuffle, mode=mode)
-    position = _loaded_position(trainer) or trainer.fit_loop.position()
-    found.batch_sampler.seek(position.epoch, position.batch)
+    position, place = _loaded_position(trainer) or trainer.fit_loop.position(), place_in(found)
+    if place is not None:
+        place.seek(position.epoch, position.batch)
     return found
 
 
@@ -317,6 +364,17 @@ def _not_restarting(loop: _Loop) -> None:
     for child in vars(loop).values():
         if isinstance(child, _Loop):
             _not_restarting(child)
+
+
+def _say_it_begins_anew(position: Position, because: str) -> None:
+    """What a stream does that cannot go on, and why."""
+    if position.batch and is_main_process():
+        _log.warning(
+            "The stream of training data begins anew in epoch %s, after %s batches of it: %s.",
+            position.epoch + 1,
+            position.batch,
+            because,
+        )
 
 
 def _gradients(module: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
@@ -9,7 +10,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,16 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framework_core.contracts.config import RunConfig
-from framework_core.errors import FrameworkError, HangError, OutOfMemoryError, WorkerError, quoted
+from framework_core.errors import (
+    CheckpointError,
+    ConfigError,
+    ConfigProblem,
+    FrameworkError,
+    HangError,
+    OutOfMemoryError,
+    WorkerError,
+    quoted,
+)
 from framework_core.process import is_main_process
 from framework_core.tracking.checkpoints import newest
 from framework_core.tracking.lookup import CHECKPOINTS
@@ -30,7 +40,7 @@ from framework_core.training.preparation import Prepared
 from framework_core.training.samples import sample_ids
 from framework_core.training.skips import Skips
 from framework_core.training.watchdog import Watchdog
-from framework_core.training.workers import TIMED_OUT, Workers
+from framework_core.training.workers import TIMED_OUT, Workers, whoever_dies
 
 _log = logging.getLogger("framework_core")
 
@@ -82,7 +92,7 @@ class Faults(Callback):
         self._over.clear()
         try:
             with ExitStack() as stack:
-                stack.enter_context(self._workers.watched(self._prepared.datamodule))
+                stack.enter_context(self._workers.watched(trainer, self._prepared.datamodule))
                 stack.enter_context(self._guard.watching(trainer, self._prepared.model))
                 if seconds := self._config.faults.hang_seconds:
                     hangs = Watchdog(seconds, lambda: self._guard.beat, lambda: self._hangs(trainer, seconds))
@@ -94,6 +104,7 @@ class Faults(Callback):
                     raise
                 finally:
                     self._over.set()
+                    whoever_dies(functools.partial(_finish_writing, trainer))
         except (FrameworkError, RollBack):
             raise
         except Exception as error:
@@ -202,3 +213,33 @@ class Faults(Callback):
             sys.stderr.write(f"error: {error}\n")
             sys.stderr.flush()
             os._exit(error.exit_code)
+
+
+def _finish_writing(trainer: Trainer) -> None:
+    """Wait for checkpoints that are still being written: whoever goes on from them may begin at once."""
+    with suppress(CheckpointError):  # where nothing else went wrong, Lightning has met it
+        trainer.strategy.checkpoint_io.teardown()
+
+
+def check_processes(config: RunConfig, processes: int) -> None:
+    """See that what is asked for is possible where several processes train together.
+
+    Args:
+        config: The settings.
+        processes: How many train.
+
+    Raises:
+        ConfigError: It needs one process that decides alone.
+    """
+    if processes == 1:
+        return
+    found, together = config.faults, f"with the {processes} processes that train together here"
+    problems = []
+    if found.not_finite == "rollback":
+        message = f"rollback is not possible {together}. Possible: faults.not_finite=skip, stop or ignore"
+        problems.append(ConfigProblem("faults.not_finite", message))
+    if found.loss_spike in ("stop", "rollback"):
+        message = f"{found.loss_spike} is not possible {together}, as each sees a loss of its own"
+        problems.append(ConfigProblem("faults.loss_spike", f"{message}. Possible: faults.loss_spike=warn or ignore"))
+    if problems:
+        raise ConfigError(problems)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from framework_core.contracts.config import RunConfig
 from framework_core.errors import OutputError, RunNotFoundError
 from framework_core.process import is_main_process
 from framework_core.tracking.checkpoints import newest
+from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, RECORD, RunRecord, find_run, runs_in
 from framework_core.tracking.store import check_store, tracking_uri
 
@@ -93,9 +93,10 @@ def resumable(run: str, config: RunConfig) -> Resumed:
         OutputError: A process trains it now.
     """
     record = find_run(run, output_dir=Path(config.output_dir))
-    if is_main_process() and is_alive(record):
+    process = Heartbeat(record.directory).process if is_main_process() else None
+    if process is not None:
         step = "Wait for its end, or stop it: it goes on from there."
-        raise OutputError(record.directory, f"process {record.process.split()[1]} trains it now.", next_step=step)
+        raise OutputError(record.directory, f"process {process.pid} trains it now.", next_step=step)
     found = _from_newest(record)
     if found.checkpoint is None and record.status == "finished":
         raise RunNotFoundError(run, f"it has no checkpoint to continue from in {record.directory / CHECKPOINTS}.")
@@ -116,7 +117,7 @@ def unfinished(config: RunConfig) -> Resumed | None:
     for record in reversed(runs_in(Path(config.output_dir))):
         settings = record.directory / CONFIG
         same = settings.is_file() and settings.read_text("utf-8") == wanted
-        if same and record.status not in ("", "finished") and not is_alive(record):
+        if same and record.status not in ("", "finished") and not Heartbeat(record.directory).is_alive():
             return _from_newest(record)
     return None
 
@@ -131,25 +132,3 @@ def _from_newest(record: RunRecord) -> Resumed:
         raise RunNotFoundError(record.name, f"none of its checkpoints in {folder} is whole.")
     os.environ[CHILDREN_USE] = str(record.directory.resolve())
     return Resumed(record, checkpoint)
-
-
-def this_process() -> str:
-    """This process, as a run's record names it."""
-    import psutil
-
-    return f"{platform.node()} {os.getpid()} {psutil.Process().create_time():.2f}"
-
-
-def is_alive(record: RunRecord) -> bool:
-    """Whether another process on this computer trains the run."""
-    import psutil
-
-    if record.status != "running" or len(words := record.process.split()) != 3:
-        return False
-    node, number, started = words
-    if node != platform.node() or int(number) == os.getpid():
-        return False
-    try:
-        return f"{psutil.Process(int(number)).create_time():.2f}" == started
-    except psutil.Error:
-        return False

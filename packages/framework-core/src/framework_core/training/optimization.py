@@ -113,7 +113,8 @@ def groups_by_layer(
 
 
 def warmup_steps(config: WarmupConfig, total_steps: int, steps_per_epoch: float) -> int:
-    """How many optimizer steps the learning rate rises."""
+    """How many optimizer steps the learning rate rises; an epoch whose length is not known counts as the whole run."""
+    steps_per_epoch = min(steps_per_epoch, total_steps)
     if config.warmup_steps is not None:
         return min(config.warmup_steps, total_steps)
     if config.warmup_epochs is not None:

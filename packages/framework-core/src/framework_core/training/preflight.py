@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from lightning.fabric.utilities.data import sized_len
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
@@ -19,6 +20,7 @@ from framework_core.errors import ContractError, FrameworkError
 from framework_core.training.first_batch import SAMPLES as CLOSELY
 from framework_core.training.first_batch import look
 from framework_core.training.memory import is_out_of_memory
+from framework_core.training.streams import wrong_resume
 
 _log = logging.getLogger("framework_core")
 
@@ -48,7 +50,9 @@ def check(
     if isinstance(model, BaseModel):
         _refuse(subject, model.contract.check(data), advice)
     with isolate_rng(), one_process(datamodule):
-        batch = next(iter(_train_batches(datamodule)))
+        batches = _train_batches(datamodule)
+        _refuse(subject, wrong_resume(batches))
+        batch = next(iter(batches))
     if not is_pair(batch):
         return None
     inputs, target = batch
@@ -126,7 +130,7 @@ def is_pair(batch: Any) -> bool:
 
 def _train_batches(datamodule: LightningDataModule) -> Any:
     batches = datamodule.train_dataloader()
-    if hasattr(batches, "__len__") and len(batches) == 0:
+    if sized_len(batches) == 0:
         raise ContractError("The data cannot be trained on", ["it gives no training batch"])
     return batches
 

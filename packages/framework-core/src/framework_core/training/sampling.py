@@ -25,6 +25,7 @@ from framework_core.training.randomness import (
     seed_all,
     undisturbed,
 )
+from framework_core.training.streams import ResumableStream, resumable_stream
 
 
 class Indices(list[Any]):
@@ -170,23 +171,32 @@ class KeyedBatches(Sampler[list[int]]):
             yield Indices(batch, 0, number)
 
 
-def is_resumable(loader: object) -> bool:
-    """Whether a loader can begin inside an epoch: it has been rebuilt, or it says itself how."""
-    if isinstance(getattr(loader, "batch_sampler", None), ResumableBatches):
-        return True
-    return hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")
+def place_in(loader: object) -> ResumableBatches | ResumableStream | None:
+    """What knows the place in a loader that was rebuilt; nothing in any other."""
+    for part in (getattr(loader, "batch_sampler", None), getattr(loader, "dataset", None)):
+        if isinstance(part, ResumableBatches | ResumableStream):
+            return part
+    return None
+
+
+def begins_anew(loader: object) -> bool:
+    """Whether a loader can only begin at the beginning of an epoch: it was not rebuilt, and keeps no place itself."""
+    return place_in(loader) is None and not (hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict"))
 
 
 def resumable_loader(loader: Any, *, seed: int, rank: int = 0, world_size: int = 1, sharded: bool = False) -> Any:
     """The same loader with an order that can be found again, and random numbers that follow from the batch.
 
     Args:
-        loader: The loader; one that is not torch's, or streams its data, comes back as it is.
+        loader: The loader; one that is not torch's, or whose stream does not say how it goes on, comes back as it is.
         seed: Of order and loading.
         rank: This process among those that train.
         world_size: How many processes train.
         sharded: Whether the order is to be split among them.
     """
+    if isinstance(loader, DataLoader) and isinstance(loader.dataset, IterableDataset):
+        stream = None if hasattr(loader, "state_dict") else resumable_stream(loader, seed=seed, rank=rank)
+        return loader if stream is None else stream
     if not _is_batched(loader) or hasattr(loader, "state_dict"):
         return loader
     source = loader.sampler if type(loader.batch_sampler) is BatchSampler else loader.batch_sampler

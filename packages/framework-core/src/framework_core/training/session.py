@@ -23,6 +23,7 @@ from framework_core.process import is_main_process
 from framework_core.secrets import conceal
 from framework_core.tracking import tracker
 from framework_core.tracking.checkpoints import LAST, clean
+from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA
 from framework_core.training.callbacks import training_callbacks
@@ -32,7 +33,7 @@ from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
 from framework_core.training.failures import FOLDER, to_be_sent
 from framework_core.training.faults import Faults
-from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder, this_process
+from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder
 from framework_core.training.guard import RollBack
 from framework_core.training.interruption import Interruption
 from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
@@ -77,9 +78,12 @@ class Session:
         self._callbacks = callbacks
         self._main = is_main_process()
         self._record = resumed.record if resumed else new_folder(config)
+        self._heartbeat = Heartbeat(self._record.directory)
         try:
             self._tracker = self._start_tracking()
         except BaseException:
+            if self._main:
+                self._heartbeat.stop()
             if resumed is None:
                 shutil.rmtree(self._record.directory, ignore_errors=True)
             elif self._main:
@@ -205,8 +209,9 @@ class Session:
         if not self._main:
             return None
         # First, so that a kill from here on leaves a run that can be found and closed.
-        record, config = replace(self._record, status="running", process=this_process()), self._config
+        record, config = replace(self._record, status="running"), self._config
         self._record = record
+        self._heartbeat.start()
         record.write()
         (record.directory / CONFIG).write_text(settings_text(config), encoding="utf-8")
         data = conceal(self._prepared.data.model_dump_json(indent=2))
@@ -279,6 +284,8 @@ class Session:
             self._send_failures(self._tracker)
             if unsent := self._tracker.finish(status):
                 _log.warning("%s", unsent)
+        if self._main:
+            self._heartbeat.stop()
         self._announce("run_ended", result=result)
         os.environ.pop(CHILDREN_USE, None)
         return result

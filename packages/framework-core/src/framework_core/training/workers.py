@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,8 +46,9 @@ class Workers:
         self._code = 0
 
     @contextmanager
-    def watched(self, datamodule: LightningDataModule) -> Iterator[None]:
+    def watched(self, trainer: Trainer, datamodule: LightningDataModule) -> Iterator[None]:
         """Let every loader that the data gives meanwhile start such processes."""
+        vars(trainer)["_teardown"] = functools.partial(whoever_dies, trainer._teardown)
         self._folder = Path(tempfile.mkdtemp(prefix="fw-workers-"))
         changed = [name for name in LOADERS if is_overridden(name, datamodule)]
         for name in changed:
@@ -54,6 +56,9 @@ class Workers:
         try:
             yield
         finally:
+            vars(trainer).pop("_teardown", None)
+            # Lightning leaves it undone where another error comes while it clears up after the first.
+            whoever_dies(functools.partial(_end, trainer))
             for name in changed:
                 vars(datamodule).pop(name, None)
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -97,7 +102,15 @@ class Workers:
         return "\n".join(f"{file.stem}:\n{text}" for file in files if (text := file.read_text(errors="replace")))
 
     def told(self, error: BaseException) -> tuple[str, str, str] | None:
-        """What happened, its likely cause and what to type next; ``None`` where the error is not about a process."""
+        """What happened, its likely cause and what to type next; ``None`` where the error is not about a process.
+
+        Lightning may have met another one while it cleared up after the error that matters.
+        """
+        found = self._told_of(error)
+        before = error.__cause__ or error.__context__
+        return found or (self.told(before) if before is not None else None)
+
+    def _told_of(self, error: BaseException) -> tuple[str, str, str] | None:
         text = str(error)
         if slow := TIMED_OUT.search(text):
             seconds = float(slow[1])
@@ -147,14 +160,34 @@ class _Traced:
             self._start(worker)
 
 
-def _processes(trainer: Trainer) -> list[Any]:
+def whoever_dies(teardown: Callable[[], None]) -> None:
+    """End something; torch does not raise meanwhile where a loading process dies that is being ended anyway."""
+    if not hasattr(signal, "SIGCHLD") or threading.current_thread() is not threading.main_thread():
+        teardown()
+        return
+    before = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        teardown()
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
+def _iterators(trainer: Trainer) -> list[Any]:
     loops = (trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop, trainer.test_loop)
     combined: list[Any] = [getattr(loop, "_combined_loader", None) for loop in loops]
     loaders = [loader for each in combined if each is not None for loader in each.flattened]
     running = [getattr(each, "iterators", None) or [] for each in (getattr(c, "_iterator", None) for c in combined)]
-    iterators = [getattr(loader, "_iterator", None) for loader in loaders] + [each for some in running for each in some]
-    found = [process for each in iterators for process in getattr(each, "_workers", None) or []]
-    return list({id(process): process for process in found}.values())
+    found = [getattr(loader, "_iterator", None) for loader in loaders] + [each for some in running for each in some]
+    return list({id(each): each for each in found if getattr(each, "_workers", None)}.values())
+
+
+def _processes(trainer: Trainer) -> list[Any]:
+    return [process for each in _iterators(trainer) for process in each._workers]
+
+
+def _end(trainer: Trainer) -> None:
+    for each in _iterators(trainer):
+        each._shutdown_workers()
 
 
 def _died_of(name: str, memory: bool) -> tuple[str, str, str]:

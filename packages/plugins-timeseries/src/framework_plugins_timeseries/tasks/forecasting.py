@@ -91,10 +91,11 @@ class Forecasting(nn.Module):
         own = self.head.quantiles(outputs, self.levels)
         return self.head.point(outputs).unsqueeze(-1) + self.residuals.to(outputs) if own is None else own
 
-    def begin_validation(self, windows: int) -> None:
+    def begin_validation(self, windows: Windows | None) -> None:
         """Forget the errors that were seen."""
         self._seen, self._count = [], 0
-        self._every = max(1, -(-windows * self.residuals[..., 0].numel() // KEPT_RESIDUALS))
+        count = 0 if windows is None else len(windows)
+        self._every = max(1, -(-count * self.residuals[..., 0].numel() // KEPT_RESIDUALS))
 
     def see_validation(self, outputs: Tensor, target: Tensor) -> None:
         """Remember how far off a batch was."""
@@ -156,7 +157,7 @@ class Forecasting(nn.Module):
                 named |= {f"{name}/{key}": value for key, value in scores.items()}
         return {name: value.float() for name, value in named.items()}
 
-    def predict(self, outputs: Tensor) -> dict[str, Any]:
+    def predict(self, outputs: Tensor, target: Tensor | None) -> dict[str, Any]:
         """The forecast and its interval."""
         quantiles = self.quantiles(outputs)
         return {

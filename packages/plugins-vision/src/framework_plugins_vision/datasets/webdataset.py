@@ -179,6 +179,7 @@ class Shards(IterableDataset[Any]):
         self.buffer = buffer
         self.skip = skip
         self.epoch = 0
+        self.given = 0
         self.seed = torch.initial_seed()
 
     def __len__(self) -> int:
@@ -193,6 +194,10 @@ class Shards(IterableDataset[Any]):
             raise IndexError(index)
         return prepared([found[0]], self.transform)[0], torch.tensor(found[1])
 
+    def resume(self, epoch: int, samples: int) -> None:
+        """Go on after so many samples of an epoch: what is before them is read, and neither decoded nor transformed."""
+        self.epoch, self.given = epoch, samples
+
     def __iter__(self) -> Iterator[Sample]:
         rank, processes = _process()
         info = get_worker_info()
@@ -201,8 +206,13 @@ class Shards(IterableDataset[Any]):
             yield from self._decoded(self._raw(self.paths, rank + processes * worker, processes * workers))
             return
         wanted = len(range(worker, len(self), workers))
-        yield from itertools.islice(self._decoded(self._endless(rank * workers + worker, processes * workers)), wanted)
-        self.epoch += 1
+        raw = self._endless(rank * workers + worker, processes * workers)
+        if self.skip:
+            # Which samples cannot be read, only decoding tells.
+            yield from itertools.islice(self._decoded(raw), self.given, wanted)
+        else:
+            yield from self._decoded(itertools.islice(raw, self.given, wanted))
+        self.epoch, self.given = self.epoch + 1, 0
 
     def collate(self, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
         """Samples to a batch."""
