@@ -21,8 +21,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 HERE = Path(__file__).parent
 CORE, VISION = "./packages/framework-core", "./packages/plugins-vision"
-TIMESERIES, MONGODB = "./packages/plugins-timeseries", "./packages/mlflow-mongodb"
-EDITABLE = ["-e", f"{CORE}[train]", "-e", TIMESERIES, "-e", VISION, "-e", f"{MONGODB}[local]"]
+NLP, TIMESERIES, MONGODB = "./packages/plugins-nlp", "./packages/plugins-timeseries", "./packages/mlflow-mongodb"
+EDITABLE = ["-e", f"{CORE}[train]", "-e", f"{NLP}[lora]", "-e", TIMESERIES, "-e", VISION, "-e", f"{MONGODB}[local]"]
 PINNED = ["-c", "constraints.txt"]
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
@@ -207,6 +207,7 @@ def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that fit together on every Python, names and versions only."""
     wanted = [
         f"{CORE}[train]",
+        f"{NLP}[lora]",
         TIMESERIES,
         VISION,
         f"{MONGODB}[local]",
@@ -218,7 +219,8 @@ def constraints(session: nox.Session) -> None:
     ]
     requirements = Path(session.create_tmp()) / "requirements.txt"
     requirements.write_text("\n".join(wanted) + "\n")
-    names = ("framework-core", "framework-plugins-timeseries", "framework-plugins-vision", "framework-mlflow-mongodb")
+    plugins = ("framework-plugins-nlp", "framework-plugins-timeseries", "framework-plugins-vision")
+    names = ("framework-core", *plugins, "framework-mlflow-mongodb")
     own = [word for name in names for word in ("--no-emit-package", name)]
     resolve = ["--universal", "--python-version", PYTHONS[0], "--no-header", "--no-annotate", "--upgrade"]
     command = ["uv", "pip", "compile", str(requirements), *resolve, *own, "--quiet", "-o", "constraints.txt"]

@@ -61,6 +61,7 @@ NOT_RUN = (
     ),
     ("CONTRIBUTING.md", "*"),  # nox itself: what runs this test
     ("packages/framework-core/README.md", "pip install *"),
+    ("packages/plugins-nlp/README.md", "pip install *"),
     ("packages/plugins-timeseries/README.md", "pip install *"),
     ("packages/plugins-vision/README.md", "pip install *"),
     ("README.md", "fw ui"),  # it does not end; packages/framework-core/tests has tests of it

@@ -172,7 +172,8 @@ def evaluate(
     """
     with _quiet(), data_errors_of_workers():
         trained = _trained(run, overrides, output_dir)
-        datamodule = preparation.set_up_data(trained.config.dataset, "fit" if split == "val" else "test")
+        stage = "fit" if split == "val" else "test"
+        datamodule = preparation.set_up_data(trained.config.dataset, stage, like=trained.data)
         _same_classes(preparation.data_spec_of(datamodule), trained.data, trained.record.name)
         if not preparation.has_batches(datamodule, split):
             raise DataError(f"The dataset {trained.config.dataset.name!r} has no {split} split.")

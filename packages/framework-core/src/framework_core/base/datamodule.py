@@ -73,6 +73,16 @@ class BaseDataModule(LightningDataModule):
             f"The dataset {name} is not complete", ["it has no method data_spec, which returns a DataSpec"]
         )
 
+    def prepare_like(self, data: DataSpec) -> None:
+        """Prepare data as that of a trained model was; called before ``setup`` where such a model is measured.
+
+        What a datamodule learns from its data (a vocabulary, scales) it takes from here, as other data would teach it
+        something else. By default it learns nothing.
+
+        Args:
+            data: What the model was trained on.
+        """
+
     def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
         """New samples for a trained model: one input for each path, prepared as the validation data was.
 

@@ -103,7 +103,7 @@ def _model(facts: CardFacts) -> list[str]:
         ("paper", spec.paper),
         ("licence", spec.licence),
         ("parameters", f"{facts.parameters:,}"),
-        ("input", f"{'x'.join(map(str, facts.data.input_shape))}, {facts.data.input_dtype}"),
+        ("input", f"{'x'.join(map(str, facts.data.input_shape)) or 'of any length'}, {facts.data.input_dtype}"),
     ]
     return _table(("", ""), said)
 

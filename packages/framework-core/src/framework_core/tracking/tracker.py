@@ -97,7 +97,8 @@ class Tracker:
         try:
             with torch.inference_mode(), tidy_mlflow():
                 outputs = logged_model.to_numpy(model.cpu().eval()(example.cpu()))
-                signature = ModelSignature(inputs=_schema(example_array), outputs=_schema(outputs))
+                axes = 1 if data.input_shape else example_array.ndim
+                signature = ModelSignature(inputs=_schema(example_array, axes), outputs=_schema(outputs, axes))
             logged_model.save(model, saved_settings(config)["model"], data, folder / "model")
             np.save(folder / "example.npy", example_array, allow_pickle=False)
             (folder / "signature.json").write_text(json.dumps(signature.to_dict()), encoding="utf-8")
@@ -351,13 +352,16 @@ def _digest(data: DataSpec) -> str:
     return data.fingerprint.rpartition(":")[2][:36] or "unknown"
 
 
-def _schema(values: Any) -> Any:
+def _schema(values: Any, axes: int) -> Any:
+    """The form of inputs or outputs, the first axes of any length."""
     from mlflow.types.schema import Schema, TensorSpec
 
+    def spec(array: np.ndarray[Any, Any], name: str | None = None) -> TensorSpec:
+        return TensorSpec(array.dtype, tuple(-1 if axis < axes else n for axis, n in enumerate(array.shape)), name)
+
     if isinstance(values, dict):
-        return Schema([TensorSpec(value.dtype, (-1, *value.shape[1:]), name) for name, value in values.items()])
-    array = np.asarray(values)
-    return Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]))])
+        return Schema([spec(value, name) for name, value in values.items()])
+    return Schema([spec(np.asarray(values))])
 
 
 def _requirements() -> list[str]:

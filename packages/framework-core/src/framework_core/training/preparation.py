@@ -12,6 +12,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
+from framework_core.base.datamodule import BaseDataModule
 from framework_core.base.model import BaseModel
 from framework_core.config.validate import short_name
 from framework_core.contracts.checks import ModelContract
@@ -95,8 +96,13 @@ def fitted_to_model(config: RunConfig) -> tuple[RunConfig, dict[str, Any]]:
     return config.model_copy(update={"dataset": config.dataset.model_copy(update=filled)}), filled
 
 
-def set_up_data(config: ComponentConfig, stage: str) -> LightningDataModule:
+def set_up_data(config: ComponentConfig, stage: str, *, like: DataSpec | None = None) -> LightningDataModule:
     """Build the datamodule and let it prepare what ``stage`` needs.
+
+    Args:
+        config: Its settings.
+        stage: What Lightning calls the stage.
+        like: What a trained model was trained on, where the data is to be prepared as that was.
 
     Raises:
         ContractError: What was built is no datamodule.
@@ -104,12 +110,19 @@ def set_up_data(config: ComponentConfig, stage: str) -> LightningDataModule:
     datamodule = build(registry.resolve("dataset", config.name), config)
     if not isinstance(datamodule, LightningDataModule):
         raise _not_lightning("dataset", config.name, datamodule, "LightningDataModule")
+    if like is not None:
+        _prepare_like(datamodule, like)
     # Lightning prepares and sets up again when it starts; the data is needed before, and once is enough.
     datamodule.prepare_data = functools.cache(datamodule.prepare_data)  # type: ignore[method-assign]
     datamodule.setup = functools.cache(datamodule.setup)  # type: ignore[method-assign]
     datamodule.prepare_data()
     datamodule.setup(stage=stage)
     return datamodule
+
+
+def _prepare_like(datamodule: LightningDataModule, data: DataSpec) -> None:
+    if isinstance(datamodule, BaseDataModule):
+        datamodule.prepare_like(data)
 
 
 def data_spec_of(datamodule: LightningDataModule) -> DataSpec:
@@ -228,9 +241,9 @@ def say_what_is_trained(prepared: Prepared, config: RunConfig, filled: Mapping[s
         return
     data, model = prepared.data, prepared.model
     sizes = ", ".join(f"{size:,} {split}" for split, size in data.split_sizes.items())
-    shape = "x".join(str(length) for length in data.input_shape)
+    shape = " of " + "x".join(str(length) for length in data.input_shape) if data.input_shape else ""
     classes = f", {data.num_classes} classes" if data.num_classes else ""
-    _log.info("data      %s: %s samples of %s%s", short_name(config.dataset.name), sizes, shape, classes)
+    _log.info("data      %s: %s samples%s%s", short_name(config.dataset.name), sizes, shape, classes)
     if filled:
         taken = ", ".join(f"{name} {_shown(value)}" for name, value in filled.items())
         _log.info(

@@ -1,0 +1,42 @@
+"""Which column of a table is the text, and which the label, where nobody said it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from framework_core.errors import DataError
+from framework_plugins_nlp.tables import Table
+
+TEXT_COLUMNS = ("text", "sentence", "content", "question", "review", "message", "document")
+LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "topic", "sentiment", "intent")
+
+
+def text_column(table: Table, given: str | None) -> str:
+    """The column of texts.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, TEXT_COLUMNS, "text_column", "texts")
+
+
+def label_column(table: Table, given: str | None) -> str:
+    """The column of labels.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, LABEL_COLUMNS, "label_column", "labels")
+
+
+def _only(table: Table, names: Sequence[str], setting: str, what: str) -> str:
+    found = [column for column in table.columns if column.lower() in names]
+    if len(found) == 1:
+        return found[0]
+    how = f"{', '.join(found)} could be" if found else f"none is called {', '.join(names[:-1])} or {names[-1]}"
+    raise DataError(
+        f"Which column of {table.path} has the {what}? {how[0].upper() + how[1:]}.",
+        paths=[table.path],
+        possible=f"Its columns are {', '.join(table.columns)}.",
+        next_step=f"Name one: dataset.{setting}=NAME",
+    )

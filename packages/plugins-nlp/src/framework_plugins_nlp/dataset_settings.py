@@ -1,0 +1,207 @@
+"""The settings of this package's datasets. Read without torch."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, NonNegativeInt, PositiveInt, model_validator
+
+from framework_core.contracts import ComponentConfig
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"{name!r} is no encoding; for example utf-8, utf-16, cp1252, latin-1") from None
+    return name
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+
+
+class TextConfig(ComponentConfig):
+    """What every dataset of text takes."""
+
+    tokenizer: str | None = None
+    """word, character, bpe, wordpiece or unigram, learned from the training texts; or a file tokenizer.json, or its
+    folder. Empty takes what suits the model, and otherwise the task."""
+
+    vocabulary_size: Annotated[int, Field(ge=3)] = 20_000
+    """How many tokens are learned at most."""
+
+    min_frequency: PositiveInt = 1
+    """How often a token has to be there to be learned."""
+
+    lowercase: bool = True
+    """Whether capital letters are made small, where the tokenizer is learned."""
+
+    max_length: PositiveInt | None = None
+    """How many tokens of a text are used at most; empty takes what the model can read, and otherwise all."""
+
+    encoding: Encoding | None = None
+    """How text was written, as Python names it; empty takes a file's mark, and UTF-8 where there is none."""
+
+    bad_bytes: Literal["refuse", "replace", "cp1252"] = "refuse"
+    """What is done with bytes that the encoding does not have: replaced, or read as cp1252 where two were mixed."""
+
+    batch_size: PositiveInt = 32
+    """How many samples make a batch."""
+
+    num_workers: NonNegativeInt | None = None
+    """How many processes load them; empty takes none, as texts are in memory."""
+
+
+class LabelledConfig(TextConfig):
+    """What datasets of texts with a class each take."""
+
+    bucketing: bool = True
+    """Whether texts of nearly one length make a batch in training, so that little is filled up."""
+
+    val_size: Share = 0.1
+    """The share of each class that is validated on, where there is no such split."""
+
+    test_size: Share = 0.2
+    """The share of each class that is tested on, where there is no such split."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which."""
+
+    unknown_labels: Literal["refuse", "skip"] = "refuse"
+    """What is done with a text of validation or test whose label training has not."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> LabelledConfig:
+        if self.val_size + self.test_size >= 1:
+            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
+        return self
+
+
+class TopicsConfig(LabelledConfig):
+    """Sentences of Python's own manual."""
+
+    min_sentences: Annotated[int, Field(ge=2)] = 40
+    """How many sentences a topic needs to be one of the classes."""
+
+
+class TextTableConfig(LabelledConfig):
+    """A table of your own."""
+
+    path: str
+    """The file to train on, CSV, TSV, JSON lines or Parquet."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    text_column: str | None = None
+    """The column of texts; empty takes text, sentence, content, question, review, message or document."""
+
+    label_column: str | None = None
+    """The column of labels; empty takes label, class, category, target, topic, sentiment or intent."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the columns of a CSV file; empty takes a comma, and a tab for .tsv."""
+
+
+class TextFolderConfig(LabelledConfig):
+    """A folder of your own."""
+
+    path: str
+    """The folder: train/CLASS/*.txt with val and test beside it, or CLASS/*.txt."""
+
+
+class LabelledLinesConfig(LabelledConfig):
+    """A file of lines of your own."""
+
+    path: str
+    """The file to train on, each line LABEL:sub text, or LABEL text."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    labels: Literal["coarse", "fine"] = "coarse"
+    """Whether LABEL alone is the class, or LABEL:sub."""
+
+
+class TrecConfig(LabelledConfig):
+    """Questions by what they ask for."""
+
+    path: str | None = None
+    """The folder with train_5500.label and TREC_10.label; empty fetches them into the user's cache, once."""
+
+    labels: Literal["coarse", "fine"] = "coarse"
+    """The 6 kinds, or the 50."""
+
+
+class RunningConfig(TextConfig):
+    """What datasets of text to be continued take."""
+
+    block_size: Annotated[int, Field(ge=2)] = 128
+    """How many tokens make a block: how far a model looks back."""
+
+    val_size: Share = 0.1
+    """The share of the text that is validated on, where there is no such split."""
+
+    test_size: Share = 0.0
+    """The share of the text, at its end, that is tested on, where there is no such split."""
+
+    lowercase: bool = False
+    """Whether capital letters are made small, where the tokenizer is learned."""
+
+    max_length: None = None
+    """Blocks have one length: see ``block_size``."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> RunningConfig:
+        if self.val_size + self.test_size >= 1:
+            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
+        return self
+
+
+class ManualConfig(RunningConfig):
+    """The topics of Python's manual as running text."""
+
+
+class TextFilesConfig(RunningConfig):
+    """Text files of your own."""
+
+    path: str
+    """The file to train on, or a folder of .txt files, each a document."""
+
+    val_path: str | None = None
+    """A file or folder to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file or folder to test on; empty takes a share of the first."""
+
+    documents: Literal["file", "line"] = "file"
+    """Whether a file is one document, or each of its lines."""
+
+
+class ShakespeareConfig(RunningConfig):
+    """Plays by Shakespeare."""
+
+    path: str | None = None
+    """The file input.txt, or its folder; empty fetches it into the user's cache, once."""
+
+
+class WikiTextConfig(RunningConfig):
+    """Articles of Wikipedia."""
+
+    path: str | None = None
+    """The folder with wiki.train.tokens and the others, or with the archive; empty fetches it, once."""
+
+
+class PublishedConfig(LabelledConfig):
+    """A published set."""
+
+    path: str | None = None
+    """The folder that it is in; empty fetches it into the user's cache, once."""

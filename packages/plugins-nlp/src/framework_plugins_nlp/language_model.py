@@ -1,0 +1,191 @@
+"""The base class of language models: what follows, and text that is made of it."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics import Metric, MetricCollection
+
+from framework_core import BaseModel, DataSpec
+from framework_core.contracts import ModelContract
+from framework_plugins_nlp.tokenization import Tokenizer
+
+SAMPLES = 3
+"""Texts that the report shows."""
+
+
+class LanguageModel(BaseModel):
+    """Learns which token follows. Inputs are tokens ``(batch, length)``, outputs ``(batch, length, vocabulary)``.
+
+    A subclass gives ``_build_model`` and ``steps``, which says how text is continued token by token.
+
+    Args:
+        max_new_tokens: How many tokens ``fw predict`` adds to a text.
+        temperature: How daring they are: 0 takes the likeliest each time.
+        top_k: Among how many of the likeliest one is drawn; ``None`` draws among all.
+        data: What the model is trained on.
+    """
+
+    domain: ClassVar[str] = "nlp"
+    tasks: ClassVar[tuple[str, ...]] = ("text-generation",)
+
+    def __init__(
+        self,
+        *,
+        max_new_tokens: int = 200,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        data: DataSpec | None = None,
+    ) -> None:
+        super().__init__(data=data)
+        self.max_new_tokens = max_new_tokens
+        self.temperature = temperature
+        self.top_k = top_k
+
+    @property
+    def contract(self) -> ModelContract:
+        """Any text in blocks."""
+        return ModelContract(tasks=self.tasks)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens there are."""
+        return int(self.data.facts["vocabulary_size"])  # type: ignore[arg-type]
+
+    @property
+    def separator_id(self) -> int | None:
+        """The token before each document, where there are several."""
+        found = self.data.facts.get("separator_id")
+        return found if isinstance(found, int) else None
+
+    @abstractmethod
+    def steps(self, tokens: Tensor) -> Iterator[Tensor]:
+        """The logits of the next token after a row of tokens; each token that is sent in goes on from there.
+
+        Args:
+            tokens: The row, ``(T)``.
+
+        Yields:
+            Logits, ``(vocabulary)``. What ``send`` gives is the token that was chosen, ``(1)``.
+        """
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy of the tokens that followed, in nats."""
+        return functional.cross_entropy(outputs.flatten(0, 1), target.flatten())
+
+    def expected_loss(self, target: Tensor | None = None) -> float:
+        """The logarithm of the number of tokens."""
+        return math.log(self.vocabulary_size)
+
+    def _setup_metrics(self) -> Metric | MetricCollection | Mapping[str, Metric]:
+        from framework_plugins_nlp.perplexity import Perplexity
+
+        return {"perplexity": Perplexity()}
+
+    def _log_evaluation(self, outputs: Any, target: Tensor, split: str, metrics: MetricCollection) -> None:
+        super()._log_evaluation(outputs, target, split, metrics)
+        characters: Any = self.data.facts.get("characters_per_token", {})
+        if split in characters:
+            value = self.loss(outputs, target) / characters[split]
+            name = f"{split}/nats_per_character"
+            self.log(name, value, on_epoch=True, on_step=False, sync_dist=True, batch_size=len(target))
+
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
+        """One batch to ``test/loss`` and the metrics.
+
+        Returns:
+            Nothing: tokens of a block depend on each other, and an interval from single ones would be too narrow.
+        """
+        self._evaluate(batch, "test", self.test_metrics)
+        return {}
+
+    def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Texts, each continued."""
+        inputs = batch[0] if isinstance(batch, list | tuple) else batch
+        tokenizer = Tokenizer.of(self.data.facts)
+        rows = [row[row != tokenizer.pad_id] for row in inputs]
+        return {"continued": [tokenizer.decode(list(self.generate(row))) for row in rows]}
+
+    def generate(
+        self,
+        tokens: Tensor,
+        *,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[int]:
+        """Continue a row of tokens, one by one as they are drawn; a separator ends it.
+
+        Args:
+            tokens: The row, ``(T)``; an empty one begins a text.
+            max_new_tokens: How many at most; without it, the model's setting.
+            temperature: How daring; without it, the model's setting.
+            top_k: Among how many; without it, the model's setting.
+            generator: What is drawn with.
+        """
+        wanted = self.max_new_tokens if max_new_tokens is None else max_new_tokens
+        heat = self.temperature if temperature is None else temperature
+        most = top_k or self.top_k
+        begin = tokens.new_full((1,), self._first_token())
+        row = tokens if self.separator_id is None and len(tokens) else torch.cat([begin, tokens])
+        with torch.inference_mode():
+            steps: Any = self.steps(row.to(self.device))
+            logits = next(steps)
+            for _ in range(wanted):
+                chosen = drawn(logits, heat, most, generator)
+                if int(chosen) == self.separator_id:
+                    return
+                yield int(chosen)
+                logits = steps.send(chosen)
+
+    def stream(self, prompt: str, **how: Any) -> Iterator[str]:
+        """Continue a text, piece by piece as it comes.
+
+        Args:
+            prompt: The text.
+            **how: What ``generate`` takes.
+        """
+        tokenizer = Tokenizer.of(self.data.facts)
+        found = tokenizer.encode([prompt], special=False).ids if prompt else np.zeros(0, dtype=np.int32)
+        ids = torch.from_numpy(found).long()
+        said, made = "", []
+        for token in self.generate(ids, **how):
+            made.append(token)
+            text = tokenizer.decode(made)
+            # Half a character of several bytes is shown when its rest is there.
+            if not text.endswith("\ufffd"):
+                yield text[len(said) :]
+                said = text
+
+    def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Some texts that the model makes up."""
+        rows = []
+        for number in range(SAMPLES):
+            chance = torch.Generator(self.device).manual_seed(number)
+            rows.append({"sample": number, "text": "".join(self.stream("", generator=chance))})
+        return {"samples": rows}
+
+    def _first_token(self) -> int:
+        """What a text begins with: the separator, a line break, or the first token."""
+        if self.separator_id is not None:
+            return self.separator_id
+        ids = Tokenizer.of(self.data.facts).encode(["\n"], special=False).ids
+        return int(ids[0])
+
+
+def drawn(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None) -> Tensor:
+    """A token, ``(1)``."""
+    if temperature == 0:
+        return logits.argmax().view(1)
+    logits = logits.float() / temperature
+    if top_k is not None and top_k < len(logits):
+        logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
+    return torch.multinomial(logits.softmax(dim=0), 1, generator=generator)

@@ -1,0 +1,132 @@
+"""The base class of models of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+
+from framework_core import BaseModel, DataSpec
+from framework_core.contracts import ModelContract
+from framework_core.errors import ContractError
+from framework_plugins_nlp.tasks.classification import Classification
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class BaseNLPModel(BaseModel):
+    """Learns the class of a text.
+
+    Inputs are tokens, ``(batch, length)``, filled up with ``self.pad_id``; outputs are one number a class,
+    ``(batch, self.data.num_classes)``. A subclass gives ``_build_model``: ``self.vocabulary_size`` says how many tokens
+    there are. Loss, metrics, tables and predictions are here.
+
+    Args:
+        label_smoothing: The share of a label that is spread over all classes.
+        class_weights: ``balanced`` lets every class count as much as any other in the loss.
+        data: What the model is trained on.
+    """
+
+    domain: ClassVar[str] = "nlp"
+    tasks: ClassVar[tuple[str, ...]] = ("text-classification",)
+
+    def __init__(
+        self, *, label_smoothing: float = 0.0, class_weights: str = "none", data: DataSpec | None = None
+    ) -> None:
+        super().__init__(data=data)
+        self._task: Classification | None = None
+        if data is not None and data.task == Classification.name:
+            self._task = Classification(data, label_smoothing=label_smoothing, class_weights=class_weights)
+            self.monitor = self._task.monitor
+        self._test_counts: MetricCollection | None = None
+
+    @property
+    def task(self) -> Classification:
+        """What is learned.
+
+        Raises:
+            ContractError: The data is for something else.
+        """
+        if self._task is None:
+            raise ContractError(f"{type(self).__name__} has no loss", [f"the task {self.data.task} is not one of text"])
+        return self._task
+
+    @property
+    def contract(self) -> ModelContract:
+        """Telling classes apart needs two at least."""
+        return ModelContract(tasks=self.tasks, min_classes=2)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens there are."""
+        return self._fact("vocabulary_size")
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills up short texts."""
+        return self._fact("pad_id")
+
+    def _fact(self, name: str) -> int:
+        found = self.data.facts.get(name)
+        if not isinstance(found, int):
+            raise ContractError(
+                f"{type(self).__name__} and this data do not fit",
+                [f"the data does not say its {name}: its samples are not tokens"],
+            )
+        return found
+
+    def _setup_metrics(self) -> Metric | MetricCollection | Mapping[str, Metric]:
+        """The task's metrics."""
+        return {} if self._task is None else self._task.metrics()
+
+    def loss(self, outputs: Any, target: Tensor) -> Tensor:
+        """The task's loss."""
+        return self.task.loss(outputs, target, training=self.training)
+
+    def expected_loss(self, target: Tensor | None = None) -> float | None:
+        """That of the task."""
+        return None if self._task is None else self._task.expected_loss()
+
+    def on_test_start(self) -> None:
+        """Count anew."""
+        counts: dict[str, Any] = {} if self._task is None else dict(self._task.test_metrics())
+        self._test_counts = MetricCollection(counts, compute_groups=False).to(self.device)
+        if self._task is not None:
+            self._task.begin_test()
+
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
+        """One batch to ``test/loss``, the metrics, and what the task counts."""
+        inputs, target = batch
+        outputs = self(inputs)
+        if self._test_counts is not None:
+            self._test_counts.update(outputs, target)
+            self.task.observe(outputs, target)
+        self._log_evaluation(outputs, target, "test", self.test_metrics)
+        return {"outputs": outputs, "target": target}
+
+    def on_test_epoch_end(self) -> None:
+        """Put together what every process counted."""
+        if self._test_counts and self._task is not None:
+            found = self._task.finish_test(self._test_counts.compute())
+            self.log_dict({f"test/{name}": value for name, value in found.items()})
+        self._test_counts = None
+
+    def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """One batch of tokens to the columns of a table."""
+        inputs = batch[0] if isinstance(batch, list | tuple) else batch
+        return self.task.predict(self(inputs))
+
+    def figures(self) -> Mapping[str, Figure]:
+        """What the task draws after the last test."""
+        return {} if self._task is None else self._task.figures()
+
+    def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """What the task writes down after the last test."""
+        if self._task is None:
+            return {}
+        texts = getattr(getattr(self._trainer, "datamodule", None), "texts", {})
+        test = texts.get("test") if isinstance(texts, Mapping) else None
+        return self._task.tables(getattr(test, "texts", ()))

@@ -1,0 +1,181 @@
+"""Text to be continued: documents one after the other, in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from framework_core import DataError, DataSpec
+from framework_core.base.batches import BatchDataset
+from framework_plugins_nlp.datamodule import BaseNLPDataModule
+from framework_plugins_nlp.new_texts import TextsToPredict
+from framework_plugins_nlp.tokenization import Encoded, Tokenizer
+
+SPLITS = ("train", "val", "test")
+
+
+class Blocks(BatchDataset):
+    """Tokens in a row, cut into blocks; the target of each token is the one that follows.
+
+    Args:
+        ids: The tokens.
+        length: How many make a block.
+        moving: Whether the cuts are moved at random in each batch, so that a token is seen after different others.
+    """
+
+    def __init__(self, ids: Tensor, length: int, *, moving: bool) -> None:
+        self.ids = ids
+        self.length = length
+        self.moving = moving
+
+    def __len__(self) -> int:
+        return max(0, (len(self.ids) - 1) // self.length)
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """Tokens and the tokens that follow them, ``(B, T)`` each."""
+        starts = indices * self.length
+        if self.moving:
+            starts = (starts + torch.randint(self.length, (1,))).clamp(max=len(self.ids) - self.length - 1)
+        block = self.ids[starts[:, None] + torch.arange(self.length + 1)].long()
+        return block[:, :-1], block[:, 1:]
+
+
+class RunningText(BaseNLPDataModule):
+    """Documents to learn to continue. A subclass gives ``read_documents``.
+
+    All documents of a split stand in a row, with a separator before each where there are several, and are cut into
+    blocks. Tokens behind the last whole block are left out. The first share of the text is trained on, the last ones
+    validated and tested on.
+
+    Args:
+        block_size: How many tokens make a block: how far a model looks back.
+        val_size: The share of the text that is validated on, where there is no such split.
+        test_size: The share of the text, at its end, that is tested on, where there is no such split.
+        **common: What every dataset of text takes: ``tokenizer``, ``encoding``, ``batch_size`` ...
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("text-generation",)
+    default_tokenizer: ClassVar[str] = "character"
+
+    def __init__(
+        self,
+        *,
+        block_size: int = 128,
+        val_size: float = 0.1,
+        test_size: float = 0.0,
+        lowercase: bool = False,
+        **common: Any,
+    ) -> None:
+        super().__init__(lowercase=lowercase, **common)
+        self.block_size = block_size
+        self.val_size = val_size
+        self.test_size = test_size
+        self._characters: dict[str, float] = {}
+        self._separator: int | None = None
+
+    def read_documents(self) -> Mapping[str, Sequence[str]]:
+        """The documents of each split; ``val`` and ``test`` are taken from the end of ``train`` where missing.
+
+        Raises:
+            DataError: A subclass has to give it.
+        """
+        raise DataError(f"{type(self).__name__} does not say how its documents are read (read_documents).")
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the documents, learn the tokenizer, and cut everything into blocks.
+
+        Raises:
+            DataError: They cannot be used.
+        """
+        if self.train_dataset is not None:
+            return
+        documents = self._divided(self.read_documents())
+        self.tokenizer = self.make_tokenizer(documents["train"])
+        several = sum(map(len, documents.values())) > len(documents)
+        self._separator = self.tokenizer.pad_id if several else None
+        for split, texts in documents.items():
+            encoded = self.tokenizer.encode(texts, special=False)
+            row = _in_a_row(encoded, self._separator)
+            blocks = Blocks(row, self.block_size, moving=split == "train")
+            if not len(blocks):
+                raise _too_short(split, len(row), self.block_size)
+            setattr(self, f"{split}_dataset", blocks)
+            self._characters[split] = sum(map(len, texts)) / max(len(row), 1)
+            self.note(split, row.numpy().tobytes())
+        self.note(self.block_size, self._separator, self.tokenizer.written)
+
+    def data_spec(self) -> DataSpec:
+        """What the text turned out to be; how it became numbers is in its facts."""
+        tokenizer = self.tokenizer
+        if tokenizer is None:
+            raise DataError("There is no tokenizer yet: setup makes it.")
+        datasets = {split: getattr(self, f"{split}_dataset") for split in self._characters}
+        return DataSpec(
+            task=self.tasks[0],
+            input_shape=(self.block_size,),
+            input_dtype="int64",
+            target_shape=(self.block_size,),
+            target_dtype="int64",
+            split_sizes={split: len(blocks) for split, blocks in datasets.items()},
+            fingerprint=self.fingerprint,
+            source=self.source(),
+            facts={
+                **tokenizer.facts(),
+                "separator_id": self._separator,
+                "characters_per_token": dict(self._characters),
+            },
+        )
+
+    def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
+        """The texts of files to be continued, each a prompt."""
+        prompts = [text for path in paths for text in self.new_texts(path)]
+        if not prompts:
+            raise DataError(f"There is no text in {', '.join(str(path) for path in paths)}.", paths=paths)
+        return TextsToPredict(prompts, Tokenizer.of(data.facts), max_length=None, special=False)
+
+    def _divided(self, read: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+        """The documents of each split, those that are missing taken from the end of training."""
+        sizes = {"val": self.val_size, "test": self.test_size}
+        missing = {split: size for split, size in sizes.items() if split not in read and size}
+        left = list(read["train"])
+        if not any(left):
+            raise DataError("There is no text to train on.")
+        found = {split: list(texts) for split, texts in read.items()}
+        whole = sum(map(len, left))
+        for split in ("test", "val"):
+            if split in missing:
+                left, found[split] = _cut(left, sum(map(len, left)) - round(missing[split] * whole))
+        return {split: {**found, "train": left}[split] for split in SPLITS if split == "train" or split in found}
+
+
+def _cut(documents: Sequence[str], place: int) -> tuple[list[str], list[str]]:
+    """The documents before and behind a place in their characters; the one it is in is cut in two."""
+    before: list[str] = []
+    for number, text in enumerate(documents):
+        if len(text) > place:
+            parts = [*([text[:place]] if place else [])]
+            return before + parts, [text[place:], *documents[number + 1 :]]
+        before.append(text)
+        place -= len(text)
+    return before, []
+
+
+def _in_a_row(encoded: Encoded, separator: int | None) -> Tensor:
+    ids = torch.from_numpy(encoded.ids)
+    if separator is None:
+        return ids
+    before = torch.tensor([separator], dtype=ids.dtype)
+    bounds: Iterable[tuple[int, int]] = zip(encoded.offsets[:-1].tolist(), encoded.offsets[1:].tolist(), strict=True)
+    return torch.cat([part for start, end in bounds for part in (before, ids[start:end])])
+
+
+def _too_short(split: str, tokens: int, length: int) -> DataError:
+    return DataError(
+        f"The {split} split has {tokens:,} tokens, and a block has {length:,} and one that follows.",
+        next_step="Take smaller blocks or a larger share: dataset.block_size=N dataset.val_size=0.2",
+    )

@@ -1,0 +1,268 @@
+"""Tokenizers: trained on the data, or read from a file; kept with the run as text."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer as Backend
+
+from framework_core.errors import DataError
+from framework_plugins_nlp.checkpoints import Checkpoint
+from framework_plugins_nlp.encodings import missing_file
+
+PADDING, UNKNOWN = "[PAD]", "[UNK]"
+KINDS = ("word", "character", "bpe", "wordpiece", "unigram")
+CONTINUES = "##"
+"""Before a piece that goes on with a word."""
+
+CHUNK = 1000
+"""Texts that are handed over at once."""
+
+LONGEST_TOKEN = 100
+"""Characters a token has at most on average: of a longer text only as much is read as can be used."""
+
+_ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
+_log = logging.getLogger("framework_core")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Texts as numbers, one after the other.
+
+    Attributes:
+        ids: The tokens of all texts.
+        offsets: Where each text begins, and at the end where the last one ends.
+        cut: How many texts were longer than allowed.
+        empty: How many had no token.
+        unknown: How many tokens the tokenizer did not know.
+    """
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    cut: int
+    empty: int
+    unknown: int
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+
+class Tokenizer:
+    """Text to numbers and back.
+
+    Args:
+        written: What the library ``tokenizers`` writes into ``tokenizer.json``. It is kept as it is: the library reads
+            not every score back to its last digit.
+        kind: ``word``, ``character``, ``bpe``, ``wordpiece``, ``unigram``, or where it was read from.
+    """
+
+    def __init__(self, written: str, kind: str) -> None:
+        self.written = written
+        self.kind = kind
+        self.backend = Backend.from_str(written)
+        self.backend.no_padding()
+        self.backend.no_truncation()
+
+    @classmethod
+    def train(
+        cls,
+        kind: str,
+        texts: Sequence[str],
+        *,
+        vocabulary_size: int = 20_000,
+        min_frequency: int = 1,
+        lowercase: bool = False,
+    ) -> Tokenizer:
+        """Learn the tokens of some texts.
+
+        Args:
+            kind: ``word``, ``character``, ``bpe`` (over bytes), ``wordpiece`` or ``unigram``.
+            texts: The texts.
+            vocabulary_size: How many tokens there are at most.
+            min_frequency: How often a token has to be there.
+            lowercase: Whether capital letters are made small.
+        """
+        normalizer = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])])
+        characters = {each for text in texts for each in normalizer.normalize_str(clean(text))}
+        backend, trainer = _untrained(kind, vocabulary_size, min_frequency, characters)
+        backend.normalizer = normalizer
+        backend.train_from_iterator((clean(text) for text in texts), trainer=trainer)
+        return cls((_without_helpers(backend) if kind == "wordpiece" else backend).to_str(), kind)
+
+    @classmethod
+    def of(cls, facts: Any) -> Tokenizer:
+        """That of a run, from the facts of its data."""
+        return cls(facts["tokenizer"], str(facts["tokenizer_kind"]))
+
+    @classmethod
+    def read(cls, name: str) -> Tokenizer:
+        """One from a file ``tokenizer.json``, the folder that it is in, or the hub.
+
+        Args:
+            name: The file or folder; or a name on the hub, ``organisation/name`` or ``organisation/name@revision``.
+
+        Raises:
+            DataError: There is none.
+        """
+        file = Path(name).expanduser()
+        if file.is_dir():
+            file /= "tokenizer.json"
+        if not file.is_file():
+            file = _from_hub(name)
+        try:
+            return cls(file.read_text("utf-8"), name)
+        except Exception as error:  # the library raises Exception itself
+            raise DataError(f"{file} is no tokenizer: {error}", paths=[file]) from error
+
+    def facts(self) -> dict[str, Any]:
+        """What a run keeps of it."""
+        return {
+            "tokenizer": self.written,
+            "tokenizer_kind": self.kind,
+            "vocabulary_size": len(self),
+            "pad_id": self.pad_id,
+        }
+
+    def __len__(self) -> int:
+        return self.backend.get_vocab_size()
+
+    @property
+    def pad_id(self) -> int:
+        """The number that fills up short texts."""
+        return self._first(PADDING, "<pad>", "<|endoftext|>", "</s>")
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The number of what is not known, where there is one."""
+        return next(
+            (found for name in (UNKNOWN, "<unk>") if (found := self.backend.token_to_id(name)) is not None), None
+        )
+
+    def encode(self, texts: Sequence[str], *, max_length: int | None = None, special: bool = True) -> Encoded:
+        """Texts to numbers; an empty one becomes a single unknown token.
+
+        Args:
+            texts: The texts.
+            max_length: How many tokens of each are kept; ``None`` keeps all.
+            special: Whether what the tokenizer puts around a text, as ``[CLS]``, is there.
+        """
+        parts: list[list[int]] = []
+        cut = empty = unknown = 0
+        for ids, longer in self._encoded(texts, max_length, special):
+            cut += longer
+            empty += not ids
+            unknown += ids.count(self.unknown_id) if self.unknown_id is not None else 0
+            parts.append(ids or [self.pad_id if self.unknown_id is None else self.unknown_id])
+        offsets = np.zeros(len(parts) + 1, dtype=np.int64)
+        np.cumsum([len(ids) for ids in parts], out=offsets[1:])
+        flat = np.fromiter((token for ids in parts for token in ids), dtype=np.int32, count=int(offsets[-1]))
+        return Encoded(flat, offsets, cut, empty, unknown)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Numbers to text, without padding."""
+        return self.backend.decode([token for token in ids if token != self.pad_id], skip_special_tokens=False)
+
+    def _encoded(self, texts: Sequence[str], max_length: int | None, special: bool) -> Iterator[tuple[list[int], bool]]:
+        around = self.backend.num_special_tokens_to_add(False) if special else 0
+        most = None if max_length is None else max_length * LONGEST_TOKEN
+        for first in range(0, len(texts), CHUNK):
+            chunk = [clean(text if most is None else text[:most]) for text in texts[first : first + CHUNK]]
+            found = self.backend.encode_batch(chunk, add_special_tokens=False)
+            for each, whole in zip(found, texts[first:], strict=False):
+                longer = max_length is not None and (
+                    len(each.ids) + around > max_length or (most is not None and len(whole) > most)
+                )
+                if max_length is not None:
+                    each.truncate(max(1, max_length - around))
+                yield (self.backend.post_process(each).ids if around else each.ids), longer
+
+    def _first(self, *names: str) -> int:
+        return next((found for name in names if (found := self.backend.token_to_id(name)) is not None), 0)
+
+
+def _from_hub(name: str) -> Path:
+    where, _, revision = name.partition("@")
+    if not _ON_HUB.fullmatch(where):
+        raise missing_file(Path(name))
+    return Checkpoint(where, revision or None).file("tokenizer.json")
+
+
+def clean(text: str) -> str:
+    """The text as UTF-8 can hold it: half a surrogate pair, which JSON may have, is replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _untrained(kind: str, size: int, frequency: int, characters: set[str]) -> tuple[Backend, Any]:
+    """A tokenizer without a vocabulary, and what learns one from texts of these characters."""
+    special: dict[str, Any] = {"special_tokens": [PADDING, UNKNOWN], "vocab_size": size, "show_progress": False}
+    frequent: dict[str, Any] = {"min_frequency": frequency}
+    if kind == "word":
+        backend = Backend(models.WordLevel({}, unk_token=UNKNOWN))
+        backend.pre_tokenizer = pre_tokenizers.Whitespace()
+        return backend, trainers.WordLevelTrainer(**special, **frequent)
+    if kind == "character":
+        backend = Backend(models.WordLevel({}, unk_token=UNKNOWN))
+        backend.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+        backend.decoder = decoders.Fuse()
+        return backend, trainers.WordLevelTrainer(**special, **frequent)
+    if kind == "wordpiece":
+        backend = Backend(models.WordPiece({}, unk_token=UNKNOWN))
+        backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        backend.decoder = decoders.WordPiece()
+        # The trainer numbers these in an order of chance, which then decides between pairs that are equally frequent.
+        special["special_tokens"] += [f"{CONTINUES}{each}" for each in sorted(characters) if _goes_on(each)]
+        return backend, trainers.WordPieceTrainer(**special, **frequent)
+    if kind == "unigram":
+        backend = Backend(models.Unigram())
+        backend.pre_tokenizer = pre_tokenizers.Metaspace()
+        backend.decoder = decoders.Metaspace()
+        return backend, trainers.UnigramTrainer(**special, unk_token=UNKNOWN)
+    backend = Backend(models.BPE())
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    return backend, trainers.BpeTrainer(**special, **frequent, initial_alphabet=alphabet)
+
+
+def _goes_on(character: str) -> bool:
+    """Whether a character can stand inside a word."""
+    return not character.isspace() and not unicodedata.category(character).startswith("P")
+
+
+def _without_helpers(backend: Backend) -> Backend:
+    """The same WordPiece, in which only padding and the unknown token are no text."""
+    found = Backend(models.WordPiece(backend.get_vocab(), unk_token=UNKNOWN))
+    for part in ("normalizer", "pre_tokenizer", "decoder"):
+        setattr(found, part, getattr(backend, part))
+    found.add_special_tokens([PADDING, UNKNOWN])
+    return found
+
+
+def say(encoded: Encoded, split: str, max_length: int | None) -> None:
+    """Say what was left out of the texts of a split, or was not known."""
+    if encoded.cut:
+        share = 100 * encoded.cut / len(encoded)
+        _log.warning(
+            "text      %s: %s of %s texts (%.3g %%) are longer than %s tokens and are cut  else: dataset.max_length=N",
+            split, f"{encoded.cut:,}", f"{len(encoded):,}", share, f"{max_length:,}",
+        )  # fmt: skip
+    if encoded.empty:
+        _log.warning(
+            "text      %s: %s texts are empty and stand for a single unknown token", split, f"{encoded.empty:,}"
+        )
+    if encoded.unknown and split != "train":
+        share = 100 * encoded.unknown / max(len(encoded.ids), 1)
+        _log.info("text      %s: %.2g %% of the tokens are unknown to the tokenizer", split, share)

@@ -1,0 +1,108 @@
+"""What the tests of the package for text share: a folder to work in, the command, and texts made on the spot."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from made_texts import made_texts
+
+from framework_core.plugins import switches
+from framework_core.plugins.registry import registry
+
+BARE = (
+    "trainer.accelerator=cpu",
+    "mlops.tracking.backend=none",
+    "mlops.report=false",
+    "preflight=false",
+    "trainer.limit_train_batches=2",
+    "trainer.max_epochs=1",
+)
+"""Settings that leave out of a run what takes most of a short run's time."""
+
+
+@dataclass
+class Done:
+    """A command that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What commands keep for the next one: as full as a user's is after the first command."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of its own, and nothing left behind in the process."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("FRAMEWORK_CACHE", str(cache))
+    for name in ("MLFLOW_TRACKING_URI", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    path = list(sys.path)
+    yield folder
+    registry.refresh()
+    switches.configure()
+    sys.path[:] = path
+
+
+@pytest.fixture
+def fw() -> Callable[..., Done]:
+    """The command ``fw``, run in this process."""
+    from framework_core.cli.program import main
+
+    def run(*words: object) -> Done:
+        out, err = io.StringIO(), io.StringIO()
+        log = logging.getLogger("framework_core")
+        code = 0
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            try:
+                main([str(word) for word in words])
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+            finally:
+                log.handlers.clear()
+                log.propagate = True
+        return Done(code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def train(fw) -> Callable[..., Done]:
+    """``fw train`` for a few steps on the processor, recorded in the run's folder only, its result as JSON."""
+
+    def run(*words: object) -> Done:
+        return fw("train", *BARE, *words, "--json")
+
+    return run
+
+
+@pytest.fixture
+def table(project: Path) -> Callable[..., Path]:
+    """Write a CSV table with the columns ``text`` and ``label``."""
+
+    def make(name: str = "texts.csv", count: int = 90, seed: int = 0) -> Path:
+        with (project / name).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label"), *made_texts(count, seed=seed)])
+        return project / name
+
+    return make

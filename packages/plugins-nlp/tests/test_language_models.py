@@ -1,0 +1,166 @@
+"""Text that is continued: blocks, documents, what is measured, and what is generated."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from made_texts import made_texts
+
+from framework_core import registry
+from framework_core.errors import DataError
+from framework_plugins_nlp.language_model import drawn
+
+SMALL = {"width": 16, "depth": 2, "heads": 2}
+PLAY = "".join(f"Fool: {text}, {label}.\nKing: nay!\n" for text, label in made_texts(120))
+
+
+def set_up(name="text_files", text=PLAY, **given):
+    Path("play.txt").write_text(text, encoding="utf-8")
+    module = registry.create_dataset(name, path="play.txt", **{"block_size": 16, "batch_size": 4, **given})
+    module.setup("fit")
+    return module
+
+
+def small(module, **given):
+    torch.manual_seed(0)
+    return registry.create_model("small_gpt", data=module.data_spec(), **{**SMALL, **given}).eval()
+
+
+def test_each_target_is_the_token_that_follows():
+    module = set_up()
+    for dataset in (module.train_dataset, module.val_dataset):
+        inputs, target = dataset.batch(torch.arange(3))
+        assert inputs.shape == target.shape == (3, 16)
+        assert torch.equal(inputs[:, 1:], target[:, :-1])
+        assert module.tokenizer.decode([*inputs[0].tolist(), int(target[0, -1])]) in PLAY
+
+
+def test_the_end_of_the_text_is_held_out():
+    module = set_up(val_size=0.2, test_size=0.1)
+    parts = {
+        split: module.tokenizer.decode(getattr(module, f"{split}_dataset").ids.tolist()) for split in module._characters
+    }
+    assert parts["train"] + parts["val"] + parts["test"] == PLAY
+    assert len(parts["val"]) == pytest.approx(0.2 * len(PLAY), abs=2)
+    assert len(parts["test"]) == pytest.approx(0.1 * len(PLAY), abs=2)
+
+
+def test_cuts_move_in_training_and_stay_in_validation():
+    module = set_up()
+    first = module.train_dataset.batch(torch.arange(2))[0]
+    assert any(not torch.equal(first, module.train_dataset.batch(torch.arange(2))[0]) for _ in range(5))
+    assert torch.equal(*(module.val_dataset.batch(torch.arange(2))[0] for _ in range(2)))
+
+
+def test_a_text_shorter_than_a_block_is_refused():
+    with pytest.raises(DataError, match="The val split has 2 tokens, and a block has 16"):
+        set_up(text="ab " * 8)
+    with pytest.raises(DataError, match="There is no text in"):
+        set_up(text=" \n")
+
+
+def test_documents_in_one_block_do_not_see_each_other():
+    module = set_up(documents="line", block_size=64)
+    inputs, _ = module.val_dataset.batch(torch.arange(1))
+    separator = module.data_spec().facts["separator_id"]
+    begins = inputs[0].eq(separator).nonzero().flatten().tolist()
+    assert len(begins) > 1
+    model = small(module)
+    together = model(inputs)[0]
+    bounds = sorted({0, *begins, 64})
+    for start, end in itertools.pairwise(bounds):
+        alone = model(inputs[:, start:end])[0]
+        torch.testing.assert_close(together[start:end], alone, rtol=1e-4, atol=1e-5)
+    across = small(module, across_documents=True)(inputs)[0]
+    assert not torch.allclose(across[begins[-1] + 1 :], together[begins[-1] + 1 :], atol=1e-5)
+
+
+def test_no_token_sees_what_follows_it():
+    module = set_up()
+    model = small(module)
+    inputs, _ = module.val_dataset.batch(torch.arange(1))
+    changed = inputs.clone()
+    changed[0, 9:] = (changed[0, 9:] + 1) % model.vocabulary_size
+    torch.testing.assert_close(model(inputs)[0, :9], model(changed)[0, :9], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(model(inputs)[0, 9:], model(changed)[0, 9:], atol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1, 5, 16])
+def test_kept_keys_give_what_the_whole_text_gives(length):
+    module = set_up()
+    model = small(module)
+    row = module.val_dataset.batch(torch.arange(1))[0][0, :length]
+    made = list(model.generate(row, max_new_tokens=30, temperature=0))
+    assert len(made) == 30
+    seen = row
+    for token in made:
+        expected = model(seen[None])[0, -1].argmax()
+        assert int(expected) == token
+        seen = torch.cat([seen, torch.tensor([token])])
+        if len(seen) > 16:
+            seen = seen[-8:]
+
+
+def test_a_daring_draw_is_among_the_likeliest():
+    logits = torch.tensor([0.0, 3.0, 1.0, 2.0])
+    chance = torch.Generator().manual_seed(0)
+    assert int(drawn(logits, 0, None, None)) == 1
+    assert {int(drawn(logits, 5.0, 2, chance)) for _ in range(50)} == {1, 3}
+    assert {int(drawn(logits, 50.0, None, chance)) for _ in range(200)} == {0, 1, 2, 3}
+
+
+def test_a_text_comes_piece_by_piece():
+    module = set_up(tokenizer="bpe", vocabulary_size=300, text=PLAY.replace("soup", "süß"))
+    model = small(module)
+    chance = torch.Generator().manual_seed(0)
+    pieces = list(model.stream("Fool: ", max_new_tokens=40, temperature=1.0, generator=chance))
+    assert len(pieces) > 10
+    whole = list(
+        model.generate(
+            torch.from_numpy(module.tokenizer.encode(["Fool: "]).ids).long(),
+            max_new_tokens=40,
+            temperature=1.0,
+            generator=torch.Generator().manual_seed(0),
+        )
+    )
+    assert module.tokenizer.decode(whole).startswith("".join(pieces))
+
+
+def test_what_is_measured_is_in_nats_of_tokens_and_of_characters(train):
+    set_up()
+    where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.test_size=0.1")
+    tokens = ("dataset.tokenizer=bpe", "dataset.vocabulary_size=300")
+    sizes = ("model.width=16", "model.depth=1", "model.heads=2", "model.max_new_tokens=20")
+    done = train("--model", "small_gpt", *where, *tokens, *sizes, "mlops.report=true", "experiment.run_name=fool")
+    assert done.code == 0, done.err
+    found = done.json["metrics"]
+    assert found["test/perplexity"] == pytest.approx(math.exp(found["test/loss"]), rel=1e-3)
+    assert found["test/nats_per_character"] < found["test/loss"]
+    samples = list(csv.DictReader((Path("runs/fool/tables/samples.csv")).read_text("utf-8").splitlines(True)))
+    assert len(samples) == 3
+    assert len({each["text"] for each in samples}) == 3
+
+
+def test_the_command_continues_each_line(train, fw):
+    set_up()
+    where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.batch_size=4")
+    sizes = ("model.width=16", "model.depth=1", "model.heads=2", "model.max_new_tokens=20", "model.temperature=0")
+    done = train("--model", "small_gpt", *where, *sizes, "experiment.run_name=fool")
+    assert done.code == 0, done.err
+    Path("prompts.txt").write_text("Fool: the\nKing\n")
+    assert fw("predict", "fool", "prompts.txt", "-o", "said.csv").code == 0
+    found = list(csv.DictReader(Path("said.csv").read_text("utf-8").splitlines(True)))
+    assert [row["text"] for row in found] == ["Fool: the", "King"]
+    assert all(len(row["continued"]) == 20 for row in found)
+
+
+def test_each_kind_of_model_has_data_of_its_own_where_none_is_named(fw):
+    done = fw("config", "show", "model=small_gpt")
+    assert done.code == 0, done.err
+    assert "name: manual" in done.out
+    assert "name: topics" in fw("config", "show", "model=text_cnn").out
