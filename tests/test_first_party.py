@@ -34,9 +34,8 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_two_of_what_a_package_offers_keep_their_promises(package):
-    names = random.Random(0).sample(offered(package), 2)
-    assert broken(package, *names) == []
+def test_one_of_what_a_package_offers_keeps_its_promises(package):
+    assert broken(package, random.Random(0).choice(offered(package))) == []
 
 
 @pytest.mark.catalogue

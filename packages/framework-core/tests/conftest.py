@@ -47,6 +47,7 @@ class Done:
 
     @property
     def json(self):
+        assert self.out, self.err
         return json.loads(self.out)
 
 

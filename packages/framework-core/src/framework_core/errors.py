@@ -12,6 +12,8 @@
     │   ├── AmbiguousNameError               a name that two packages offer
     │   ├── ImportTargetError                a file.py:Class or package.module:Class that cannot be used
     │   ├── MissingPackageError              something that has to be installed first
+    │   ├── NoSuchPackageError               a package that is to be looked at and is not there
+    │   ├── NotInstallableError              a wheel or a folder that cannot be installed to be looked at
     │   ├── ConfigError                      settings that are not allowed, all of them at once
     │   ├── ConfigFileError                  a settings file that cannot be read
     │   ├── DataError                        data that cannot be used
