@@ -201,6 +201,16 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(started, fw):
     goes_on(fw)
 
 
+def test_ctrl_c_in_a_text_that_is_executed_is_told_like_any_other(program, project):
+    (project / "stop.py").write_text(
+        "exec('import os, signal; os.kill(os.getpid(), signal.SIGINT)\\nfor _ in range(10**7): pass')"
+    )
+    process = program("info", "model", "stop.py:Net")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "error: Stopped by Ctrl-C.\n"
+
+
 @pytest.mark.long
 def test_ctrl_c_before_training_is_one_message(started):
     process = started()

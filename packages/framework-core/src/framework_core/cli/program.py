@@ -5,9 +5,13 @@ Nothing heavy is imported for a request that can be answered at once: a completi
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 from framework_core.errors import FrameworkError, RunInterrupted
 from framework_core.process import COMPLETE, is_main_process
@@ -22,8 +26,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         answer(words)
         return
-    with concealed_output():
+    with concealed_output(), _stoppable():
         _answer(words)
+
+
+class CtrlC(KeyboardInterrupt):
+    """Ctrl-C, not by its plain name.
+
+    Once a plain ``KeyboardInterrupt`` has passed through ``exec`` of a text, as there is in every dataclass, Python ends
+    the process by the signal, whatever exit code it was given.
+    """
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise CtrlC
+
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _answer(words: list[str]) -> None:
