@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 class CtrlC(KeyboardInterrupt):
     """Ctrl-C, not by its plain name.
 
-    Once a plain ``KeyboardInterrupt`` has passed through ``exec`` of a text, as there is in every dataclass, Python ends
-    the process by the signal, whatever exit code it was given.
+    Once a plain ``KeyboardInterrupt`` has passed through ``exec`` of a text, as there is in every dataclass, Python
+    ends the process by the signal, whatever exit code it was given.
     """
 
 
