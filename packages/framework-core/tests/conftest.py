@@ -64,7 +64,8 @@ def project(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setenv("FRAMEWORK_CACHE", str(cache))
-    for name in ("MLFLOW_TRACKING_URI", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY"):
+    monkeypatch.setenv("FRAMEWORK_CONFIG", str(tmp_path / "config"))
+    for name in ("MLFLOW_TRACKING_URI", "FRAMEWORK_PLUGINS", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     modules, path = set(sys.modules), list(sys.path)
     registered = dict(registry._registered)

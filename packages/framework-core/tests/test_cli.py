@@ -10,7 +10,7 @@ import yaml
 from framework_core import __version__
 from framework_core.cli.app import app
 
-EVERYWHERE = {"--without", "--strict", "--offline", "--debug", "--version"}
+EVERYWHERE = {"--without", "--no-plugins", "--strict", "--offline", "--debug", "--version"}
 FILTERS = {"--domain", "--task", "--tag", "--plugin", "--json"}
 SETTINGS = {"--config", "-c", "--config-dir"}
 OPTIONS = {
@@ -25,6 +25,9 @@ OPTIONS = {
     "verify": set(),
     "verify resume": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--json"},
     "plugin": set(),
+    "plugin list": {"--json"},
+    "plugin disable": set(),
+    "plugin enable": set(),
     "plugin new": {"--model", "--dataset", "--callback", "--config-group"},
     "plugin check": {"--set", "--thorough", "--all", "--json"},
     "list": set(),

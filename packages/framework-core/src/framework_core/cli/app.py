@@ -65,6 +65,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     without: list[str] = typer.Option([], "--without", metavar="PLUGIN", help="Leave a plugin out. Can be repeated."),
+    no_plugins: bool = typer.Option(False, "--no-plugins", help="Leave every plugin out."),
     strict: bool = typer.Option(False, "--strict", help="Make a broken plugin an error."),
     offline: bool = typer.Option(False, "--offline", help="Fetch nothing from the network."),
     debug: bool = typer.Option(False, "--debug", help="Show where an error arose."),

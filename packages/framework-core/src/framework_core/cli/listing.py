@@ -11,6 +11,7 @@ import typer
 from framework_core.errors import UnknownNameError
 
 if TYPE_CHECKING:
+    from framework_core.plugins.discovery import Plugin
     from framework_core.plugins.index import Row
 
 app = typer.Typer(help="List what is installed.", no_args_is_help=True)
@@ -76,7 +77,7 @@ def callbacks(as_json: bool = JSON) -> None:
 
 @app.command("plugins")
 def plugins(as_json: bool = JSON) -> None:
-    """The plugins that are installed, with what each offers and what is wrong with it."""
+    """The plugins that are installed: what each offers, how long it takes to import, what is wrong with it."""
     from framework_core.cli.screen import print_json, print_table
     from framework_core.plugins.registry import registry
 
@@ -92,15 +93,21 @@ def plugins(as_json: bool = JSON) -> None:
                     "cause": plugin.cause,
                     "hooks": list(plugin.hooks),
                     "offers": len(plugin.offers),
+                    "seconds": round(plugin.seconds, 4),
                 }
                 for plugin in found
             ]
         )
         return
     rows = [
-        [each.name, each.distribution, each.version, each.state, str(len(each.offers)), each.cause] for each in found
+        [each.name, each.distribution, each.version, each.state, f"{len(each.offers):,}", _took(each), each.cause]
+        for each in found
     ]
-    print_table(rows, ["plugin", "distribution", "version", "state", "offers", "cause"])
+    print_table(rows, ["plugin", "distribution", "version", "state", "offers", "import", "cause"])
+
+
+def _took(plugin: Plugin) -> str:
+    return f"{plugin.seconds * 1000:.0f} ms" if plugin.seconds else ""
 
 
 def _print(kind: str, plural: str, wanted: Mapping[str, str], as_json: bool, *, having: str = "") -> None:

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from framework_core.cli.listing import plugins
+
 if TYPE_CHECKING:
+    from framework_core.plugins.discovery import Plugin
     from framework_core.testing.examination import Outcome
 
 app = typer.Typer(
-    help="For authors of plugins.",
+    help="See the plugins, switch them off and on; write and check one's own.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -26,7 +29,57 @@ app = typer.Typer(
 
 @app.callback()
 def plugin() -> None:
-    """For authors of plugins."""
+    """See the plugins, switch them off and on; write and check one's own."""
+
+
+app.command("list")(plugins)
+
+
+@app.command("disable")
+def disable(name: str = typer.Argument(..., metavar="NAME", help="A plugin, or its package.")) -> None:
+    """Leave a plugin out of every command in this environment, until it is enabled."""
+    from framework_core.cli.screen import note
+    from framework_core.plugins import disabled
+
+    _refuse_unknown(name)
+    path = disabled.disable(name)
+    note(f"{name} is disabled, as {path} says. It comes back with: fw plugin enable {name}")
+
+
+@app.command("enable")
+def enable(name: str = typer.Argument(..., metavar="NAME", help="A plugin, or its package.")) -> None:
+    """Take a plugin in again that was disabled."""
+    from framework_core.cli.screen import note
+    from framework_core.plugins import disabled
+    from framework_core.plugins.importing import forget_ends
+    from framework_core.plugins.registry import registry
+
+    _refuse_unknown(name)
+    named = _named(name)
+    found = disabled.enable(*{word for each in named for word in (each.name, each.distribution)})
+    for each in named:
+        forget_ends(each.name, each.version)
+    registry.refresh()
+    still = "; ".join(f"{each.name}: {each.cause}" for each in _named(name) if each.state != "active")
+    note(f"{name} {'is enabled' if found else 'was not disabled'}{f', and still left out: {still}' if still else ''}.")
+
+
+def _named(name: str) -> list[Plugin]:
+    """The plugins of a name, or of a package."""
+    from framework_core.plugins.registry import registry
+
+    return [each for each in registry.plugins.found if name in (each.name, each.distribution)]
+
+
+def _refuse_unknown(name: str) -> None:
+    from framework_core.errors import UnknownNameError
+    from framework_core.plugins.discovery import CORE
+    from framework_core.plugins.registry import registry
+
+    others = [each for each in registry.plugins.found if each.distribution != CORE]
+    known = {word for each in others for word in (each.name, each.distribution)}
+    if name not in known:
+        raise UnknownNameError("plugin", name, known, listing="fw plugin list")
 
 
 @app.command("new")

@@ -5,20 +5,20 @@ A group of its own, and no hook, so that ``fw --help`` can name them without imp
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 
 import typer
 
 GROUP = "framework.commands"
 
 
-def add_plugin_commands(app: typer.Typer, words: list[str], without: Collection[str] = ()) -> None:
+def add_plugin_commands(app: typer.Typer, words: list[str], why_left_out: Callable[[str, str, str], str]) -> None:
     """Add the commands of plugins: the one that is called for real, the others by name for the help.
 
     Args:
         app: Where to add them.
         words: What was typed, without the options of every command.
-        without: Commands, or distributions, that are left out.
+        why_left_out: Says of a command's name, its distribution and version why it is not there; empty where it is.
 
     Raises:
         ImportTargetError: The command that is called cannot be imported.
@@ -30,8 +30,8 @@ def add_plugin_commands(app: typer.Typer, words: list[str], without: Collection[
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=GROUP):
-        origin = entry.dist.name if entry.dist else "a plugin"
-        if entry.name in own or entry.name in without or origin in without:
+        origin, version = (entry.dist.name, entry.dist.version) if entry.dist else ("a plugin", "")
+        if entry.name in own or why_left_out(entry.name, origin, version):
             continue
         command = _load(entry.value, origin) if entry.name == called else typer.Typer(help=f"Comes with {origin}.")
         app.add_typer(command, name=entry.name)

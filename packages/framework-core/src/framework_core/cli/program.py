@@ -91,8 +91,9 @@ def _follow(front: list[str]) -> None:
         from framework_core.download import go_offline
 
         go_offline()
-    if without or "--strict" in front:
-        switches.configure(without=without, strict="--strict" in front)
+    no_plugins = "--no-plugins" in front
+    if without or no_plugins or "--strict" in front:
+        switches.configure(without=without, only=() if no_plugins else None, strict="--strict" in front)
 
 
 def _refuse_slips(words: list[str]) -> None:
@@ -105,9 +106,9 @@ def _run(front: list[str], rest: list[str]) -> None:
     from framework_core.cli.app import app
     from framework_core.cli.plugin_commands import add_plugin_commands
     from framework_core.cli.usage import run
-    from framework_core.plugins.switches import switched_off
+    from framework_core.plugins.switches import why_left_out
 
-    add_plugin_commands(app, rest, switched_off())
+    add_plugin_commands(app, rest, why_left_out)
     run(app, [*front, *rest])
 
 
@@ -141,7 +142,7 @@ def hoisted(words: list[str]) -> tuple[list[str], list[str]]:
         if word == "--":
             rest += words[position:]
             break
-        if word in ("--strict", "--offline", "--debug") or word.startswith("--without="):
+        if word in ("--no-plugins", "--strict", "--offline", "--debug") or word.startswith("--without="):
             front.append(word)
         elif word == "--without":
             position += 1

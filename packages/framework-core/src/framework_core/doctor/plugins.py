@@ -17,7 +17,7 @@ LIMIT_SECONDS = 60.0
 def plugins() -> Iterator[Finding]:
     """Each plugin; names that two of them offer; contracts this core does not know; plugins left out that are none."""
     left_out = switched_off()
-    answer = ask("framework_core.doctor.asking_plugins", limit=LIMIT_SECONDS, variables={WITHOUT: ",".join(left_out)})
+    answer = ask("framework_core.doctor.asking_plugins", limit=LIMIT_SECONDS)
     if not answer.said:
         detail = f"looking for plugins ended with: {answer.failure}. One of them does more than a plugin may"
         yield Finding("plugins", "problem", detail, f"export {WITHOUT}=NAME  # one after another, to see which")
@@ -38,7 +38,7 @@ def _finding(plugin: dict[str, Any]) -> Finding:
         detail = f"{who} is broken, and left out: {plugin['cause']}"
         return Finding("plugins", "problem", detail, pip("install -U", plugin["distribution"]))
     if plugin["state"] == "disabled":
-        return Finding("plugins", "ok", f"{who} is {plugin['cause']}")
+        return Finding("plugins", "ok", f"{who} is left out: {plugin['cause']}")
     return Finding("plugins", "ok", f"{who} offers {plugin['offers']:,} components")
 
 

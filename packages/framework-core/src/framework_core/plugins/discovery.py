@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from framework_core.contracts._contract import CONTRACT_VERSION
 from framework_core.contracts.specs import ComponentSpec, DatasetSpec, ModelSpec
 from framework_core.errors import PluginError, near_names
 from framework_core.plugins.hookspecs import PROJECT, HookSpecs
+from framework_core.plugins.importing import ended_while_imported, forget_ends, guarded
 
 PLUGIN_GROUP = "framework.plugins"
 COMPONENT_GROUPS: dict[str, type[ComponentSpec]] = {
@@ -48,6 +50,8 @@ class Plugin:
     cause: str = ""
     hooks: tuple[str, ...] = ()
     offers: list[Offer] = field(default_factory=list)
+    seconds: float = 0.0
+    """How long it took to import it and to ask what it offers."""
 
     @property
     def key(self) -> str:
@@ -59,15 +63,15 @@ class Plugins:
     """What is installed, found once.
 
     Args:
-        without: Names of plugins, or of their distributions, to leave out.
+        why_left_out: Says of a plugin's name, distribution and version why it is not looked at; empty where it is.
         strict: Whether a broken plugin is an error.
 
     Raises:
         PluginError: A plugin is broken and ``strict`` is set.
     """
 
-    def __init__(self, *, without: Iterable[str] = (), strict: bool = False) -> None:
-        self._without = set(without)
+    def __init__(self, why_left_out: Callable[[str, str, str], str], *, strict: bool = False) -> None:
+        self._why_left_out = why_left_out
         self._strict = strict
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(HookSpecs)
@@ -100,16 +104,23 @@ class Plugins:
 
     def _hook_plugins(self) -> Iterator[Plugin]:
         yield self._core()
+        ended = ended_while_imported()
         for entry in _sorted(self._entries.select(group=PLUGIN_GROUP)):
             plugin = _named(entry)
-            if self._is_switched_off(plugin):
-                yield plugin
-                continue
-            try:
-                self._register(plugin, entry.load())
-            except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code
-                self._break(plugin, _cause(error))
+            if not self._is_left_out(plugin):
+                self._load(plugin, entry)
+                if plugin.state == "active" and (plugin.name, plugin.version) in ended:
+                    forget_ends(plugin.name, plugin.version)
             yield plugin
+
+    def _load(self, plugin: Plugin, entry: EntryPoint) -> None:
+        begun = time.perf_counter()
+        try:
+            with guarded(plugin.name, plugin.version):
+                self._register(plugin, entry.load())
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code
+            self._break(plugin, _cause(error))
+        plugin.seconds = time.perf_counter() - begun
 
     def _core(self) -> Plugin:
         from framework_core import __version__
@@ -126,7 +137,7 @@ class Plugins:
             for entry in _sorted(self._entries.select(group=group)):
                 distribution, version = _owner(entry)
                 plugin = by_owner.setdefault((distribution, version), Plugin(distribution, distribution, version))
-                if plugin.state == "broken" or self._is_switched_off(plugin):
+                if plugin.state == "broken" or self._is_left_out(plugin):
                     continue
                 try:
                     spec = spec_class(name=entry.name, builder=entry.value)
@@ -161,10 +172,11 @@ class Plugins:
                 raise AttributeError(f"there is no hook {caller.name!r}{meant} The hooks are {', '.join(known)}")
             yield caller.name
 
-    def _is_switched_off(self, plugin: Plugin) -> bool:
-        if self._without & {plugin.name, plugin.distribution}:
-            plugin.state, plugin.cause = "disabled", "switched off"
-        return plugin.state == "disabled"
+    def _is_left_out(self, plugin: Plugin) -> bool:
+        why = self._why_left_out(plugin.name, plugin.distribution, plugin.version)
+        if why:
+            plugin.state, plugin.cause = "disabled", why
+        return bool(why)
 
     def _break(self, plugin: Plugin, cause: str) -> None:
         if self._strict:

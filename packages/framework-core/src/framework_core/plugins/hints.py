@@ -40,18 +40,25 @@ def install_hints() -> dict[str, dict[str, list[str]]]:
 
 
 def install_hint(kind: str, name: str) -> str:
-    """Which package would offer the name."""
+    """Which package would offer the name: one that is not installed, or one that is left out."""
     for distribution, patterns in install_hints().get(kind, {}).items():
-        if any(fnmatch(name.lower(), pattern) for pattern in patterns) and not _is_installed(distribution):
-            return f"It may come with {distribution}: pip install {distribution}"
+        if any(fnmatch(name.lower(), pattern) for pattern in patterns):
+            why = _why_not_there(distribution)
+            if why:
+                return f"It may come with {distribution}{why}"
     return ""
 
 
-def _is_installed(distribution: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
+def _why_not_there(distribution: str) -> str:
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import distribution as installed
+
+    from framework_core.plugins.switches import why_left_out
 
     try:
-        version(distribution)
+        found = installed(distribution)
     except PackageNotFoundError:
-        return False
-    return True
+        return f": pip install {distribution}"
+    plugins = [entry.name for entry in found.entry_points if entry.group == "framework.plugins"]
+    why = next(filter(None, (why_left_out(name, distribution, found.version) for name in plugins)), "")
+    return f", which is left out: {why}" if why else ""

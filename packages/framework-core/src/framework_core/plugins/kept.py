@@ -47,10 +47,10 @@ def _all_plugins_answered() -> bool:
 
 def _environment() -> str:
     """What tells this installation from every other, and from itself after a change."""
-    from framework_core.plugins.switches import switched_off
+    from framework_core.plugins.switches import state
 
     folders = [[folder, _mark(folder)] for folder in sys.path if folder and Path(folder).is_dir()]
-    facts = [FORMAT, __version__, sys.version, sys.prefix, sorted(switched_off()), folders]
+    facts = [FORMAT, __version__, sys.version, sys.prefix, state(), folders]
     return sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
 

@@ -9,7 +9,7 @@ from framework_core.contracts.specs import SPECS, ComponentSpec
 from framework_core.errors import AmbiguousNameError, ConfigError, ImportTargetError
 from framework_core.plugins.catalogue import Catalogue, config_class, import_builder
 from framework_core.plugins.discovery import Offer, Plugins
-from framework_core.plugins.switches import strict, switched_off
+from framework_core.plugins.switches import strict, why_left_out
 from framework_core.plugins.targets import import_target
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Registry:
     def plugins(self) -> Plugins:
         """The plugins that are installed."""
         if self._plugins is None:
-            self._plugins = Plugins(without=switched_off(), strict=strict())
+            self._plugins = Plugins(why_left_out, strict=strict())
         return self._plugins
 
     @property
