@@ -82,6 +82,8 @@ def world(project, components, install, train, request, monkeypatch):
     if error == "MissingPackageError":
         plugin = PLUGIN.format(name="needy", module="needy", more='requires=("quite-rare>=2",)')
         install("needy-dist", {"needy": plugin}, {"framework.plugins": {"needy": "needy"}})
+    if error == "NotCertifiableError":
+        install("frog-dist", {"frog": ""}, {})
     if error == "NotInstallableError":
         (project / "frog-1.0-cp27-none-any.whl").touch()
     if error == "PluginError":

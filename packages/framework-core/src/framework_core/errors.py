@@ -14,6 +14,7 @@
     │   ├── MissingPackageError              something that has to be installed first
     │   ├── NoSuchPackageError               a package that is to be looked at and is not there
     │   ├── NotInstallableError              a wheel or a folder that cannot be installed to be looked at
+    │   ├── NotCertifiableError              a package whose files may change at any time
     │   ├── ConfigError                      settings that are not allowed, all of them at once
     │   ├── ConfigFileError                  a settings file that cannot be read
     │   ├── DataError                        data that cannot be used
@@ -730,6 +731,31 @@ class NotInstallableError(RequestError):
             f"{source.name} cannot be installed: {cause}",
             possible="Nothing was changed: it would have gone into a folder of its own.",
             next_step="Build one with: python -m build --wheel, in the folder of its pyproject.toml",
+        )
+
+
+class NotCertifiableError(RequestError):
+    """A package whose files may change at any time, so that a certificate would say nothing.
+
+    Args:
+        package: The package, as it was typed.
+        cause: Why it is such a one.
+
+    Example::
+
+        $ fw plugin check frog-dist --certify
+        error: frog-dist cannot be certified: it is run from its source, which changes.
+          A certificate belongs to a wheel, or to what was installed from one.
+          Build one, then: fw plugin check dist/NAME.whl --certify
+    """
+
+    def __init__(self, package: str, cause: str) -> None:
+        self.package = package
+        self.cause = cause
+        super().__init__(
+            f"{package} cannot be certified: {cause}.",
+            possible="A certificate belongs to a wheel, or to what was installed from one.",
+            next_step="Build one, then: fw plugin check dist/NAME.whl --certify",
         )
 
 

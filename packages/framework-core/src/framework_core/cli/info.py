@@ -38,11 +38,14 @@ def _show(kind: str, name: str, as_json: bool) -> None:
     from framework_core.cli.screen import print_facts, print_json, print_table
     from framework_core.config.describe import described
     from framework_core.plugins.catalogue import config_class
+    from framework_core.plugins.certificate import certificate_of
     from framework_core.plugins.registry import registry
 
     offer = registry.resolve(kind, name)
     settings = described(config_class(offer))
     facts = {**offer.spec.model_dump(mode="json", exclude_defaults=True), "distribution": offer.distribution}
+    if certificate := certificate_of(offer.distribution):
+        facts["certificate"] = str(certificate)
     if as_json:
         print_json({**facts, "settings": settings})
         return
@@ -57,6 +60,7 @@ def _show(kind: str, name: str, as_json: bool) -> None:
         "tags",
         "weights",
         "distribution",
+        "certificate",
     )
     print_facts((key, _text(facts.get(key))) for key in order)
     if settings:

@@ -20,6 +20,7 @@ DOMAIN = typer.Option("", "--domain", help="Only this domain: vision, nlp, times
 TASK = typer.Option("", "--task", help="Only this task, for example image-classification.")
 TAG = typer.Option("", "--tag", help="Only with this tag.")
 PLUGIN = typer.Option("", "--plugin", help="Only from this package.")
+CERTIFIED = typer.Option(False, "--certified", help="Only from packages whose certificate holds.")
 JSON = typer.Option(False, "--json", help="Print as JSON.")
 DOMAINS = ("vision", "nlp", "timeseries", "audio")
 WORDS = {"domain": "domain", "tasks": "task", "tags": "tag", "distribution": "plugin"}
@@ -35,20 +36,26 @@ def models(
     tag: str = TAG,
     plugin: str = PLUGIN,
     pretrained: bool = typer.Option(False, "--pretrained", help="Only with pretrained weights."),
+    certified: bool = CERTIFIED,
     as_json: bool = JSON,
 ) -> None:
     """The models that can be trained."""
     wanted = {"domain": domain, "tasks": task, "tags": tag, "distribution": plugin}
-    _print("model", "models", wanted, as_json, having="weights" if pretrained else "")
+    _print("model", "models", wanted, as_json, having="weights" if pretrained else "", certified=certified)
 
 
 @app.command("datasets")
 def datasets(
-    domain: str = DOMAIN, task: str = TASK, tag: str = TAG, plugin: str = PLUGIN, as_json: bool = JSON
+    domain: str = DOMAIN,
+    task: str = TASK,
+    tag: str = TAG,
+    plugin: str = PLUGIN,
+    certified: bool = CERTIFIED,
+    as_json: bool = JSON,
 ) -> None:
     """The datasets that can be trained on."""
     wanted = {"domain": domain, "tasks": task, "tags": tag, "distribution": plugin}
-    _print("dataset", "datasets", wanted, as_json)
+    _print("dataset", "datasets", wanted, as_json, certified=certified)
 
 
 @app.command("strategies")
@@ -94,23 +101,46 @@ def plugins(as_json: bool = JSON) -> None:
                     "hooks": list(plugin.hooks),
                     "offers": len(plugin.offers),
                     "seconds": round(plugin.seconds, 4),
+                    "certificate": _certificate(plugin),
                 }
                 for plugin in found
             ]
         )
         return
     rows = [
-        [each.name, each.distribution, each.version, each.state, f"{len(each.offers):,}", _took(each), each.cause]
+        [
+            each.name,
+            each.distribution,
+            each.version,
+            each.state,
+            f"{len(each.offers):,}",
+            _took(each),
+            _certificate(each),
+            each.cause,
+        ]
         for each in found
     ]
-    print_table(rows, ["plugin", "distribution", "version", "state", "offers", "import", "cause"])
+    heads = ["plugin", "distribution", "version", "state", "offers", "import", "certificate", "cause"]
+    shown = [
+        position for position, head in enumerate(heads) if head != "certificate" or any(row[position] for row in rows)
+    ]
+    print_table([[row[each] for each in shown] for row in rows], [heads[each] for each in shown])
+
+
+def _certificate(plugin: Plugin) -> str:
+    from framework_core.plugins.certificate import certificate_of
+
+    found = certificate_of(plugin.distribution)
+    return "" if found is None else "holds" if found.holds else "void"
 
 
 def _took(plugin: Plugin) -> str:
     return f"{plugin.seconds * 1000:.0f} ms" if plugin.seconds else ""
 
 
-def _print(kind: str, plural: str, wanted: Mapping[str, str], as_json: bool, *, having: str = "") -> None:
+def _print(
+    kind: str, plural: str, wanted: Mapping[str, str], as_json: bool, *, having: str = "", certified: bool = False
+) -> None:
     """Print the components of a kind that have what is wanted: a value in each of some fields, some field at all."""
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.plugins import index
@@ -123,6 +153,11 @@ def _print(kind: str, plural: str, wanted: Mapping[str, str], as_json: bool, *, 
         for row in everything
         if all(_has(row.get(field, ()), value) for field, value in filters.items()) and (not having or row.get(having))
     ]
+    if certified:
+        from framework_core.plugins.certificate import certified as certified_of
+
+        holding = set(certified_of({row["distribution"] for row in found}))
+        found = [row for row in found if row["distribution"] in holding]
     counts = Counter(row["name"] for row in everything)
     twice = [name for name, count in counts.items() if count > 1]
     for row in found:
@@ -132,7 +167,7 @@ def _print(kind: str, plural: str, wanted: Mapping[str, str], as_json: bool, *, 
         return
     if found:
         print_table([[row["name"], row["distribution"], row.get("summary", "")] for row in found], HEAD)
-    filtered = bool(filters or having)
+    filtered = bool(filters or having or certified)
     note(f"\n{len(found)} of {len(everything)} {plural}" if filtered else f"\n{len(everything)} {plural}")
     if not everything:
         note(f"They come with plugins, for example: pip install {_a_plugin_with(kind)}")

@@ -121,6 +121,11 @@ def check(
         [], "--set", metavar="COMPONENT:KEY=VALUE", help="A setting to check a component with. Can be repeated."
     ),
     thorough: bool = typer.Option(False, "--thorough", help="Kill trainings and resume them, too."),
+    certified: bool = typer.Option(
+        False,
+        "--certify",
+        help="Where every promise is kept, write a certificate: into the wheel, or beside the package.",
+    ),
     everything: bool = typer.Option(False, "--all", help="Show every promise, also those that are kept."),
     as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
 ) -> None:
@@ -128,13 +133,43 @@ def check(
     from framework_core.cli.training import training_library
 
     training_library("fw plugin check")
+    if certified:
+        _refuse_parts(components)
     if not _is_installed(package):
-        raise typer.Exit(_check_elsewhere(package))
+        raise typer.Exit(_check_elsewhere(package, certified))
     from framework_core.testing.examination import examine
 
+    if certified:
+        from framework_core.testing.certifying import refuse_sources
+
+        refuse_sources(package)
     found = examine(package, settings=_by_component(settings), only=components or (), thorough=thorough)
     ended = _collected(found) if as_json else _shown(found, everything)
-    raise typer.Exit(1 if any(each.is_failure for each in ended) else 0)
+    failed = any(each.is_failure for each in ended)
+    if certified:
+        _certify(package, ended, failed, thorough)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _refuse_parts(components: Iterable[str] | None) -> None:
+    from framework_core.errors import UsageError
+
+    if components:
+        raise UsageError(
+            f"A certificate is of a whole package, not of {', '.join(components)}.",
+            command="fw plugin check",
+            possible="Leave --certify out, or the components.",
+        )
+
+
+def _certify(package: str, ended: Iterable[Outcome], failed: bool, thorough: bool) -> None:
+    from framework_core.cli.screen import note
+    from framework_core.testing.certifying import certify
+
+    if failed:
+        note("There is no certificate where a promise is broken.")
+    else:
+        note(f"Certified: {certify(package, ended, thorough=thorough)}")
 
 
 def _is_installed(package: str) -> bool:
@@ -145,22 +180,32 @@ def _is_installed(package: str) -> bool:
     return True
 
 
-def _check_elsewhere(package: str) -> int:
+def _check_elsewhere(package: str, certified: bool) -> int:
     """Install a wheel or a folder into a folder of its own, and check it in a process that finds it there."""
     from framework_core.cli.screen import note
-    from framework_core.errors import NoSuchPackageError
+    from framework_core.errors import NoSuchPackageError, NotCertifiableError
+    from framework_core.plugins.certificate import FILE
     from framework_core.testing.installing import install_into
 
     source = Path(package)
     if not source.exists():
         raise NoSuchPackageError(package)
+    if certified and source.suffix != ".whl":
+        raise NotCertifiableError(package, "it is a folder of sources, which change")
     with tempfile.TemporaryDirectory() as folder:
         note(f"Installing {package} into a folder of its own, without what it depends on.")
         name = install_into(Path(folder), source.resolve())
         words = [name if word == package else word for word in sys.argv[1:]]
         path = os.pathsep.join([folder, *filter(None, [os.environ.get("PYTHONPATH")])])
         environment = {**os.environ, "PYTHONPATH": path}
-        return subprocess.run([sys.executable, "-m", "framework_core", *words], env=environment).returncode
+        code = subprocess.run([sys.executable, "-m", "framework_core", *words], env=environment).returncode
+        if certified and code == 0:
+            from framework_core.testing.certifying import put_into_wheel
+
+            (certificate,) = Path(folder).glob(f"*.dist-info/{FILE}")
+            put_into_wheel(source, certificate.read_text("utf-8"))
+            note(f"The certificate is in {package}")
+        return code
 
 
 def _by_component(settings: Iterable[str]) -> dict[str, list[str]]:

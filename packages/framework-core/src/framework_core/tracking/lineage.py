@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from framework_core.config.saved import without_credentials
+from framework_core.plugins.certificate import certificate_of
 from framework_core.plugins.registry import registry
 
 DIFF_LIMIT = 5_000_000
@@ -79,6 +80,8 @@ def _installed(dist: Distribution) -> dict[str, str]:
         facts["commit"] = code_state(Path(url2pathname(urlsplit(origin["url"]).path))).commit
     elif record := dist.read_text("RECORD"):
         facts["sha256"] = sha256(_of_the_wheel(record).encode()).hexdigest()
+    if certificate := certificate_of(dist.name):
+        facts["certificate"] = str(certificate)
     return {key: value for key, value in facts.items() if value}
 
 
