@@ -44,6 +44,8 @@ class Done:
     code: int
     out: str
     err: str
+    error: BaseException | None = None
+    """What ended it, where it ran in this process."""
 
     @property
     def json(self):
@@ -91,16 +93,17 @@ def fw() -> Callable[..., Done]:
     def run(*words: str) -> Done:
         out, err = io.StringIO(), io.StringIO()
         log = logging.getLogger("framework_core")
-        code = 0
+        code, error = 0, None
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
                 main([str(word) for word in words])
             except SystemExit as stop:
                 code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+                error = stop.__context__
             finally:
                 log.handlers.clear()
                 log.propagate = True
-        return Done(code, out.getvalue(), err.getvalue())
+        return Done(code, out.getvalue(), err.getvalue(), error)
 
     return run
 

@@ -180,7 +180,6 @@ def helper():
 """
 NAMES = """
 import json
-from framework_plugins_vision.tasks.task import TASKS
 from framework_plugins_vision.timm_catalogue import architectures
 print(json.dumps(architectures()))
 """
