@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from generator import checks, commands, components, contracts, environment, errors, hooks, python, settings
+from generator import checks, commands, components, contracts, environment, errors, hooks, plugins, python, settings
 
 ROOT = Path(__file__).parent.parent
-REFERENCE = (commands, settings, components, hooks, checks, contracts, python, errors, environment)
+REFERENCE = (commands, settings, components, hooks, checks, plugins, contracts, python, errors, environment)
 
 
 def pages() -> dict[str, str]:

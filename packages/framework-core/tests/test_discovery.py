@@ -101,6 +101,19 @@ def test_a_spec_for_a_newer_contract_is_used_with_a_warning(install, caplog):
     assert "contract 99" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("needs", "told"),
+    [("framework-core<0.1", "framework-core<0.1, and this is"), ("framework-core[train]>=0.1,<9", ""), ("numpy", "")],
+)
+def test_a_plugin_made_for_another_core_is_told_with_what_mends_it(needs, told, install, caplog):
+    entries = {"framework.plugins": {"good": "good_plugin"}}
+    install("good-dist", {"good_plugin": GOOD}, entries, more=f"Requires-Dist: {needs}\n")
+    assert "good_model" in names()
+    assert told in caplog.text
+    assert bool(caplog.records) == bool(told)
+    assert not told or "pip install -U good-dist" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["good", "good-dist"])
 def test_a_plugin_is_switched_off_by_its_name_or_its_distribution(name, install):
     install("good-dist", {"good.plugin": GOOD}, {"framework.plugins": {"good": "good.plugin"}})

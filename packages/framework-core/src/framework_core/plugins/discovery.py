@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +25,9 @@ COMPONENT_GROUPS: dict[str, type[ComponentSpec]] = {
     "framework.datasets": DatasetSpec,
 }
 CORE = "framework-core"
+
+OF_CORE = re.compile(r"framework[-_.]core\b", re.IGNORECASE)
+"""A requirement of the core, with or without extras."""
 
 _log = logging.getLogger("framework_core")
 
@@ -118,6 +122,7 @@ class Plugins:
         try:
             with guarded(plugin.name, plugin.version):
                 self._register(plugin, entry.load())
+            _warn_of_another_core(plugin, entry)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a stranger's code
             self._break(plugin, _cause(error))
         plugin.seconds = time.perf_counter() - begun
@@ -203,6 +208,29 @@ class Plugins:
                 spec.name,
                 spec.contract_version,
                 CONTRACT_VERSION,
+            )
+
+
+def _warn_of_another_core(plugin: Plugin, entry: EntryPoint) -> None:
+    """Say that an installer was made to install the plugin beside a core that it was not made for."""
+    ranges = [text for text in (entry.dist.requires or () if entry.dist else ()) if OF_CORE.match(text)]
+    if not ranges:
+        return
+    from packaging.requirements import Requirement
+
+    from framework_core import __version__
+
+    for wanted in map(Requirement, ranges):
+        here = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+        if here and not wanted.specifier.contains(__version__, prereleases=True):
+            _log.warning(
+                "Plugin %r of %s %s was made for framework-core%s, and this is %s. Update it: pip install -U %s",
+                plugin.name,
+                plugin.distribution,
+                plugin.version,
+                wanted.specifier,
+                __version__,
+                plugin.distribution,
             )
 
 
