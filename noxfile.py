@@ -196,6 +196,7 @@ def benchmarks(session: nox.Session) -> None:
     session.run("uv", "pip", "install", "--python", str(python), CORE, external=True)
     session.run("uv", "pip", "install", "--python", str(python), "--no-deps", VISION, external=True)
     session.run("python", "benchmarks/startup.py", "--also", f"without torch={python}")
+    session.run("python", "benchmarks/many_plugins.py")
     session.run("python", "benchmarks/typos.py")
     session.run("python", "benchmarks/training_loop.py", *session.posargs)
     session.run("python", "benchmarks/journal.py")
