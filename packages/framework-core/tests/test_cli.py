@@ -28,7 +28,7 @@ OPTIONS = {
     "plugin list": {"--json"},
     "plugin disable": set(),
     "plugin enable": set(),
-    "plugin new": {"--model", "--dataset", "--callback", "--config-group"},
+    "plugin new": {"--model", "--dataset", "--callback", "--strategy", "--config-group"},
     "plugin check": {"--set", "--thorough", "--certify", "--all", "--json"},
     "list": set(),
     "list models": {*FILTERS, "--pretrained", "--certified"},

@@ -12,7 +12,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-EVERYTHING = ("--model", "--dataset", "--callback", "--config-group")
+EVERYTHING = ("--model", "--dataset", "--callback", "--strategy", "--config-group")
 ALWAYS = {
     ".github/workflows/publish.yml",
     ".github/workflows/tests.yml",
@@ -24,9 +24,9 @@ ALWAYS = {
     "src/my_frog/__init__.py",
     "src/my_frog/plugin.py",
     "src/my_frog/py.typed",
-    "src/my_frog/settings.py",
     "tests/test_promises.py",
 }
+SETTINGS = "src/my_frog/settings.py"
 MORE = {
     EVERYTHING: {
         "src/my_frog/callback.py",
@@ -34,11 +34,14 @@ MORE = {
         "src/my_frog/conf/experiment/my_frog.yaml",
         "src/my_frog/dataset.py",
         "src/my_frog/model.py",
+        "src/my_frog/strategy.py",
+        SETTINGS,
     },
-    ("--model",): {"src/my_frog/model.py", "tests/points.py"},
-    ("--dataset",): {"src/my_frog/dataset.py"},
-    ("--callback",): {"src/my_frog/callback.py"},
-    ("--dataset", "--config-group"): {"src/my_frog/dataset.py"},
+    ("--model",): {"src/my_frog/model.py", "tests/points.py", SETTINGS},
+    ("--dataset",): {"src/my_frog/dataset.py", SETTINGS},
+    ("--callback",): {"src/my_frog/callback.py", SETTINGS},
+    ("--strategy",): {"src/my_frog/strategy.py"},
+    ("--dataset", "--config-group"): {"src/my_frog/dataset.py", SETTINGS},
 }
 
 
@@ -78,7 +81,8 @@ def test_what_it_writes_keeps_every_promise(new, fw):
     done = fw("plugin", "check", "my-frog")
     assert done.code == 0, done.out
     assert "broken" not in done.out
-    trained = fw("train", "+experiment=my_frog", "trainer.accelerator=cpu", "mlops.tracking.backend=none", "--json")
+    words = ("trainer.accelerator=cpu", "mlops.tracking.backend=none", "strategy=my_frog_patient")
+    trained = fw("train", "+experiment=my_frog", *words, "--json")
     assert trained.code == 0, trained.err
     assert trained.json["metrics"]["test/accuracy"] > 0.9
 
@@ -109,7 +113,7 @@ def test_formatting_style_and_types_are_in_order(parts, new, project):
         (["my frog", "--model"], "letters and digits, with single dashes between them"),
         (["../frog", "--model"], "letters and digits, with single dashes between them"),
         (["class", "--model"], "letters and digits, with single dashes between them"),
-        (["my-frog"], "a package has to offer something: --model, --dataset or --callback"),
+        (["my-frog"], "a package has to offer something: --model, --dataset, --callback or --strategy"),
         (["my-frog", "--config-group"], "a package has to offer something"),
         (["my-frog", "there", "--model"], "Nothing was written, because there/README.md is there already."),
     ],

@@ -91,6 +91,7 @@ def new(
     model: bool = typer.Option(False, "--model", help="With a model."),
     dataset: bool = typer.Option(False, "--dataset", help="With a dataset."),
     callback: bool = typer.Option(False, "--callback", help="With a callback."),
+    strategy: bool = typer.Option(False, "--strategy", help="With a strategy for several devices."),
     config_group: bool = typer.Option(False, "--config-group", help="With an experiment for the model and dataset."),
 ) -> None:
     """Write a plugin package that passes its own tests. Nothing is overwritten.
@@ -101,7 +102,7 @@ def new(
     from framework_core.errors import quoted
     from framework_core.project.plugin import PARTS, create_plugin
 
-    chosen = dict(zip(PARTS, (model, dataset, callback, config_group), strict=True))
+    chosen = dict(zip(PARTS, (model, dataset, callback, strategy, config_group), strict=True))
     if not any(chosen.values()) and sys.stdin.isatty() and sys.stderr.isatty():
         for part in PARTS:
             needed = part != "config-group" or (chosen["model"] and chosen["dataset"])

@@ -16,7 +16,7 @@ from framework_core import __version__
 from framework_core.errors import ConfigError, ConfigProblem
 from framework_core.project.writing import write_all
 
-PARTS = ("model", "dataset", "callback", "config-group")
+PARTS = ("model", "dataset", "callback", "strategy", "config-group")
 """What a plugin can be made with."""
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
@@ -43,8 +43,8 @@ def create_plugin(name: str, folder: Path | None = None, *, parts: Collection[st
         raise ConfigError(
             [ConfigProblem("name", message, value=name)], next_step="Try: fw plugin new my-plugin --model"
         )
-    if not set(parts) & {"model", "dataset", "callback"}:
-        message = "a package has to offer something: --model, --dataset or --callback"
+    if not set(parts) & SPECS.keys():
+        message = "a package has to offer something: --model, --dataset, --callback or --strategy"
         raise ConfigError([ConfigProblem("parts", message)], next_step=f"Try: fw plugin new {name} --model --dataset")
     return write_all(folder or Path(name), {path: text for path, text in _texts(name, set(parts)).items() if text})
 
@@ -73,9 +73,7 @@ def _texts(dist: str, parts: set[str]) -> dict[str, str]:
         f"{source}/py.typed": "# typed\n",
         f"{source}/plugin.py": _plugin(parts, group),
         f"{source}/settings.py": _settings(parts),
-        **{
-            f"{source}/{part}.py": _template(f"{part}.py") for part in ("model", "dataset", "callback") if part in parts
-        },
+        **{f"{source}/{part}.py": _template(f"{part}.py") for part in SPECS if part in parts},
         f"{source}/conf/__init__.py": '"""Experiments: ``fw train +experiment=$module``."""\n' if group else "",
         f"{source}/conf/experiment/{module}.yaml": EXPERIMENT if group else "",
         "tests/points.py": _template("dataset.py") if parts & {"model", "dataset"} == {"model"} else "",
@@ -93,20 +91,24 @@ def _use(module: str, parts: set[str]) -> str:
         return f"fw train --model {module}_net --dataset {module}_data"
     if "model" in parts:
         return f"fw info model {module}_net"
-    return f"fw info dataset {module}_data" if "dataset" in parts else "fw list callbacks"
+    if "dataset" in parts:
+        return f"fw info dataset {module}_data"
+    return "fw list callbacks" if "callback" in parts else "fw list strategies"
 
 
 def _plugin(parts: set[str], group: bool) -> str:
-    specs = {"model": "ModelSpec", "dataset": "DatasetSpec", "callback": "CallbackSpec"}
-    wanted = [part for part in specs if part in parts]
-    imported = ", ".join(sorted(["ComponentSpec", *(specs[part] for part in wanted)]))
+    wanted = [part for part in SPECS if part in parts]
+    imported = ", ".join(sorted(["ComponentSpec", *(f"{part.title()}Spec" for part in wanted)]))
     head = PLUGIN.replace("IMPORTED", imported) + "".join(SPECS[part] for part in wanted)
     data = '        check_settings=("dataset=${module}_data",),\n' if "dataset" in parts else ""
     return head.replace("CHECKED", data) + (CONFIG_PACKAGES if group else "")
 
 
 def _settings(parts: set[str]) -> str:
-    pydantic = [name for name, user in (("Field", parts), ("PositiveInt", parts & {"model", "dataset"})) if user]
+    if not parts & CONFIGS.keys():
+        return ""
+    used = (("Field", parts & CONFIGS.keys()), ("PositiveInt", parts & {"model", "dataset"}))
+    pydantic = [name for name, user in used if user]
     head = SETTINGS.replace("IMPORTED", ", ".join(pydantic))
     return head + "".join(CONFIGS[part] for part in CONFIGS if part in parts)
 
@@ -160,6 +162,13 @@ CHECKED    )
         summary="Adds noise to the inputs of each training batch",
         builder="$module.callback:Jitter",
         config="$module.settings:JitterConfig",
+        licence="MIT",
+    )
+""",
+    "strategy": """    yield StrategySpec(
+        name="${module}_patient",
+        summary="DDP whose processes wait up to two hours for one another",
+        builder="$module.strategy:Patient",
         licence="MIT",
     )
 """,
