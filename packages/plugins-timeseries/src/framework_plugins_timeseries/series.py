@@ -85,6 +85,8 @@ def without_missing(found: SeriesSet, policy: str, *, ahead: int = 0) -> SeriesS
 
 def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series:
     known = series.values[: len(series) - ahead] if ahead else series.values
+    if np.isfinite(known).all():
+        return series
     if np.isinf(known).any():
         step, column = np.argwhere(np.isinf(known))[0]
         raise DataError(
@@ -94,8 +96,6 @@ def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series
             next_step="Leave the value out and say what stands for it: dataset.missing=forward",
         )
     absent = np.isnan(known)
-    if not absent.any():
-        return series
     if (empty := absent.all(axis=0)).any():
         raise DataError(
             f"The column {found.columns[int(empty.argmax())]} of {_of(series, found)} has no value at all.",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,6 +127,8 @@ def _rising(series: Series, found: SeriesSet, sort: bool) -> Series:
     if sort:
         order = np.argsort(series.stamps, kind="stable")
         series = Series(series.name, series.stamps[order], series.values[order])
+    if bool((series.stamps[1:] > series.stamps[:-1]).all()):
+        return series
     steps = np.diff(series.stamps.astype("int64"))
     if (steps < 0).any():
         at = int((steps < 0).argmax())
@@ -161,22 +165,26 @@ def regular(found: SeriesSet, step: Step, policy: str) -> SeriesSet:
     """
     if policy == "ignore":
         return found
-    series = [_without_gaps(each, found, step, policy) for each in found.series]
+    # Series that begin and end together share what is expected of them: making a range of dates takes long.
+    between = lru_cache(step.between)
+    series = [_without_gaps(each, found, step, policy, between) for each in found.series]
     return SeriesSet(series, found.targets, found.past, found.future, found.static, found.path)
 
 
-def _without_gaps(series: Series, found: SeriesSet, step: Step, policy: str) -> Series:
-    expected = step.between(series.stamps[0], series.stamps[-1])
+def _without_gaps(
+    series: Series, found: SeriesSet, step: Step, policy: str, between: Callable[[Any, Any], Stamps]
+) -> Series:
+    expected = between(series.stamps[0], series.stamps[-1])
     if len(expected) == len(series.stamps) and bool((expected == series.stamps).all()):
         return series
-    between = ~np.isin(series.stamps, expected)
+    irregular = ~np.isin(series.stamps, expected)
     absent = ~np.isin(expected, series.stamps)
     place = [found.path] if found.path else []
-    if between.any():
-        at = int(between.argmax())
+    if irregular.any():
+        at = int(irregular.argmax())
         raise DataError(
             f"Stamps are irregular: most are {_apart(step)}, and {found.where(series, at)} is not "
-            f"({int(between.sum()):,} are not).",
+            f"({int(irregular.sum()):,} are not).",
             paths=place,
             possible="A series has one value for each step; what is irregular has to be resampled.",
             next_step="Take the rows as they come, whatever their stamps: dataset.irregular=ignore",
