@@ -3,6 +3,7 @@
     python benchmarks/timeseries_windows.py                     both parts, three interleaved rounds
     python benchmarks/timeseries_windows.py windows --rounds 5  the first part
     python benchmarks/timeseries_windows.py training --peers PYTHON
+    python benchmarks/timeseries_windows.py --what 100000 nhits --against neuralforecast
 
 `windows` takes batches of 1,024 training windows of 48 steps and the 12 that follow, in random order, from 1 series of
 100,000 steps, 1,000 of 1,000 and 100,000 of 100, as the loader of each library has them ready for its network:
@@ -308,6 +309,8 @@ def main() -> None:
     parser.add_argument("part", nargs="?", choices=("windows", "training"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default=sys.executable, help="Python of the environment that has the peers")
+    parser.add_argument("--what", nargs="+", metavar="WHAT", help="only these: 1, 1000, 100000, nhits, patchtst")
+    parser.add_argument("--against", nargs="+", choices=("neuralforecast", "darts"), help="only these peers")
     parser.add_argument("--one", nargs=2, metavar=("WHO", "WHAT"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
@@ -315,10 +318,15 @@ def main() -> None:
         print(json.dumps(result), flush=True)
         # Threads of libraries are not waited for.
         os._exit(0)
-    if given.part in (None, "windows"):
-        compare("windows", [str(count) for count in SHAPES], list(WINDOWS), given.rounds, given.peers)
-    if given.part in (None, "training"):
-        compare("training", list(SIZES), list(TRAINING), given.rounds, given.peers)
+    parts: dict[str, tuple[list[str], list[str]]] = {
+        "windows": ([str(count) for count in SHAPES], list(WINDOWS)),
+        "training": (list(SIZES), list(TRAINING)),
+    }
+    for part, (whats, whos) in parts.items():
+        whats = [each for each in whats if given.what is None or each in given.what]
+        whos = [each for each in whos if given.against is None or each in ("framework", *given.against)]
+        if whats and given.part in (None, part):
+            compare(part, whats, whos, given.rounds, given.peers)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from framework_plugins_timeseries.layout import Layout
@@ -64,5 +63,5 @@ def all_of(series: Sequence[Series]) -> list[Span]:
 
 
 def rows_of_batch(windows: ScoredWindows, seen: int, count: int, *, rank: int, world: int) -> Tensor:
-    """The first targets of the ``count`` windows that come after ``seen`` others, in this one of ``world`` processes."""
+    """The first targets of the ``count`` windows after ``seen`` others, in this one of ``world`` processes."""
     return windows.first_targets(numbers_of_batch(seen, count, len(windows), rank=rank, world=world))
