@@ -105,9 +105,10 @@ def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series
         )
     if policy == "refuse":
         step, column = np.argwhere(absent)[0]
+        count = int(absent.sum())
+        many = f"{count:,} values are missing, the first of" if count > 1 else "A value is missing of"
         raise DataError(
-            f"{int(absent.sum()):,} values are missing, the first of {found.columns[column]}: "
-            f"{found.where(series, step)}.",
+            f"{many} {found.columns[column]}: {found.where(series, step)}.",
             paths=[found.path] if found.path else [],
             possible="forward repeats the last value, interpolate draws a line to the next one, zero takes 0.",
             next_step="Choose what stands for them: dataset.missing=forward",

@@ -127,9 +127,9 @@ def _rising(series: Series, found: SeriesSet, sort: bool) -> Series:
     if sort:
         order = np.argsort(series.stamps, kind="stable")
         series = Series(series.name, series.stamps[order], series.values[order])
-    if bool((series.stamps[1:] > series.stamps[:-1]).all()):
-        return series
     steps = np.diff(series.stamps.astype("int64"))
+    if (steps > 0).all():
+        return series
     if (steps < 0).any():
         at = int((steps < 0).argmax())
         how = "descend" if (steps < 0).all() else "are not in order"
@@ -191,9 +191,10 @@ def _without_gaps(
         )
     if policy == "refuse":
         at = int(absent.argmax())
+        count = int(absent.sum())
+        many = f"{count:,} stamps are missing, the first is" if count > 1 else "A stamp is missing,"
         raise DataError(
-            f"{int(absent.sum()):,} stamps are missing, the first is {stamp_text(expected[at])} "
-            f"(steps are {_apart(step)}){_in(series, found)}.",
+            f"{many} {stamp_text(expected[at])} (steps are {_apart(step)}){_in(series, found)}.",
             paths=place,
             possible="fill puts the steps in with missing values, ignore takes the rows as they come.",
             next_step="Fill them: dataset.irregular=fill dataset.missing=forward",
@@ -208,7 +209,9 @@ def _without_gaps(
 
 def _in(series: Series, found: SeriesSet) -> str:
     several = f" in series {series.name!r}" if len(found.series) > 1 else ""
-    return f"{several} of {found.path}" if found.path else several
+    if not found.path:
+        return several
+    return f"{several} of {found.path}" if several else f" in {found.path}"
 
 
 def _apart(step: Step) -> str:

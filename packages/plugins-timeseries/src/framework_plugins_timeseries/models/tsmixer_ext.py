@@ -58,17 +58,19 @@ class _ExtendedMixer(nn.Module):
     def __init__(self, model: TSMixerExt) -> None:
         super().__init__()
         layout, width = model.layout, model.width
-        sizes = {"steps": layout.horizon, "hidden": model.hidden, "drop_rate": model.drop_rate}
+        steps, hidden, drop = layout.horizon, model.hidden, model.drop_rate
         self.look_back = layout.look_back
         self.series = model.series_vectors(model.series_embedding)
         static = layout.named_static + (model.series_embedding if self.series else 0)
         observed = len(layout.targets) + len(layout.past) + len(layout.future)
         self.over_time = nn.Linear(layout.look_back, layout.horizon)
-        self.align_past = _Features(observed + static, width, **sizes)
-        self.align_future = _Features(len(layout.future) + static, width, **sizes) if layout.future else None
+        self.align_past = _Features(observed + static, width, steps, hidden, drop)
+        self.align_future = (
+            _Features(len(layout.future) + static, width, steps, hidden, drop) if layout.future else None
+        )
         both = 2 * width if layout.future else width
         self.layers = nn.ModuleList(
-            _Layer((both if index == 0 else width) + static, width, **sizes) for index in range(model.depth)
+            _Layer((both if index == 0 else width) + static, width, steps, hidden, drop) for index in range(model.depth)
         )
         self.output = nn.Linear(width, len(layout.targets) * model.head.numbers)
         self.targets = len(layout.targets)
@@ -92,7 +94,7 @@ class _ExtendedMixer(nn.Module):
 class _Features(nn.Module):
     """Two fully connected layers over the features of a step, and a way around them."""
 
-    def __init__(self, inputs: int, outputs: int, *, steps: int, hidden: int, drop_rate: float) -> None:
+    def __init__(self, inputs: int, outputs: int, steps: int, hidden: int, drop_rate: float) -> None:
         super().__init__()
         self.mix = nn.Sequential(
             nn.Linear(inputs, hidden),
@@ -112,11 +114,11 @@ class _Features(nn.Module):
 class _Layer(nn.Module):
     """One fully connected layer over steps with a way around it, then the features."""
 
-    def __init__(self, inputs: int, outputs: int, *, steps: int, hidden: int, drop_rate: float) -> None:
+    def __init__(self, inputs: int, outputs: int, steps: int, hidden: int, drop_rate: float) -> None:
         super().__init__()
         self.over_time = nn.Sequential(nn.Linear(steps, steps), nn.ReLU(), nn.Dropout(drop_rate))
         self.norm = nn.LayerNorm([steps, inputs])
-        self.features = _Features(inputs, outputs, steps=steps, hidden=hidden, drop_rate=drop_rate)
+        self.features = _Features(inputs, outputs, steps, hidden, drop_rate)
 
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = self.features(self.norm(x + self.over_time(x.transpose(1, 2)).transpose(1, 2)))

@@ -190,8 +190,9 @@ class Forecasting(nn.Module):
         if not self._found:
             return {}
         tables = {"by_series": self._by_series()[:TABLE_ROWS], "by_step": self._by_step()}
-        by_origin = self._by_origin()[:TABLE_ROWS]
-        return {**tables, "by_origin": by_origin} if by_origin else tables
+        if by_origin := self._by_origin()[:TABLE_ROWS]:
+            tables["by_origin"] = by_origin
+        return {**tables}
 
     def _by_series(self) -> list[dict[str, Any]]:
         rows = []
