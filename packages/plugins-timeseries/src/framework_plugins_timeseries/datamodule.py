@@ -261,10 +261,11 @@ class BaseTimeSeriesDataModule(BaseDataModule):
     def _lay_windows(self, table: Tensor, found: SeriesSet, borders: Sequence[Borders]) -> None:
         self._digest.update(table.numpy().tobytes())
         lengths = [len(each) for each in found.series]
-        offsets = np.cumsum(lengths) - np.asarray(lengths)
+        offsets = (np.cumsum(lengths) - np.asarray(lengths)).tolist()
+        bordered = [each.spans for each in borders]
         for split in ("train", "val", "test"):
             stride = {"train": self.stride, "test": self.test_stride}.get(split, 1)
-            spans = [Span(int(o), *b.spans[split]) for o, b in zip(offsets, borders, strict=True)]
+            spans = [Span(offset, *of_splits[split]) for offset, of_splits in zip(offsets, bordered, strict=True)]
             windows = self.windows_over(table, spans, found, stride=stride)
             if len(windows):
                 setattr(self, f"{split}_dataset", windows)

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from framework_plugins_timeseries.series import Array
-
+Array = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 AT_ONCE = 4096

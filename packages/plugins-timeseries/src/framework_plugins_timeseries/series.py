@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from framework_core import DataError
+from framework_plugins_timeseries.same_length import Array, by_length
 
-Array = npt.NDArray[np.float64]
 Stamps = npt.NDArray[np.generic]
 """``datetime64[ns]``, or whole numbers."""
 
@@ -80,13 +80,13 @@ def without_missing(found: SeriesSet, policy: str, *, ahead: int = 0) -> SeriesS
     Raises:
         DataError: A value is missing and the policy refuses that, or there is nothing to fill with.
     """
+    if all(np.isfinite(steps).all() for _, steps in by_length([each.values for each in found.series])):
+        return found
     return replace(found, series=[_filled(each, found, policy, ahead) for each in found.series])
 
 
 def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series:
     known = series.values[: len(series) - ahead] if ahead else series.values
-    if np.isfinite(known).all():
-        return series
     if np.isinf(known).any():
         step, column = np.argwhere(np.isinf(known))[0]
         raise DataError(
@@ -96,6 +96,8 @@ def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series
             next_step="Leave the value out and say what stands for it: dataset.missing=forward",
         )
     absent = np.isnan(known)
+    if not absent.any():
+        return series
     if (empty := absent.all(axis=0)).any():
         raise DataError(
             f"The column {found.columns[int(empty.argmax())]} of {_of(series, found)} has no value at all.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,8 +52,7 @@ class Window:
         )
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """The steps of one series whose values may be targets.
 
     Args:
@@ -93,9 +93,9 @@ class Windows(BatchDataset):
         self.table = table
         self.layout = layout
         self.stride = stride
-        offsets = np.array([span.offset for span in spans], dtype=np.int64)
-        first = np.array([max(span.begin, layout.lead) for span in spans], dtype=np.int64)
-        last = np.array([span.end - layout.horizon for span in spans], dtype=np.int64)
+        offsets, begin, end = np.array(spans, dtype=np.int64).reshape(-1, 3).T
+        first = np.maximum(begin, layout.lead)
+        last = end - layout.horizon
         counts = np.maximum(0, (last - first) // stride + 1)
         self.counts = torch.from_numpy(counts)
         self._ends = torch.from_numpy(np.cumsum(counts))
