@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from framework_plugins_timeseries.series import Array
+
 Places = npt.NDArray[np.int64]
 
 AT_ONCE = 4096

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from framework_core import DataError
-from framework_plugins_timeseries.same_length import Array, by_length
+from framework_plugins_timeseries.same_length import by_length
 
+Array = npt.NDArray[np.float64]
 Stamps = npt.NDArray[np.generic]
 """``datetime64[ns]``, or whole numbers."""
 
