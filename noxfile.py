@@ -204,6 +204,12 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/resume.py")
     session.run("python", "benchmarks/image_loading.py")
     session.run("python", "benchmarks/vision_training.py")
+    # darts and neuralforecast want other versions than the framework: they have an environment of their own.
+    peers = Path(session.create_tmp()) / "series-peers"
+    session.run("uv", "venv", "--clear", str(peers), external=True)
+    wanted = ["neuralforecast>=3.1", "darts>=0.48"]
+    session.run("uv", "pip", "install", "--python", str(peers / "bin" / "python"), *wanted, external=True)
+    session.run("python", "benchmarks/timeseries_windows.py", "--peers", str(peers / "bin" / "python"))
 
 
 @nox.session(default=False, venv_backend="uv")

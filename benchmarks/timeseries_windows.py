@@ -3,12 +3,14 @@
     python benchmarks/timeseries_windows.py                     both parts, three interleaved rounds
     python benchmarks/timeseries_windows.py windows --rounds 5  the first part
     python benchmarks/timeseries_windows.py training --peers PYTHON
+    python benchmarks/timeseries_windows.py --what 100000 nhits --against neuralforecast
 
 `windows` takes batches of 1,024 training windows of 48 steps and the 12 that follow, in random order, from 1 series of
 100,000 steps, 1,000 of 1,000 and 100,000 of 100, as the loader of each library has them ready for its network:
 `framework` the loader of its datamodule; `darts` that of its TorchDataModule on a SequentialTorchTrainingDataset;
 `neuralforecast` its loader of series (32 a batch, as it comes) and what its models make of such a batch in each step:
-windows that are cut, drawn, normalised and parsed. The time until the first batch is there is told apart.
+windows that are cut, drawn, normalised and parsed. The time from series in memory to the first batch, without
+imports, is told apart.
 
 `training` trains N-HiTS and PatchTST of the same sizes on the same windows in batches of 256, with Adam and the
 absolute error, each trainer else as it comes: `framework` is `fw train` with tracking and checkpoints. Measured are
@@ -51,11 +53,13 @@ def values(count: int, steps: int) -> Any:
 
 
 def framework_batches(count: int, steps: int) -> Iterator[int]:
-    """The training loader of a datamodule; how many windows each batch has."""
+    """The training loader of a datamodule; how many windows each batch has, after a 0 when all is imported."""
     import numpy as np
 
     from framework_plugins_timeseries import BaseTimeSeriesDataModule
     from framework_plugins_timeseries.series import Series, SeriesSet
+
+    yield 0
 
     class Waves(BaseTimeSeriesDataModule):
         def read_series(self) -> SeriesSet:
@@ -76,6 +80,7 @@ def darts_batches(count: int, steps: int) -> Iterator[int]:
     from darts.utils.data.torch_datasets._data_module import TorchDataModule
     from darts.utils.data.torch_datasets.training_dataset import SequentialTorchTrainingDataset
 
+    yield 0
     series = [TimeSeries.from_values(row[:, None]) for row in values(count, steps)]
     dataset = SequentialTorchTrainingDataset(series, input_chunk_length=LOOK_BACK, output_chunk_length=HORIZON)
     module = TorchDataModule(dataset, batch_size=BATCH, collate_fn=_batch_collate_fn_train)
@@ -92,6 +97,7 @@ def neuralforecast_batches(count: int, steps: int) -> Iterator[int]:
     from neuralforecast.models import NHITS
     from neuralforecast.tsdataset import TimeSeriesDataModule, TimeSeriesDataset
 
+    yield 0
     names = np.repeat(np.arange(count), steps)
     frame = pd.DataFrame(
         {"unique_id": names, "ds": np.tile(np.arange(steps), count), "y": values(count, steps).ravel()}
@@ -121,7 +127,8 @@ def neuralforecast_batches(count: int, steps: int) -> Iterator[int]:
 
 
 def measure_windows(batches: Iterator[int]) -> dict[str, float]:
-    """Seconds to the first batch, and windows a second of the processor's time after it."""
+    """Seconds from the imports to the first batch, and windows a second of the processor's time after it."""
+    next(batches)
     began = time.process_time()
     next(batches)
     ready = time.process_time() - began
@@ -308,6 +315,8 @@ def main() -> None:
     parser.add_argument("part", nargs="?", choices=("windows", "training"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", default=sys.executable, help="Python of the environment that has the peers")
+    parser.add_argument("--what", nargs="+", metavar="WHAT", help="only these: 1, 1000, 100000, nhits, patchtst")
+    parser.add_argument("--against", nargs="+", choices=("neuralforecast", "darts"), help="only these peers")
     parser.add_argument("--one", nargs=2, metavar=("WHO", "WHAT"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
@@ -315,10 +324,15 @@ def main() -> None:
         print(json.dumps(result), flush=True)
         # Threads of libraries are not waited for.
         os._exit(0)
-    if given.part in (None, "windows"):
-        compare("windows", [str(count) for count in SHAPES], list(WINDOWS), given.rounds, given.peers)
-    if given.part in (None, "training"):
-        compare("training", list(SIZES), list(TRAINING), given.rounds, given.peers)
+    parts: dict[str, tuple[list[str], list[str]]] = {
+        "windows": ([str(count) for count in SHAPES], list(WINDOWS)),
+        "training": (list(SIZES), list(TRAINING)),
+    }
+    for part, (whats, whos) in parts.items():
+        whats = [each for each in whats if given.what is None or each in given.what]
+        whos = [each for each in whos if given.against is None or each in ("framework", *given.against)]
+        if whats and given.part in (None, part):
+            compare(part, whats, whos, given.rounds, given.peers)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,11 @@ def offered(package):
     return sorted(spec.name for spec in [*small, *(spec for spec in found if spec.kind == "dataset")])
 
 
+def is_fetched(name):
+    """Whether it is a dataset that wants a network."""
+    return any(offer.spec.files for offer in registry.catalogue.offers("dataset") if offer.spec.name == name)
+
+
 def broken(package, *names):
     return [each for each in examine(package, only=names) if each.is_failure]
 
@@ -35,7 +40,10 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_one_of_what_a_package_offers_keeps_its_promises(package):
-    assert broken(package, random.Random(0).choice(offered(package))) == []
+    draw, names = random.Random(0), offered(package)
+    while is_fetched(name := draw.choice(names)):
+        continue
+    assert broken(package, name) == []
 
 
 @pytest.mark.catalogue

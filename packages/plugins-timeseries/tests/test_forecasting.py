@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -138,8 +139,8 @@ def test_every_metric_is_its_definition_worked_out_by_hand(scored):
     assert metrics["test/linear/mae"] < metrics["test/naive/mae"]
 
 
-def test_tables_tell_errors_by_series_and_by_step(scored):
-    _, model, metrics = scored
+def test_tables_tell_errors_by_series_by_step_and_by_origin(scored):
+    module, model, metrics = scored
     tables = model.tables()
     assert [row["series"] for row in tables["by_series"]] == ["shop 0", "shop 1", "shop 2"]
     assert np.mean([row["model smape"] for row in tables["by_series"]]) == pytest.approx(
@@ -147,6 +148,17 @@ def test_tables_tell_errors_by_series_and_by_step(scored):
     )
     assert [row["step"] for row in tables["by_step"]] == list(range(1, 8))
     assert np.mean([row["model mae"] for row in tables["by_step"]]) == pytest.approx(metrics["test/mae"], rel=1e-4)
+    rows = tables["by_origin"]
+    # The table begins on the first of January; the longest of the three series has the last days of a test to itself.
+    origins = pd.Series(module.test_dataset.origins()).dt.strftime("%Y-%m-%d").value_counts().sort_index()
+    assert [row["origin"] for row in rows] == list(origins.index)
+    assert origins.index[-1] == "2024-04-23"
+    assert np.average([row["model mse"] for row in rows], weights=origins) == pytest.approx(
+        metrics["test/mse"], rel=1e-4
+    )
+    last = module.test_dataset[len(module.test_dataset) - 1]
+    error = float((last[0][13, 0] - last[1]).abs().mean())
+    assert rows[-1]["model mae"] == pytest.approx(error, rel=1e-4)
     assert set(model.figures()) == {"error_by_step", "forecasts"}
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from framework_core import registry
+from framework_plugins_timeseries.models.minirocket import Convolutions
 
 pytestmark = pytest.mark.thorough
 
@@ -143,3 +144,36 @@ def test_nbeats_is_that_of_neuralforecast(spec):
     with torch.no_grad():
         expected, series = of_neuralforecast(theirs, inputs)
         assert torch.allclose(of_ours(ours, series), expected, atol=1e-4)
+
+
+def aeon_features(series, features):
+    """Its transform after a fit on the first series, and what it fitted."""
+    convolutions = pytest.importorskip("aeon.transformations.collection.convolution_based")
+    theirs = convolutions.MiniRocket(n_kernels=features, random_state=0)
+    theirs.fit(series[:1].numpy())
+    return torch.from_numpy(theirs.transform(series.numpy())), theirs.parameters
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_minirocket_is_that_of_aeon(channels):
+    """Dilations, biases told from one series, and features; where a kernel sees channels, the ones aeon has drawn."""
+    generator = torch.Generator().manual_seed(0)
+    series = torch.randn(5, channels, 60, generator=generator).cumsum(-1)
+    features, (seen, indices, dilations, counts, biases) = aeon_features(series, 2_000)
+    ours = Convolutions(channels, 60, 2_000, generator)
+    assert (ours.dilations, ours.counts) == (dilations.tolist(), counts.tolist())
+    ends = seen.cumsum().reshape(len(dilations), 84)
+    for index in range(len(dilations)):
+        weights = getattr(ours, f"weights_{index}")
+        pattern = weights.amax(dim=1).where(weights.amax(dim=1) > 0, weights.amin(dim=1))
+        for kernel in range(84):
+            last = ends[index, kernel]
+            weights[kernel] = 0
+            weights[kernel, indices[last - seen[index * 84 + kernel] : last]] = pattern[kernel]
+    ours.take_biases(series[:1], generator)
+    found = torch.cat([getattr(ours, f"biases_{index}").flatten() for index in range(len(dilations))])
+    assert torch.allclose(found, torch.from_numpy(biases), atol=1e-3)
+    # A value that is its own bias may fall on either side of it.
+    away = (ours(series) - features).abs() * 60
+    assert float((away > 1.01).float().mean()) < 0.01
+    assert float(away.mean()) < 0.05

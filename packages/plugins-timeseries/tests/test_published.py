@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import torch
 
-from framework_core import registry
+from framework_core import compose, registry
 from framework_core.errors import ConfigError, DataError
+from framework_core.training.schedulers import multistep
 
 FILES = "TIMESERIES_DATA"
 """Environment variable: a folder with etth1/ETTh1.csv and m4-hourly/Hourly-train.csv and Hourly-test.csv."""
@@ -94,6 +95,45 @@ def test_m4_has_one_window_of_test_for_each_series():
         set_up("m4_hourly", path="m4")
 
 
+def test_what_was_fetched_is_read_without_a_path(monkeypatch):
+    """Files in the cache are not fetched again; none is fetched from the network here."""
+    monkeypatch.setenv("FRAMEWORK_CACHE", str(Path("cache").resolve()))
+    monkeypatch.setenv("FRAMEWORK_OFFLINE", "1")
+    Path("cache/data").mkdir(parents=True)
+    m4(Path("cache/data/m4_hourly"))
+    module = set_up("m4_hourly", look_back=24)
+    assert sizes(module)["test"] == 2
+    assert module.data_spec().source.endswith("Dataset/Train/Hourly-train.csv")
+    folder = Path("cache/data/gun_point")
+    folder.mkdir()
+    lines = [",".join(str(step % (3 + kind)) for step in range(12)) + f":{kind}" for kind in (1, 2) for _ in range(6)]
+    for part in ("TRAIN", "TEST"):
+        (folder / f"GunPoint_{part}.ts").write_text("@classLabel true 1 2\n@data\n" + "\n".join(lines) + "\n")
+    module = set_up("gun_point")
+    assert sizes(module) == {"train": 10, "val": 2, "test": 12}
+    assert module.data_spec().source.endswith("GunPoint/GunPoint_TRAIN.ts")
+    with pytest.raises(DataError, match=r"ArrowHead_TRAIN\.ts is not here, and nothing is fetched"):
+        set_up("arrow_head")
+
+
+def test_the_experiment_of_the_linear_models_has_the_settings_of_their_authors():
+    config = compose(["+experiment=ltsf_linear", "model=nlinear", "dataset.horizon=336"]).config
+    assert (config.model.name, config.dataset.name, config.dataset.horizon) == ("nlinear", "etth1", 336)
+    assert (config.dataset.look_back, config.dataset.batch_size, config.dataset.drop_last) == (336, 32, True)
+    assert (config.optimizer.name, config.optimizer.lr, config.early_stopping.patience) == ("adam", 0.005, 3)
+    assert (config.trainer.max_epochs, config.averaging.kind, config.seed) == (10, "ema", 2021)
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.Adam([weight], lr=config.optimizer.lr)
+    falling = {key: value for key, value in config.scheduler.settings().items() if key in ("milestones", "gamma")}
+    schedule = multistep(optimizer, total_steps=100, steps_per_epoch=10, warmup_steps=0, **falling)
+    rates = []
+    for _ in range(100):
+        rates.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    assert rates[::10] == pytest.approx([0.005 * 0.5 ** max(0, epoch - 1) for epoch in range(10)])
+
+
 FIRST = "1,2,?," + ",".join(map(str, range(40)))
 SECOND = ",".join(map(str, range(50)))
 
@@ -104,7 +144,7 @@ def monash(first=FIRST):
 
 
 def test_a_file_of_the_monash_archive_says_its_horizon():
-    with pytest.raises(DataError, match=r"1 values are missing, the first of y: shops\.tsf, series 'T1', 2001-03-01"):
+    with pytest.raises(DataError, match=r"A value is missing of y: shops\.tsf, series 'T1', 2001-03-01"):
         set_up("tsf", path=monash())
     module = set_up("tsf", path="shops.tsf", missing="forward", scaler="none")
     spec = module.data_spec()
@@ -149,3 +189,16 @@ def test_the_seasonal_naive_forecast_of_m4_hourly_gives_the_published_figures(re
         name: round(done.json["metrics"][f"test/{name}"], 3) for name in ("smape", "mase", "naive/smape", "naive/mase")
     }
     assert found == {"smape": 13.912, "mase": 1.193, "naive/smape": 43.003, "naive/mase": 11.608}
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize(
+    ("horizon", "mse", "mae"), [(96, 0.375, 0.399), (192, 0.405, 0.416), (336, 0.439, 0.443), (720, 0.472, 0.490)]
+)
+def test_dlinear_comes_within_three_percent_of_the_published_figures(real, fw, horizon, mse, mae):
+    """Table 2 of Zeng et al., by the experiment that is named after their models."""
+    where = (f"dataset.path={real / 'etth1'}", f"dataset.horizon={horizon}", "trainer.accelerator=cpu")
+    done = fw("train", "+experiment=ltsf_linear", *where, "mlops.tracking.backend=none", "mlops.report=false", "--json")
+    assert done.code == 0, done.err
+    assert done.json["metrics"]["test/mse"] == pytest.approx(mse, rel=0.03)
+    assert done.json["metrics"]["test/mae"] == pytest.approx(mae, rel=0.03)

@@ -11,6 +11,9 @@ from hypothesis import strategies as st
 
 from framework_core import registry
 from framework_plugins_timeseries.layout import Layout
+from framework_plugins_timeseries.naive_errors import naive_errors
+from framework_plugins_timeseries.scaling import Scaler
+from framework_plugins_timeseries.series_embedding import SeriesEmbedding
 from framework_plugins_timeseries.windows import Span, Window, Windows
 
 
@@ -126,6 +129,32 @@ def test_each_series_has_its_own_scale_and_number(long):
     numbers = module.train_dataset.batch(torch.arange(len(module.train_dataset)))[0][:, 0, -1]
     assert set(numbers.tolist()) == {0.0, 1.0, 2.0}
     assert torch.equal(numbers, numbers.sort().values)
+
+
+@pytest.mark.parametrize("kind", ["standard", "minmax", "robust"])
+def test_scales_and_yardsticks_of_many_series_are_those_of_each_alone(kind):
+    """Series of one length are worked out together; lengths take turns here."""
+    random = np.random.default_rng(0)
+    series = [random.normal(size=(5 + number % 3, 2)) for number in range(8)]
+    together = Scaler.fit(kind, series)
+    yardsticks = naive_errors(series, season=6)
+    for number, each in enumerate(series):
+        alone = Scaler.fit(kind, [each])
+        np.testing.assert_allclose(together.shift[number], alone.shift[0])
+        np.testing.assert_allclose(together.scale[number], alone.scale[0])
+        assert yardsticks["mase_scale"][number] == pytest.approx(naive_errors([each], season=6)["mase_scale"][0])
+
+
+def test_a_series_that_was_not_there_in_training_has_the_mean_of_what_was_learned_of_each():
+    embedding = SeriesEmbedding(3, 4)
+    layout = Layout(2, 1, ("y",), static=("size", "series"))
+    inputs = torch.zeros(2, 2, 3)
+    inputs[:, :, 2] = torch.tensor([1.0, -1.0])[:, None]
+    window = Window.of(inputs, layout)
+    assert window.static.shape == (2, 1)
+    found = embedding(window)
+    assert torch.equal(found[0], embedding.vectors.weight[1])
+    assert torch.allclose(found[1], embedding.vectors.weight.mean(dim=0))
 
 
 def test_windows_on_their_way_are_the_same_in_another_process(wide):

@@ -14,8 +14,8 @@ from torch.utils.data import Dataset
 from framework_core import DataError
 from framework_plugins_timeseries.calendar_features import calendar
 from framework_plugins_timeseries.layout import Layout
-from framework_plugins_timeseries.scaling import Array, Scaler, scale_for
-from framework_plugins_timeseries.series import Series, SeriesSet, Stamps, stamp_text, without_missing
+from framework_plugins_timeseries.scaling import Scaler, scale_for
+from framework_plugins_timeseries.series import Array, Series, SeriesSet, Stamps, stamp_text, without_missing
 from framework_plugins_timeseries.stamps import Step
 
 
@@ -123,7 +123,9 @@ class ComingSteps(Dataset[Tensor]):
         scaler, place = scale_for(self._scaler, number, len(self._numbers) > 1, behind, columns)
         values = np.concatenate(parts, axis=1)
         if "series" in layout.static and "series" not in found.static:
-            values = np.concatenate([values, np.full((len(values), 1), float(number or 0))], axis=1)
+            values = np.concatenate(
+                [values, np.full((len(values), 1), -1.0 if number is None else float(number))], axis=1
+            )
         scaled = scaler.apply(values, place)
         scaled[layout.look_back :, : layout.ends[1]] = 0.0
         self._inputs.append(torch.from_numpy(scaled.astype(np.float32)))

@@ -16,18 +16,16 @@ from torch.utils.data import DataLoader, Dataset
 from framework_core import BaseDataModule, DataError, DataSpec
 from framework_plugins_timeseries.calendar_features import calendar
 from framework_plugins_timeseries.coming import ComingSteps
-from framework_plugins_timeseries.layout import Layout
+from framework_plugins_timeseries.layout import SERIES, Layout
 from framework_plugins_timeseries.naive_errors import naive_errors
-from framework_plugins_timeseries.scaling import Array, Scaler
-from framework_plugins_timeseries.series import Series, SeriesSet, without_missing
+from framework_plugins_timeseries.same_length import by_length
+from framework_plugins_timeseries.scaling import Scaler
+from framework_plugins_timeseries.series import Array, Series, SeriesSet, without_missing
 from framework_plugins_timeseries.splits import Borders, borders_by_size, check_room
 from framework_plugins_timeseries.stamps import Step, checked, regular, step_of
 from framework_plugins_timeseries.windows import Span, Windows
 
 _log = logging.getLogger("framework_core")
-
-SERIES = "series"
-"""The static column with the number of the series, where there is more than one."""
 
 
 class BaseTimeSeriesDataModule(BaseDataModule):
@@ -129,7 +127,7 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         """
         if self.layout is None:
             raise DataError("There is no layout yet: setup makes it.")
-        return Windows(table, spans, self.layout, stride=stride)
+        return Windows(table, spans, self.layout, stride=stride, stamps=[each.stamps for each in found.series])
 
     @property
     def lead(self) -> int:
@@ -239,8 +237,10 @@ class BaseTimeSeriesDataModule(BaseDataModule):
 
     def columns_of(self, series: Series, number: int, found: SeriesSet, *, several: bool) -> Array:
         """The columns that were read, with those of the calendar and the number of the series in their places."""
-        behind = len(found.columns) - len(found.static)
-        parts = [series.values[:, :behind], calendar(series.stamps, self.calendar), series.values[:, behind:]]
+        parts = [series.values]
+        if self.calendar:
+            behind = len(found.columns) - len(found.static)
+            parts = [series.values[:, :behind], calendar(series.stamps, self.calendar), series.values[:, behind:]]
         if several:
             parts.append(np.full((len(series), 1), float(number)))
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
@@ -261,10 +261,11 @@ class BaseTimeSeriesDataModule(BaseDataModule):
     def _lay_windows(self, table: Tensor, found: SeriesSet, borders: Sequence[Borders]) -> None:
         self._digest.update(table.numpy().tobytes())
         lengths = [len(each) for each in found.series]
-        offsets = np.cumsum(lengths) - np.asarray(lengths)
+        offsets = (np.cumsum(lengths) - np.asarray(lengths)).tolist()
+        bordered = [each.spans for each in borders]
         for split in ("train", "val", "test"):
             stride = {"train": self.stride, "test": self.test_stride}.get(split, 1)
-            spans = [Span(int(o), *b.spans[split]) for o, b in zip(offsets, borders, strict=True)]
+            spans = [Span(offset, *of_splits[split]) for offset, of_splits in zip(offsets, bordered, strict=True)]
             windows = self.windows_over(table, spans, found, stride=stride)
             if len(windows):
                 setattr(self, f"{split}_dataset", windows)
@@ -286,13 +287,14 @@ def _called(series: Series, found: SeriesSet) -> str:
 def _say_constant(values: Iterable[Array], borders: Iterable[Borders], found: SeriesSet) -> None:
     """A column that never changes is allowed, and unlikely to be meant."""
     columns = len(found.columns) - len(found.static)
-    still = [
-        (series.name, found.columns[column])
-        for series, each, border in zip(found.series, values, borders, strict=True)
-        for column in np.flatnonzero(np.ptp(each[: border.train, :columns], axis=0) == 0)
-    ]
+    training = [each[: border.train, :columns] for each, border in zip(values, borders, strict=True)]
+    still = sorted(
+        (int(places[row]), int(column))
+        for places, steps in by_length(training)
+        for row, column in np.argwhere(np.ptp(steps, axis=1) == 0)
+    )
     if still:
-        name, column = still[0]
+        name, column = found.series[still[0][0]].name, found.columns[still[0][1]]
         of = f" of series {name!r}" if len(found.series) > 1 else ""
         more = f", and {len(still) - 1:,} more" if len(still) > 1 else ""
         _log.warning("data      %s%s never changes in training%s: there is nothing to learn of it", column, of, more)

@@ -211,6 +211,13 @@ class M4Config(WindowsConfig):
         return chosen
 
 
+class FetchedM4Config(M4Config):
+    """One that is fetched where no path is given."""
+
+    path: str | None = None  # type: ignore[assignment]
+    """The folder with the two files of the frequency; empty fetches them into the user's cache, once."""
+
+
 class TsfConfig(WindowsConfig):
     """A file of the Monash archive."""
 
@@ -266,6 +273,17 @@ class UcrConfig(LabelledConfig):
 
     split_seed: NonNegativeInt = 0
     """Decides which series go where."""
+
+
+class ProblemConfig(UcrConfig):
+    """A problem of the archives that is fetched: its name says which."""
+
+    path: str | None = None  # type: ignore[assignment]
+    """The training file, or the folder of the problem; empty fetches both files into the user's cache, once."""
+
+    def settings(self) -> dict[str, Any]:
+        """With the edition, which is the name."""
+        return {**super().settings(), "edition": self.name.rpartition(":")[2]}
 
 
 class Co2SeasonsConfig(LabelledConfig):

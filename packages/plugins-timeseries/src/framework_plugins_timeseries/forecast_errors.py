@@ -1,6 +1,6 @@
-"""Errors of forecasts, summed by series and by step of the horizon.
+"""Errors of forecasts, summed by series, by step of the horizon and by origin.
 
-Axes: B windows, H horizon, C targets, N series, Q levels.
+Axes: B windows, H horizon, C targets, N series, O origins, Q levels.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class PointError(Metric):
 
 
 class ErrorSums(Metric):
-    """Sums of errors for each series and target, and for each step and target.
+    """Sums of errors for each series and target, for each step and target, and for each origin.
 
     Forecasts and targets are on the scale that models see (``scaled``) and on that of the data.
 
@@ -48,6 +48,7 @@ class ErrorSums(Metric):
         series: How many series there are.
         horizon: How many steps are predicted.
         targets: How many targets there are.
+        origins: How many origins there are; 0 where they are not known.
     """
 
     NAMES = ("mse", "mae", "smape", "absolute", "squared")
@@ -55,24 +56,35 @@ class ErrorSums(Metric):
 
     by_series: Tensor
     by_step: Tensor
+    by_origin: Tensor
     count_series: Tensor
     count_step: Tensor
+    count_origin: Tensor
 
-    def __init__(self, *, series: int, horizon: int, targets: int) -> None:
+    def __init__(self, *, series: int, horizon: int, targets: int, origins: int = 0) -> None:
         super().__init__()
         kinds = len(self.NAMES)
         self.add_state("by_series", torch.zeros(series, targets, kinds, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("by_step", torch.zeros(horizon, targets, kinds, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("by_origin", torch.zeros(origins, kinds, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count_origin", torch.zeros(origins, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count_series", torch.zeros(series, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count_step", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
 
-    def update(self, series: Tensor, scaled: tuple[Tensor, Tensor], own: tuple[Tensor, Tensor]) -> None:
+    def update(
+        self,
+        series: Tensor,
+        scaled: tuple[Tensor, Tensor],
+        own: tuple[Tensor, Tensor],
+        origins: Tensor | None = None,
+    ) -> None:
         """Add a batch.
 
         Args:
             series: The number of each window's series, ``(B,)``.
             scaled: Forecast and target, ``(B, H, C)``, on the scale that models see.
             own: The same on the scale of the data.
+            origins: The number of each window's origin, ``(B,)``, where it is known.
         """
         off, away = scaled[0] - scaled[1], own[0] - own[1]
         size = own[0].abs() + own[1].abs()
@@ -82,11 +94,18 @@ class ErrorSums(Metric):
         self.count_step += len(errors)
         self.by_series.index_add_(0, series, errors.sum(dim=1))
         self.count_series.index_add_(0, series, torch.full_like(series, errors.shape[1], dtype=torch.float64))
+        if origins is not None:
+            self.by_origin.index_add_(0, origins, errors.mean(dim=(1, 2)))
+            self.count_origin.index_add_(0, origins, torch.ones_like(origins, dtype=torch.float64))
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean errors: ``series`` is ``(N, C, kinds)``, NaN for one without a window; ``step`` is ``(H, C, kinds)``."""
+        """Mean errors: ``series`` ``(N, C, kinds)``, ``step`` ``(H, C, kinds)``, ``origin`` ``(O, kinds)``.
+
+        They are NaN for a series or an origin without a window.
+        """
         return {
             "series": self.by_series / torch.where(self.count_series > 0, self.count_series, torch.nan)[:, None, None],
+            "origin": self.by_origin / torch.where(self.count_origin > 0, self.count_origin, torch.nan)[:, None],
             "step": self.by_step / self.count_step.clamp(min=1),
             "all": self.by_step.sum(dim=(0, 1)) / (self.count_step * self.by_step[..., 0].numel()).clamp(min=1),
         }

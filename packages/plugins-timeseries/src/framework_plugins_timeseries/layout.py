@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from framework_core.contracts import DataSpec
 
 
+SERIES = "series"
+"""The static column with the number of the series, where there is more than one."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """The columns of a window, in this order: targets, past and future covariates, static ones.
@@ -57,6 +61,16 @@ class Layout:
         second = first + len(self.past)
         third = second + len(self.future)
         return first, second, third, third + len(self.static)
+
+    @property
+    def named_static(self) -> int:
+        """How many static columns were read; the number of the series, where it is one, stands behind them."""
+        return len(self.static) - self.tells_series
+
+    @property
+    def tells_series(self) -> bool:
+        """Whether the last static column is the number of the series."""
+        return self.static[-1:] == (SERIES,)
 
     def facts(self) -> dict[str, Any]:
         """As it stands in a ``DataSpec``."""

@@ -16,6 +16,7 @@ from framework_core.errors import ContractError
 from framework_plugins_timeseries.heads import head_for
 from framework_plugins_timeseries.instance_norm import InstanceNorm
 from framework_plugins_timeseries.layout import Layout
+from framework_plugins_timeseries.series_embedding import SeriesEmbedding
 from framework_plugins_timeseries.tasks.anomaly_detection import AnomalyDetection
 from framework_plugins_timeseries.tasks.forecasting import Forecasting
 from framework_plugins_timeseries.windows import Window, Windows
@@ -68,6 +69,7 @@ class BaseTimeSeriesModel(BaseModel):
         self.level = level
         self.task: Forecasting | AnomalyDetection | None = None
         self.normalization: InstanceNorm | None = None
+        self._series = len(data.facts.get("series", ())) if data is not None else 0  # type: ignore[arg-type]
         if data is not None:
             self.layout = Layout.of(data)
             self._check_targets()
@@ -94,6 +96,10 @@ class BaseTimeSeriesModel(BaseModel):
                 f"{type(self).__name__} was created without data", ["it needs to know what it is trained on"]
             )
         return self.task
+
+    def series_vectors(self, size: int) -> SeriesEmbedding | None:
+        """A vector to be learned of each series; none where there is one series, or ``size`` is 0."""
+        return SeriesEmbedding(self._series, size) if size and self.layout.tells_series else None
 
     def forward(self, x: Tensor) -> Tensor:
         """``(batch, rows, columns)`` to ``(batch, horizon, targets, numbers)``."""
@@ -180,7 +186,7 @@ class BaseTimeSeriesModel(BaseModel):
 
     def _say_unused(self) -> None:
         given = {"past": self.layout.past, "future": self.layout.future}
-        given["static"] = tuple(name for name in self.layout.static if name != "series")
+        given["static"] = self.layout.static[: self.layout.named_static]
         names = [name for kind, columns in given.items() if kind not in self.covariates for name in columns]
         if names:
             _log.warning("data      %s: %s does not use such covariates", ", ".join(names), type(self).__name__)

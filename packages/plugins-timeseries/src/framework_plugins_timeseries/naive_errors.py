@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from framework_plugins_timeseries.scaling import Array
+from framework_plugins_timeseries.same_length import by_length
+from framework_plugins_timeseries.series import Array
 
 
 def naive_errors(before_test: Sequence[Array], season: int) -> dict[str, Any]:
@@ -21,11 +22,12 @@ def naive_errors(before_test: Sequence[Array], season: int) -> dict[str, Any]:
         before_test: The steps of each series that come before its test, ``(steps, targets)``, unscaled.
         season: How many steps a season has.
     """
-    absolute = [_mean(np.abs(each[season:] - each[:-season]), each) for each in before_test]
-    squared = [_mean(np.diff(each, axis=0) ** 2, each) for each in before_test]
-    return {"mase_scale": np.stack(absolute).tolist(), "rmsse_scale": np.stack(squared).tolist()}
-
-
-def _mean(differences: Array, steps: Array) -> Array:
-    """Zero where a series is shorter than its season, and never divided by."""
-    return differences.mean(axis=0) if len(differences) else np.zeros(steps.shape[1])
+    size = (len(before_test), before_test[0].shape[1])
+    absolute, squared = np.zeros(size), np.zeros(size)
+    for places, steps in by_length(before_test):
+        # Zero where a series is shorter than its season, and never divided by.
+        if steps.shape[1] > season:
+            absolute[places] = np.abs(steps[:, season:] - steps[:, :-season]).mean(axis=1)
+        if steps.shape[1] > 1:
+            squared[places] = (np.diff(steps, axis=1) ** 2).mean(axis=1)
+    return {"mase_scale": absolute.tolist(), "rmsse_scale": squared.tolist()}

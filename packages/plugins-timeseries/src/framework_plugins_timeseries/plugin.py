@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
 from framework_plugins_timeseries.dataset_settings import M4_PERIODS
-from framework_plugins_timeseries.published import FILES
+from framework_plugins_timeseries.published import FILES, PROBLEMS
 
 FORECASTING = ("forecasting",)
 ANOMALIES = ("anomaly-detection",)
@@ -24,6 +24,20 @@ LTSF = {
     "traffic": ("Road occupancy at 862 sensors by hour", ""),
 }
 """Sets for long forecasts, and their licences where they are stated."""
+
+UCR_PAPER = "Dau et al., The UCR Time Series Archive, https://arxiv.org/abs/1810.07758"
+UEA_PAPER = "Bagnall et al., The UEA multivariate time series classification archive, https://arxiv.org/abs/1811.00075"
+PROBLEM_SUMMARIES = {
+    "acsf1": ("UCR ACSF1: the power that ten kinds of appliances draw", UCR_PAPER),
+    "arrow_head": ("UCR ArrowHead: outlines of arrowheads of three kinds", UCR_PAPER),
+    "basic_motions": ("UEA BasicMotions: four motions by six sensors of a watch", UEA_PAPER),
+    "gun_point": ("UCR GunPoint: whether a hand draws a gun or points", UCR_PAPER),
+    "italy_power_demand": ("UCR ItalyPowerDemand: winter or summer by a day's demand", UCR_PAPER),
+    "japanese_vowels": ("UEA JapaneseVowels: nine speakers by 12 channels, of unequal length", UEA_PAPER),
+    "osu_leaf": ("UCR OSULeaf: outlines of leaves of six trees", UCR_PAPER),
+    "pickup_gesture": ("UCR PickupGestureWiimoteZ: ten persons by a gesture, of unequal length", UCR_PAPER),
+}
+"""Problems of the archives that are fetched, and the paper of the archive of each."""
 
 FPP3 = "Hyndman and Athanasopoulos, Forecasting: Principles and Practice, https://otexts.com/fpp3"
 
@@ -86,6 +100,14 @@ MODELS = (
         "Dense layers that mix steps and targets in turn",
         "Chen et al., TSMixer, https://arxiv.org/abs/2303.06053",
         ("dense",),
+    ),
+    (
+        "tsmixer_ext",
+        "tsmixer_ext:TSMixerExt",
+        "TSMixerExtConfig",
+        "TSMixer with covariates of every kind",
+        "Chen et al., TSMixer, https://arxiv.org/abs/2303.06053",
+        ("dense", "covariates"),
     ),
     (
         "tide",
@@ -210,6 +232,12 @@ def register_components() -> Iterable[ComponentSpec]:
     yield from _datasets_with_anomalies()
 
 
+@hookimpl
+def register_config_packages() -> list[str]:
+    """Settings to be named on the command line, for published figures."""
+    return ["framework_plugins_timeseries.conf"]
+
+
 def _datasets() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="co2",
@@ -248,7 +276,7 @@ def _datasets() -> Iterable[DatasetSpec]:
             name=name,
             domain="timeseries",
             tasks=FORECASTING,
-            summary=f"{summary}, {'fetched once' if fetched else 'from a file of yours'}",
+            summary=f"{summary}, {_from(fetched, 'a file')}",
             files=FILES.get(name, ()),
             builder="framework_plugins_timeseries.datasets.ltsf:Ltsf",
             config=f"framework_plugins_timeseries.dataset_settings:{'FetchedLtsfConfig' if fetched else 'LtsfConfig'}",
@@ -257,14 +285,16 @@ def _datasets() -> Iterable[DatasetSpec]:
             paper=LTSF_PAPER,
         )
     for name, (period, horizon, season) in M4_PERIODS.items():
+        fetched = name in FILES
         yield DatasetSpec(
             name=name,
             domain="timeseries",
             tasks=FORECASTING,
-            summary=f"M4 {period}: horizon {horizon}, season {season}; from the competition's two files",
+            summary=f"M4 {period}: horizon {horizon}, season {season}; {_from(fetched, 'two files')}",
+            files=FILES.get(name, ()),
             builder="framework_plugins_timeseries.datasets.m4:M4",
-            config="framework_plugins_timeseries.dataset_settings:M4Config",
-            tags=("many-series", "univariate"),
+            config=f"framework_plugins_timeseries.dataset_settings:{'FetchedM4Config' if fetched else 'M4Config'}",
+            tags=("many-series", "univariate", *(("download",) if fetched else ())),
             paper="Makridakis et al., The M4 Competition, https://doi.org/10.1016/j.ijforecast.2019.04.014",
         )
     yield DatasetSpec(
@@ -279,7 +309,23 @@ def _datasets() -> Iterable[DatasetSpec]:
     )
 
 
+def _from(fetched: bool, what: str) -> str:
+    return "fetched once" if fetched else f"from {what} of yours"
+
+
 def _labelled_datasets() -> Iterable[DatasetSpec]:
+    for name, (summary, archive) in PROBLEM_SUMMARIES.items():
+        yield DatasetSpec(
+            name=name,
+            domain="timeseries",
+            tasks=CLASSIFICATION,
+            summary=f"{summary}, fetched once",
+            files=PROBLEMS[name],
+            builder="framework_plugins_timeseries.datasets.ucr:Problem",
+            config="framework_plugins_timeseries.dataset_settings:ProblemConfig",
+            tags=("classes", "download"),
+            paper=archive,
+        )
     yield DatasetSpec(
         name="ucr",
         domain="timeseries",
@@ -288,7 +334,7 @@ def _labelled_datasets() -> Iterable[DatasetSpec]:
         builder="framework_plugins_timeseries.datasets.ucr:Ucr",
         config="framework_plugins_timeseries.dataset_settings:UcrConfig",
         tags=("own-data", "classes"),
-        paper="Dau et al., The UCR Time Series Archive, https://arxiv.org/abs/1810.07758",
+        paper=UCR_PAPER,
     )
     yield DatasetSpec(
         name="co2_seasons",

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from framework_plugins_timeseries.same_length import by_length
+from framework_plugins_timeseries.series import Array
+
 KINDS = ("standard", "minmax", "robust", "none")
 
 
@@ -35,8 +36,11 @@ class Scaler:
             kind: One of ``KINDS``.
             training: The training steps of each series, ``(steps, columns)``.
         """
-        found = [_fitted(kind, steps) for steps in training]
-        return cls(kind, np.stack([shift for shift, _ in found]), np.stack([scale for _, scale in found]))
+        size = (len(training), training[0].shape[1])
+        shift, scale = np.empty(size), np.empty(size)
+        for places, steps in by_length(training):
+            shift[places], scale[places] = _fitted(kind, steps)
+        return cls(kind, shift, scale)
 
     def apply(self, values: Array, series: int) -> Array:
         """Values of a series to the scale that models see."""
@@ -77,15 +81,16 @@ def scale_for(scaler: Scaler, number: int | None, several: bool, values: Array, 
 
 
 def _fitted(kind: str, steps: Array) -> tuple[Array, Array]:
+    """Shift and scale of each column, from ``(series, steps, columns)``."""
     if kind == "standard":
-        shift, scale = steps.mean(axis=0), steps.std(axis=0)
+        shift, scale = steps.mean(axis=1), steps.std(axis=1)
     elif kind == "minmax":
-        shift = steps.min(axis=0)
-        scale = steps.max(axis=0) - shift
+        shift = steps.min(axis=1)
+        scale = steps.max(axis=1) - shift
     elif kind == "robust":
-        shift = np.median(steps, axis=0)
-        scale = np.subtract(*np.percentile(steps, (75, 25), axis=0))
+        shift = np.median(steps, axis=1)
+        scale = np.subtract(*np.percentile(steps, (75, 25), axis=1))
     else:
-        shift, scale = np.zeros(steps.shape[1]), np.ones(steps.shape[1])
+        shift, scale = np.zeros_like(steps[:, 0]), np.ones_like(steps[:, 0])
     # A column that never changed in training has no scale of its own.
     return shift, np.where(scale > 1e-12, scale, 1.0)

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.series import Series, stamp_text
-from framework_plugins_timeseries.windows import Span, Windows
+from framework_plugins_timeseries.windows import Span, Windows, numbers_of_batch
 
 
 class ScoredWindows(Windows):
@@ -64,10 +63,5 @@ def all_of(series: Sequence[Series]) -> list[Span]:
 
 
 def rows_of_batch(windows: ScoredWindows, seen: int, count: int, *, rank: int, world: int) -> Tensor:
-    """The first targets of the ``count`` windows that come after ``seen`` others, in this one of ``world`` processes.
-
-    Processes take turns, and the last ones begin anew where windows do not come out even, as torch's
-    ``DistributedSampler`` has them.
-    """
-    numbers = torch.arange(seen, seen + count) * world + rank
-    return windows.first_targets(numbers % len(windows))
+    """The first targets of the ``count`` windows after ``seen`` others, in this one of ``world`` processes."""
+    return windows.first_targets(numbers_of_batch(seen, count, len(windows), rank=rank, world=world))

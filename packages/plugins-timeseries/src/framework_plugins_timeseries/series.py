@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from framework_core import DataError
+from framework_plugins_timeseries.same_length import by_length
 
 Array = npt.NDArray[np.float64]
 Stamps = npt.NDArray[np.generic]
@@ -80,6 +81,8 @@ def without_missing(found: SeriesSet, policy: str, *, ahead: int = 0) -> SeriesS
     Raises:
         DataError: A value is missing and the policy refuses that, or there is nothing to fill with.
     """
+    if all(np.isfinite(steps).all() for _, steps in by_length([each.values for each in found.series])):
+        return found
     return replace(found, series=[_filled(each, found, policy, ahead) for each in found.series])
 
 
@@ -105,9 +108,10 @@ def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series
         )
     if policy == "refuse":
         step, column = np.argwhere(absent)[0]
+        count = int(absent.sum())
+        many = f"{count:,} values are missing, the first of" if count > 1 else "A value is missing of"
         raise DataError(
-            f"{int(absent.sum()):,} values are missing, the first of {found.columns[column]}: "
-            f"{found.where(series, step)}.",
+            f"{many} {found.columns[column]}: {found.where(series, step)}.",
             paths=[found.path] if found.path else [],
             possible="forward repeats the last value, interpolate draws a line to the next one, zero takes 0.",
             next_step="Choose what stands for them: dataset.missing=forward",

@@ -199,6 +199,25 @@ class TSMixerConfig(ForecasterConfig):
     """Dropout behind each fully connected layer."""
 
 
+class TSMixerExtConfig(ForecasterConfig):
+    """Layers that mix steps and features, with covariates."""
+
+    depth: PositiveInt = 2
+    """How many mixing layers."""
+
+    width: PositiveInt = 64
+    """How many features a step has between layers."""
+
+    hidden: PositiveInt = 64
+    """The length of the hidden layer between features."""
+
+    series_embedding: NonNegativeInt = 8
+    """The length of the vector that is learned of each series, where there are several; 0 learns none."""
+
+    drop_rate: Rate = 0.1
+    """Dropout behind each fully connected layer."""
+
+
 class TiDEConfig(ForecasterConfig):
     """Dense layers over past and covariates."""
 
@@ -274,6 +293,9 @@ class TFTConfig(ForecasterConfig):
     drop_rate: Rate = 0.1
     """Dropout in each gated layer."""
 
+    series_embedding: bool = True
+    """Whether the series itself is a static covariate, where there are several."""
+
     @model_validator(mode="after")
     def _whole_heads(self) -> TFTConfig:
         if self.width % self.heads:
@@ -295,6 +317,9 @@ class DeepARConfig(ComponentConfig):
 
     drop_rate: Rate = 0.1
     """Dropout between layers."""
+
+    series_embedding: NonNegativeInt = 20
+    """The length of the vector that is learned of each series, where there are several; 0 learns none."""
 
     level: Level = 0.9
     """The share of values that an interval is to hold; 0.95 at most, as far as the sampled quantiles reach."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from framework_core import DataError
 
 
-@dataclass(frozen=True)
-class Borders:
+class Borders(NamedTuple):
     """Where the splits of a series end: training, validation, test. The steps behind are not used.
 
     Args:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -126,6 +128,8 @@ def _rising(series: Series, found: SeriesSet, sort: bool) -> Series:
         order = np.argsort(series.stamps, kind="stable")
         series = Series(series.name, series.stamps[order], series.values[order])
     steps = np.diff(series.stamps.astype("int64"))
+    if (steps > 0).all():
+        return series
     if (steps < 0).any():
         at = int((steps < 0).argmax())
         how = "descend" if (steps < 0).all() else "are not in order"
@@ -161,31 +165,36 @@ def regular(found: SeriesSet, step: Step, policy: str) -> SeriesSet:
     """
     if policy == "ignore":
         return found
-    series = [_without_gaps(each, found, step, policy) for each in found.series]
+    # Series that begin and end together share what is expected of them: making a range of dates takes long.
+    between = lru_cache(step.between)
+    series = [_without_gaps(each, found, step, policy, between) for each in found.series]
     return SeriesSet(series, found.targets, found.past, found.future, found.static, found.path)
 
 
-def _without_gaps(series: Series, found: SeriesSet, step: Step, policy: str) -> Series:
-    expected = step.between(series.stamps[0], series.stamps[-1])
+def _without_gaps(
+    series: Series, found: SeriesSet, step: Step, policy: str, between: Callable[[Any, Any], Stamps]
+) -> Series:
+    expected = between(series.stamps[0], series.stamps[-1])
     if len(expected) == len(series.stamps) and bool((expected == series.stamps).all()):
         return series
-    between = ~np.isin(series.stamps, expected)
+    irregular = ~np.isin(series.stamps, expected)
     absent = ~np.isin(expected, series.stamps)
     place = [found.path] if found.path else []
-    if between.any():
-        at = int(between.argmax())
+    if irregular.any():
+        at = int(irregular.argmax())
         raise DataError(
             f"Stamps are irregular: most are {_apart(step)}, and {found.where(series, at)} is not "
-            f"({int(between.sum()):,} are not).",
+            f"({int(irregular.sum()):,} are not).",
             paths=place,
             possible="A series has one value for each step; what is irregular has to be resampled.",
             next_step="Take the rows as they come, whatever their stamps: dataset.irregular=ignore",
         )
     if policy == "refuse":
         at = int(absent.argmax())
+        count = int(absent.sum())
+        many = f"{count:,} stamps are missing, the first is" if count > 1 else "A stamp is missing,"
         raise DataError(
-            f"{int(absent.sum()):,} stamps are missing, the first is {stamp_text(expected[at])} "
-            f"(steps are {_apart(step)}){_in(series, found)}.",
+            f"{many} {stamp_text(expected[at])} (steps are {_apart(step)}){_in(series, found)}.",
             paths=place,
             possible="fill puts the steps in with missing values, ignore takes the rows as they come.",
             next_step="Fill them: dataset.irregular=fill dataset.missing=forward",
@@ -200,7 +209,9 @@ def _without_gaps(series: Series, found: SeriesSet, step: Step, policy: str) -> 
 
 def _in(series: Series, found: SeriesSet) -> str:
     several = f" in series {series.name!r}" if len(found.series) > 1 else ""
-    return f"{several} of {found.path}" if found.path else several
+    if not found.path:
+        return several
+    return f"{several} of {found.path}" if several else f" in {found.path}"
 
 
 def _apart(step: Step) -> str:

@@ -155,11 +155,16 @@ def _check_head(head: Sequence[str], path: Path, delimiter: str) -> None:
             f"{path} has no header: its first line is {delimiter.join(head[:4])!r}.",
             paths=[path],
             possible="The first line names the columns, for example ds,y or date,sales,visits.",
-            next_step=f"Put one in front: sed -i '1i ds,y' {quoted(str(path))}",
+            next_step=f"Put one in front: sed -i '1i {delimiter.join(_names_for(len(head)))}' {quoted(str(path))}",
         )
     twice = sorted({name for name in head if list(head).count(name) > 1})
     if twice:
         raise DataError(f"{path} has two columns {twice[0]!r}.", paths=[path], possible="Each column has its own name.")
+
+
+def _names_for(columns: int) -> list[str]:
+    """A header for a table that has none."""
+    return ["ds", "y"] if columns == 2 else ["ds", *(f"series{number}" for number in range(1, columns))]
 
 
 def _column(frame: pd.DataFrame, name: str, setting: str, path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from framework_core import BatchDataset
 from framework_plugins_timeseries.layout import Layout
+from framework_plugins_timeseries.series import Stamps
 
 
 @dataclass(frozen=True)
@@ -26,23 +28,31 @@ class Window:
         past_covariates: What is known up to now, ``(B, L, P)``.
         future_covariates: What is known ahead, over look-back and horizon, ``(B, L + H, F)``.
         static: What holds for the series, ``(B, S)``.
+        series: The number that each window's series had in training, ``(B,)``; below zero for one that was not there.
     """
 
     past: Tensor
     past_covariates: Tensor
     future_covariates: Tensor
     static: Tensor
+    series: Tensor
 
     @classmethod
     def of(cls, inputs: Tensor, layout: Layout) -> Window:
         """Read the columns of ``(B, rows, columns)``."""
         first, second, third, last = layout.ends
         known = inputs[:, : layout.look_back]
-        return cls(known[..., :first], known[..., first:second], inputs[..., second:third], inputs[:, 0, third:last])
+        fixed = inputs[:, 0, third:last]
+        return cls(
+            known[..., :first],
+            known[..., first:second],
+            inputs[..., second:third],
+            fixed[:, : layout.named_static],
+            fixed[:, -1] if layout.tells_series else inputs.new_zeros(len(inputs)),
+        )
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """The steps of one series whose values may be targets.
 
     Args:
@@ -67,20 +77,31 @@ class Windows(BatchDataset):
         spans: The span of each series, in the order of the table.
         layout: What the columns are.
         stride: How many steps lie between the origins of neighbouring windows.
+        stamps: When each step of each series was, for what is told by origin.
     """
 
-    def __init__(self, table: Tensor, spans: Sequence[Span], layout: Layout, *, stride: int = 1) -> None:
+    def __init__(
+        self,
+        table: Tensor,
+        spans: Sequence[Span],
+        layout: Layout,
+        *,
+        stride: int = 1,
+        stamps: Sequence[Stamps] | None = None,
+    ) -> None:
+        self.stamps = stamps
         self.table = table
         self.layout = layout
         self.stride = stride
-        offsets = np.array([span.offset for span in spans], dtype=np.int64)
-        first = np.array([max(span.begin, layout.lead) for span in spans], dtype=np.int64)
-        last = np.array([span.end - layout.horizon for span in spans], dtype=np.int64)
+        offsets, begin, end = np.array(spans, dtype=np.int64).reshape(-1, 3).T
+        first = np.maximum(begin, layout.lead)
+        last = end - layout.horizon
         counts = np.maximum(0, (last - first) // stride + 1)
         self.counts = torch.from_numpy(counts)
         self._ends = torch.from_numpy(np.cumsum(counts))
         # The row of a series' first window, less what its number begins with: one addition less for each batch.
         self._base = torch.from_numpy(offsets + first - layout.lead - (np.cumsum(counts) - counts) * stride)
+        self._first = first
         self._hidden = layout.ends[1]
 
     def __len__(self) -> int:
@@ -93,6 +114,17 @@ class Windows(BatchDataset):
     def rows_of(self, indices: Tensor) -> Tensor:
         """The first row of each window in the table."""
         return self._base[self.series_of(indices)] + indices * self.stride
+
+    def origins(self) -> Stamps:
+        """The stamp of the first target of each window; nothing where stamps are not known."""
+        if self.stamps is None:
+            return np.empty(0)
+        counts, steps = self.counts.numpy(), self._first
+        found = [
+            each[first : first + count * self.stride : self.stride]
+            for each, first, count in zip(self.stamps, steps.tolist(), counts.tolist(), strict=True)
+        ]
+        return np.concatenate(found) if found else np.empty(0)
 
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         """The windows of these numbers and their targets."""
@@ -113,3 +145,12 @@ class Windows(BatchDataset):
         shape = (max(0, len(table) - count + 1), count * columns)
         stretches = np.lib.stride_tricks.as_strided(table, shape, (columns * size, size), writeable=False)
         return torch.from_numpy(stretches[start].reshape(len(start), count, columns))
+
+
+def numbers_of_batch(seen: int, count: int, windows: int, *, rank: int, world: int) -> Tensor:
+    """The ``count`` windows of ``windows`` that come after ``seen`` others, in this one of ``world`` processes.
+
+    Processes take turns, and the last ones begin anew where windows do not come out even, as torch's
+    ``DistributedSampler`` has them.
+    """
+    return (torch.arange(seen, seen + count) * world + rank) % windows

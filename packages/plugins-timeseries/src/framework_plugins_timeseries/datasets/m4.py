@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from framework_core import DataError
+from framework_core import DataError, data_cache
 from framework_plugins_timeseries.datamodule import BaseTimeSeriesDataModule
 from framework_plugins_timeseries.dataset_settings import M4_PERIODS
+from framework_plugins_timeseries.published import FILES
 from framework_plugins_timeseries.series import Array, Series, SeriesSet
 from framework_plugins_timeseries.splits import Borders
 
@@ -24,14 +25,29 @@ class M4(BaseTimeSeriesDataModule):
 
     Args:
         edition: ``m4_hourly``, ``m4_daily``, ``m4_weekly``, ``m4_monthly``, ``m4_quarterly`` or ``m4_yearly``.
-        path: The folder of the files.
+        path: The folder of the files; ``None`` fetches them.
         **windows: What every dataset of windows takes: ``look_back``, ``batch_size`` ...
     """
 
-    def __init__(self, edition: str, path: str, **windows: Any) -> None:
+    def __init__(self, edition: str, path: str | None = None, **windows: Any) -> None:
         self.period, self.steps, season = M4_PERIODS[edition]
         super().__init__(**{"look_back": 2 * self.steps, "horizon": self.steps, "season": season, **windows})
-        self.folder = Path(path)
+        self.edition = edition
+        self.path = path
+
+    def prepare_data(self) -> None:
+        """Fetch the files, unless a path was given.
+
+        Raises:
+            DataError: They cannot be fetched.
+        """
+        if self.path is None:
+            data_cache.fetch(self.edition, FILES[self.edition])
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the two files."""
+        return data_cache.data_folder() / self.edition if self.path is None else Path(self.path)
 
     def read_series(self) -> SeriesSet:
         """Training and test lines of each series, joined."""
@@ -59,7 +75,7 @@ class M4(BaseTimeSeriesDataModule):
 
     def source(self) -> str:
         """Where it came from."""
-        return str(self.folder.resolve())
+        return FILES[self.edition][0].url if self.path is None else str(self.folder.resolve())
 
     def _lines(self, path: Path) -> dict[str, Array]:
         if not path.is_file():

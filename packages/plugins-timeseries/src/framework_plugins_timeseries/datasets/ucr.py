@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from framework_core import data_cache
 from framework_plugins_timeseries.archive_places import parts_of
 from framework_plugins_timeseries.classification_data import BaseSeriesClassificationDataModule
 from framework_plugins_timeseries.labelled_files import SUFFIXES, read_labelled
 from framework_plugins_timeseries.labelled_series import LabelledSet
+from framework_plugins_timeseries.published import PROBLEMS
 
 
 class Ucr(BaseSeriesClassificationDataModule):
@@ -45,3 +47,31 @@ class Ucr(BaseSeriesClassificationDataModule):
     def source(self) -> str:
         """The training file."""
         return str(parts_of(self.path, self.problem)[0].resolve())
+
+
+class Problem(Ucr):
+    """A problem of the archives that is fetched by its name.
+
+    Args:
+        edition: Which one.
+        path: The training file, or the folder of the problem; ``None`` fetches both files.
+        **samples: What every dataset of series with classes takes: ``unequal``, ``missing``, ``scaler`` ...
+    """
+
+    def __init__(self, edition: str, path: str | None = None, **samples: Any) -> None:
+        super().__init__(str(data_cache.data_folder() / edition) if path is None else path, **samples)
+        self.edition = edition
+        self.is_fetched = path is None
+
+    def prepare_data(self) -> None:
+        """Fetch the files, unless a path was given.
+
+        Raises:
+            DataError: They cannot be fetched.
+        """
+        if self.is_fetched:
+            data_cache.fetch(self.edition, PROBLEMS[self.edition])
+
+    def source(self) -> str:
+        """Where it came from."""
+        return PROBLEMS[self.edition][0].url if self.is_fetched else super().source()

@@ -35,7 +35,7 @@ class BaseReconstructor(BaseTimeSeriesModel):
 
 
 class LSTMAutoencoder(BaseReconstructor):
-    """EncDec-AD of Malhotra et al., https://arxiv.org/abs/1607.00148, section 2, pages 2 and 3, figure 1.
+    """EncDec-AD of Malhotra et al., https://arxiv.org/abs/1607.00148, section 2, figure 1.
 
     An LSTM reads the window; another begins with its last state and gives the window again from its end to its
     beginning, each step from the one that it gave before, and in training from the true one. Deviations: errors are

@@ -14,7 +14,7 @@ from framework_plugins_timeseries.windows import Window
 
 def inputs_of(layout: Layout) -> int:
     """How many numbers a step of the past has, as ``steps_of`` gives them."""
-    return len(layout.targets) + len(layout.past) + len(layout.future) + len(layout.static)
+    return len(layout.targets) + len(layout.past) + len(layout.future) + layout.named_static
 
 
 def steps_of(window: Window) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from framework_plugins_timeseries.heads import NormalHead
 from framework_plugins_timeseries.instance_norm import InstanceNorm
 from framework_plugins_timeseries.model import BaseTimeSeriesModel
+from framework_plugins_timeseries.series_embedding import SeriesEmbedding
 from framework_plugins_timeseries.windows import Window
 
 LEVELS = (0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975)
@@ -23,20 +24,22 @@ SEED = 0
 
 
 class DeepAR(BaseTimeSeriesModel):
-    """DeepAR of Salinas et al., https://arxiv.org/abs/1704.04110, section 3, pages 4 to 7, equations 1 to 3.
+    """DeepAR of Salinas et al., https://arxiv.org/abs/1704.04110, section 3, equations 1 to 3.
 
     An LSTM reads the value before and the covariates of a step, and gives the mean and deviation of a normal
     distribution; training makes the negative log likelihood of look-back and horizon small, with the true values before
     each step, and forecasts are quantiles of sampled paths. Values are divided by the mean of their sizes over the
     look-back (section 3.3). Every target by itself, with the same weights. Validation and test measure the pinball loss
-    of the quantiles. Deviations: the mean of sizes in place of one plus the mean, for values below zero; no embedding
-    of the series; and every window is as likely as any other in training (the paper prefers large series).
+    of the quantiles. A vector is learned of each series, as the paper does of its smaller sets (section 4).
+    Deviations: the mean of sizes in place of one plus the mean, for values below zero; and every window is as likely as
+    any other in training (the paper prefers large series).
 
     Args:
         hidden: The length of the state.
         depth: How many layers.
         samples: How many paths are drawn.
         drop_rate: Dropout between layers.
+        series_embedding: The length of the vector that is learned of each series; 0 learns none.
         level: The share of values that an interval is to hold.
         **common: What every model takes: ``data``.
     """
@@ -49,6 +52,7 @@ class DeepAR(BaseTimeSeriesModel):
         depth: int = 2,
         samples: int = 100,
         drop_rate: float = 0.1,
+        series_embedding: int = 20,
         level: float = 0.9,
         **common: Any,
     ) -> None:
@@ -57,11 +61,12 @@ class DeepAR(BaseTimeSeriesModel):
         self.depth = depth
         self.samples = samples
         self.drop_rate = drop_rate
+        self.series_embedding = series_embedding
 
     def _build_model(self) -> nn.Module:
-        static = len([name for name in self.layout.static if name != "series"])
-        extra = len(self.layout.future) + static
-        network = _Autoregressive(extra, static, self.hidden, self.depth, self.drop_rate)
+        series = self.series_vectors(self.series_embedding)
+        extra = len(self.layout.future) + self.layout.named_static + (self.series_embedding if series else 0)
+        network = _Autoregressive(extra, series, self.hidden, self.depth, self.drop_rate)
         network.horizon, network.samples = self.layout.horizon, self.samples
         return network
 
@@ -77,9 +82,9 @@ class DeepAR(BaseTimeSeriesModel):
 
 
 class _Autoregressive(nn.Module):
-    def __init__(self, extra: int, static: int, hidden: int, depth: int, drop_rate: float) -> None:
+    def __init__(self, extra: int, series: SeriesEmbedding | None, hidden: int, depth: int, drop_rate: float) -> None:
         super().__init__()
-        self.static = static
+        self.series = series
         self.horizon = 1
         self.samples = 1
         drop = drop_rate if depth > 1 else 0.0
@@ -127,7 +132,8 @@ class _Autoregressive(nn.Module):
 
     def _covariates(self, window: Window, steps: int, targets: int) -> Tensor:
         """What is known of each step beside the value before, for each window and target, ``(N, steps, extra)``."""
-        static = window.static[:, None, : self.static].expand(-1, steps, -1)
+        fixed = window.static if self.series is None else torch.cat([window.static, self.series(window)], dim=-1)
+        static = fixed[:, None].expand(-1, steps, -1)
         ahead = window.future_covariates[:, :steps]
         if ahead.shape[-1] == 0:
             ahead = static.new_zeros(len(static), steps, 0)

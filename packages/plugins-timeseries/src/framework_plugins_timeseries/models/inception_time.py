@@ -15,7 +15,7 @@ from framework_plugins_timeseries.classification_model import BaseSeriesClassifi
 
 
 class InceptionTime(BaseSeriesClassifier):
-    """InceptionTime of Fawaz et al., https://arxiv.org/abs/1909.04939, section 3, pages 6 to 10, figures 1 and 2.
+    """InceptionTime of Fawaz et al., https://arxiv.org/abs/1909.04939, section 3, figures 1 and 2.
 
     Each module brings its input to few channels, lays convolutions of three lengths and a pooled way side by side, and
     normalises them; every third is bridged by a residual. The mean over time is read by a linear layer. The model is an

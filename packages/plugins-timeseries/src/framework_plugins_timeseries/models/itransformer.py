@@ -15,7 +15,7 @@ from framework_plugins_timeseries.windows import Window
 
 
 class ITransformer(BaseTimeSeriesModel):
-    """iTransformer of Liu et al., https://arxiv.org/abs/2310.06625, section 3.1, pages 4 and 5, figure 2.
+    """iTransformer of Liu et al., https://arxiv.org/abs/2310.06625, section 3.1, figure 2.
 
     The look-back of each variate is one token; attention is between variates, the feed-forward works on each of them,
     layer normalisation is behind both, and a linear layer reads the horizon from a target's token. Windows are

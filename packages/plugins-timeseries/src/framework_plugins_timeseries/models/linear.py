@@ -15,7 +15,7 @@ from framework_plugins_timeseries.windows import Window
 class DLinear(BaseTimeSeriesModel):
     """DLinear of Zeng et al., Are Transformers Effective for Time Series Forecasting?, https://arxiv.org/abs/2205.13504.
 
-    Section 4, page 5: a moving average splits the look-back into trend and rest; a linear layer each, shared by all
+    Section 4: a moving average splits the look-back into trend and rest; a linear layer each, shared by all
     targets unless ``individual``; their sum. The moving average repeats the first and last value at the ends, as in the
     authors' code. No deviation.
 
@@ -37,7 +37,7 @@ class DLinear(BaseTimeSeriesModel):
 
 
 class NLinear(BaseTimeSeriesModel):
-    """NLinear of Zeng et al., https://arxiv.org/abs/2205.13504, section 4, page 5: what is left of the last value.
+    """NLinear of Zeng et al., https://arxiv.org/abs/2205.13504, section 4: what is left of the last value.
 
     The last value is taken off, a linear layer applied, and the value put back. No deviation.
 
@@ -56,7 +56,7 @@ class NLinear(BaseTimeSeriesModel):
 
 
 class Linear(BaseTimeSeriesModel):
-    """The plain linear layer of Zeng et al., https://arxiv.org/abs/2205.13504, section 4, page 5. No deviation.
+    """The plain linear layer of Zeng et al., https://arxiv.org/abs/2205.13504, section 4. No deviation.
 
     Args:
         individual: Whether each target has a layer of its own.

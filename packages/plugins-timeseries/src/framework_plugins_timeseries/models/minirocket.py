@@ -36,7 +36,7 @@ PART = 64
 
 
 class MiniRocket(BaseSeriesClassifier):
-    """MiniRocket of Dempster et al., https://arxiv.org/abs/2012.08791, section 3, pages 4 to 8.
+    """MiniRocket of Dempster et al., https://arxiv.org/abs/2012.08791, section 3.
 
     84 kernels of length 9 whose weights are -1 and 2, at up to 32 dilations each; a feature is the share of steps at
     which a convolution is above a bias, which is a quantile of that convolution of a training series (section 3.1).

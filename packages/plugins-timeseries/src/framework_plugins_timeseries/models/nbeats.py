@@ -16,7 +16,7 @@ from framework_plugins_timeseries.windows import Window
 
 
 class NBeats(BaseTimeSeriesModel):
-    """N-BEATS of Oreshkin et al., https://arxiv.org/abs/1905.10437, section 3, pages 3 to 5, figure 1.
+    """N-BEATS of Oreshkin et al., https://arxiv.org/abs/1905.10437, section 3, figure 1.
 
     A block is a stack of fully connected layers, and a basis for the look-back and one for the horizon; the next block
     sees what the one before did not explain. ``generic`` bases are learned; ``interpretable`` ones are polynomials in a

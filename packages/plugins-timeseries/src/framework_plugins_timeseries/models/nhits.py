@@ -16,7 +16,7 @@ from framework_plugins_timeseries.models.nbeats import Residuals, connected
 
 
 class NHits(BaseTimeSeriesModel):
-    """N-HiTS of Challu et al., https://arxiv.org/abs/2201.12886, section 3, pages 3 and 4, figure 2.
+    """N-HiTS of Challu et al., https://arxiv.org/abs/2201.12886, section 3, figure 2.
 
     As N-BEATS, but a block sees the look-back through max pooling (equation 1), and gives few knots of the horizon that
     a straight line joins (equations 3 and 4); what a block takes off the look-back has every step, as in the authors'

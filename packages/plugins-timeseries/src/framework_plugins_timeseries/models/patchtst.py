@@ -19,7 +19,7 @@ from framework_plugins_timeseries.windows import Window
 class PatchTST(BaseTimeSeriesModel):
     """PatchTST of Nie et al., A Time Series is Worth 64 Words, https://arxiv.org/abs/2211.14730.
 
-    Section 3.1, pages 3 to 5.
+    Section 3.1.
 
     RevIN without learned scale, patches with the last value repeated at the end, learned positions, layers with batch
     normalisation behind attention and feed-forward, one linear head over all patches; every target by itself with the

@@ -17,7 +17,7 @@ from framework_plugins_timeseries.models.patchtst import PatchEncoder, Patches
 class PatchTSTClassifier(BaseSeriesClassifier):
     """The encoder of PatchTST of Nie et al., https://arxiv.org/abs/2211.14730, with a head for classes.
 
-    Section 3.1, pages 3 to 5. Patches of every channel by itself go through the encoder of ``patchtst``; the mean over
+    Section 3.1. Patches of every channel by itself go through the encoder of ``patchtst``; the mean over
     the tokens of each channel is read, all channels together, by a linear layer. Deviations: the paper forecasts, and
     has no head for classes; nor are series normalised again, as the dataset scales each of them (``dataset.scaler``).
 

@@ -15,7 +15,7 @@ from framework_plugins_timeseries.windows import Window
 
 
 class TCN(BaseTimeSeriesModel):
-    """The temporal convolutional network of Bai et al., https://arxiv.org/abs/1803.01271, section 3, pages 3 to 5.
+    """The temporal convolutional network of Bai et al., https://arxiv.org/abs/1803.01271, section 3.
 
     Figure 1: residual blocks of two causal convolutions with weight normalisation, ReLU and dropout, whose dilation
     doubles. The horizon is read from the last step by the decoder of Wen et al., https://arxiv.org/abs/1711.11053,

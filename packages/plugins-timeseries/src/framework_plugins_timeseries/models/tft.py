@@ -5,6 +5,7 @@ Axes: B windows, T steps, L look-back, H horizon, V variables, D width, A heads,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -13,23 +14,25 @@ from torch.nn import functional
 
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.model import BaseTimeSeriesModel
+from framework_plugins_timeseries.series_embedding import SeriesEmbedding
 from framework_plugins_timeseries.windows import Window
 
 
 class TFT(BaseTimeSeriesModel):
-    """The Temporal Fusion Transformer of Lim et al., https://arxiv.org/abs/1912.09363, section 4, pages 9 to 17.
+    """The Temporal Fusion Transformer of Lim et al., https://arxiv.org/abs/1912.09363, section 4.
 
     Figure 2: variable selection for static, past and known covariates (section 4.2), static context vectors (4.3), an
     LSTM that starts from them, static enrichment, interpretable attention (4.4) and gated residuals throughout (4.1);
-    quantiles by ``loss="quantile"``, which is the default. Deviations: all targets are forecast together by one linear
-    layer; the number of a series is no static covariate; covariates that are known ahead are numbers, embedded by a
-    linear layer each; windows are normalised by their mean and deviation; without covariates known ahead a step's place
-    stands for them.
+    quantiles by ``loss="quantile"``, which is the default. The series itself is a static covariate, by a vector that is
+    learned of each. Deviations: all targets are forecast together by one linear layer; other covariates are numbers,
+    embedded by a linear layer each; windows are normalised by their mean and deviation; without covariates known ahead
+    a step's place stands for them.
 
     Args:
         width: The length of every hidden vector.
         heads: How many attention heads.
         drop_rate: Dropout in each gated layer.
+        series_embedding: Whether the series itself is a static covariate.
         loss: What is made small.
         **common: What every model for series takes: ``data``, ``quantiles``, ``level`` ...
     """
@@ -37,31 +40,41 @@ class TFT(BaseTimeSeriesModel):
     covariates: ClassVar[tuple[str, ...]] = ("past", "future", "static")
 
     def __init__(
-        self, width: int = 64, heads: int = 4, drop_rate: float = 0.1, loss: str = "quantile", **common: Any
+        self,
+        width: int = 64,
+        heads: int = 4,
+        drop_rate: float = 0.1,
+        series_embedding: bool = True,
+        loss: str = "quantile",
+        **common: Any,
     ) -> None:
         super().__init__(**{"loss": loss, "normalize": "standard", **common})
         self.width = width
         self.heads = heads
         self.drop_rate = drop_rate
+        self.series_embedding = series_embedding
 
     def _build_model(self) -> nn.Module:
-        return _Fusion(self.layout, self.head.numbers, self.width, self.heads, self.drop_rate)
+        series = self.series_vectors(self.width) if self.series_embedding else None
+        return _Fusion(self.layout, self.head.numbers, self.width, self.heads, self.drop_rate, series)
 
 
 class _Fusion(nn.Module):
-    def __init__(self, layout: Layout, numbers: int, width: int, heads: int, drop: float) -> None:
+    def __init__(
+        self, layout: Layout, numbers: int, width: int, heads: int, drop: float, series: SeriesEmbedding | None
+    ) -> None:
         super().__init__()
         self.look_back, self.horizon, self.targets = layout.look_back, layout.horizon, len(layout.targets)
-        static = len([name for name in layout.static if name != "series"])
-        self.static = static
+        self.series = series
+        static = layout.named_static + (series is not None)
         # A network without covariates known ahead still has to tell the steps of the horizon apart.
         self.clock = not layout.future
         known = len(layout.future) or 1
         observed = self.targets + len(layout.past) + known
-        self.choose_static = _Selection(static, width, drop, context=False) if static else None
+        self.choose_static = _Selection(layout.named_static, static, width, drop, context=False) if static else None
         self.contexts = nn.ModuleList(_Gated(width, width, width, drop) for _ in range(4)) if static else None
-        self.choose_past = _Selection(observed, width, drop, context=bool(static))
-        self.choose_known = _Selection(known, width, drop, context=bool(static))
+        self.choose_past = _Selection(observed, observed, width, drop, context=bool(static))
+        self.choose_known = _Selection(known, known, width, drop, context=bool(static))
         self.encoder = nn.LSTM(width, width, batch_first=True)
         self.decoder = nn.LSTM(width, width, batch_first=True)
         self.after_lstm = _AddNorm(width, drop)
@@ -98,7 +111,8 @@ class _Fusion(nn.Module):
     def _contexts(self, window: Window) -> tuple[Tensor | None, ...]:
         if self.choose_static is None or self.contexts is None:
             return None, None, None, None
-        chosen = self.choose_static(window.static[:, : self.static], None)
+        own = [] if self.series is None else [self.series(window)]
+        chosen = self.choose_static(window.static, None, own)
         return tuple(gate(chosen, None) for gate in self.contexts)
 
 
@@ -141,15 +155,16 @@ class _AddNorm(nn.Module):
 class _Selection(nn.Module):
     """Variable selection, equations 6 to 8: each variable through a network of its own, and their weighted sum."""
 
-    def __init__(self, variables: int, width: int, drop: float, *, context: bool) -> None:
+    def __init__(self, numbers: int, variables: int, width: int, drop: float, *, context: bool) -> None:
         super().__init__()
-        self.embeddings = nn.ModuleList(nn.Linear(1, width) for _ in range(variables))
+        self.embeddings = nn.ModuleList(nn.Linear(1, width) for _ in range(numbers))
         self.each = nn.ModuleList(_Gated(width, width, width, drop) for _ in range(variables))
         self.weights = _Gated(variables * width, width, variables, drop, context=width if context else 0)
 
-    def forward(self, values: Tensor, context: Tensor | None) -> Tensor:
-        """``(B, ..., V)`` to ``(B, ..., D)``."""
+    def forward(self, values: Tensor, context: Tensor | None, own: Sequence[Tensor] = ()) -> Tensor:
+        """``(B, ..., V)`` to ``(B, ..., D)``; ``own`` are variables that are vectors already."""
         embedded = [layer(values[..., index : index + 1]) for index, layer in enumerate(self.embeddings)]
+        embedded += own
         if context is not None and values.ndim > 2:
             context = context.unsqueeze(1)
         weights = self.weights(torch.cat(embedded, dim=-1), context).softmax(dim=-1)

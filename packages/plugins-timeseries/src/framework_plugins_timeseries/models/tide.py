@@ -15,12 +15,12 @@ from framework_plugins_timeseries.windows import Window
 
 
 class TiDE(BaseTimeSeriesModel):
-    """TiDE of Das et al., Long-term Forecasting with TiDE, https://arxiv.org/abs/2304.08424, section 4, pages 4 to 6.
+    """TiDE of Das et al., Long-term Forecasting with TiDE, https://arxiv.org/abs/2304.08424, section 4.
 
     Covariates that are known ahead are projected step by step, encoded with the past of the target and the static
     covariates, decoded to a vector for each step, and read together with that step's covariates; a linear layer from
-    look-back to horizon is added. Every target by itself, with the same weights. The number of a series is no static
-    covariate here. Windows are normalised where ``revin`` says so, which the paper tunes for each set (appendix B.3).
+    look-back to horizon is added. Every target by itself, with the same weights; nothing is learned of a series as
+    such. Windows are normalised where ``revin`` says so, which the paper tunes for each set (appendix B.3).
 
     Args:
         hidden: The length of the hidden layers.
@@ -63,7 +63,7 @@ class _Dense(nn.Module):
         super().__init__()
         layout, drop, hidden = model.layout, model.drop_rate, model.hidden
         self.horizon, self.numbers = layout.horizon, model.head.numbers
-        future, static = len(layout.future), len([name for name in layout.static if name != "series"])
+        future, static = len(layout.future), layout.named_static
         self.static = static
         projected = model.projected if future else 0
         self.projection = _Residual(future, hidden, projected, drop) if future else None
@@ -84,7 +84,7 @@ class _Dense(nn.Module):
             parts.append(_for_each(known.flatten(1), targets))
             ahead.append(_for_each(known[:, -self.horizon :], targets))
         if self.static:
-            parts.append(_for_each(window.static[:, : self.static], targets))
+            parts.append(_for_each(window.static, targets))
         decoded = self.blocks(torch.cat(parts, dim=-1)).unflatten(-1, (self.horizon, -1))
         read = self.reader(torch.cat([decoded, *ahead], dim=-1))
         found: Tensor = read + self.residual(columns).unflatten(-1, (-1, self.numbers))

@@ -14,11 +14,12 @@ from framework_plugins_timeseries.windows import Window
 
 
 class TSMixer(BaseTimeSeriesModel):
-    """TSMixer of Chen et al., https://arxiv.org/abs/2303.06053, section 4.1, pages 5 to 7, figure 1.
+    """TSMixer of Chen et al., https://arxiv.org/abs/2303.06053, section 4.1, figure 1.
 
     Each layer mixes steps by one fully connected layer, and targets by two, with residuals and normalisation over both
     axes before; a linear layer leads from look-back to horizon. Windows are normalised by RevIN with learned scale, as
-    in the authors' code. Deviation: this is the model without covariates; that with them (section 4.2) is another.
+    in the authors' code. Deviation: this is the model without covariates; with them (section 4.2) it is
+    ``tsmixer_ext``.
 
     Args:
         depth: How many layers.

@@ -42,7 +42,7 @@ class AnomalyDetection(nn.Module):
 
     The error of each target is standardised by mean and deviation on the validation windows, squared, and averaged over
     targets and over the windows that a step lies in: the score of Malhotra et al., https://arxiv.org/abs/1607.00148,
-    section 2, page 3, with a covariance that is diagonal. The threshold is a quantile of the scores of validation
+    section 2, with a covariance that is diagonal. The threshold is a quantile of the scores of validation
     steps. Mean, deviation and threshold are part of the weights.
 
     Args:

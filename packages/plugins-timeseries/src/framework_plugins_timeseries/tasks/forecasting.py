@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
@@ -15,7 +16,8 @@ from framework_plugins_timeseries.forecast_errors import ErrorSums, IntervalScor
 from framework_plugins_timeseries.heads import Head
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.scaling import Scaler
-from framework_plugins_timeseries.windows import Windows
+from framework_plugins_timeseries.series import stamp_text
+from framework_plugins_timeseries.windows import Windows, numbers_of_batch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,6 +81,7 @@ class Forecasting(nn.Module):
         self._scores: IntervalScores | None = None
         self._linear: LinearBaseline | None = None
         self._found: dict[str, dict[str, Tensor]] = {}
+        self._origins: tuple[list[str], Tensor] | None = None
         self._chosen: set[int] = set()
         self._examples: list[dict[str, Tensor]] = []
 
@@ -122,6 +125,8 @@ class Forecasting(nn.Module):
         names = ["model", "naive", "seasonal_naive", *(["linear"] if self._linear else [])]
         size = {"series": len(self.names), "horizon": self.layout.horizon, "targets": len(self.layout.targets)}
         device = self.residuals.device
+        self._origins = _origins_of(windows, device) if windows is not None else None
+        size["origins"] = len(self._origins[0]) if self._origins else 0
         self._sums = {name: ErrorSums(**size).to(device) for name in names}
         self._scores = IntervalScores().to(device)
         count = len(windows) if windows is not None else 0
@@ -138,8 +143,9 @@ class Forecasting(nn.Module):
             forecasts["linear"] = self._linear(past)
         series = self._series(inputs)
         truth = self._own(target, series)
+        origins = self._origins_seen(len(target))
         for name, forecast in forecasts.items():
-            self._sums[name].update(series, (forecast, target), (self._own(forecast, series), truth))
+            self._sums[name].update(series, (forecast, target), (self._own(forecast, series), truth), origins)
         quantiles = self.quantiles(outputs)
         if self._scores is not None:
             self._scores.update(quantiles, target, self.levels)
@@ -180,10 +186,13 @@ class Forecasting(nn.Module):
         return figures
 
     def tables(self) -> dict[str, Sequence[Mapping[str, Any]]]:
-        """Errors by series and target, and by step, of the model and the baselines."""
+        """Errors by series and target, by step, and by origin, of the model and the baselines."""
         if not self._found:
             return {}
-        return {"by_series": self._by_series()[:TABLE_ROWS], "by_step": self._by_step()}
+        tables = {"by_series": self._by_series()[:TABLE_ROWS], "by_step": self._by_step()}
+        if by_origin := self._by_origin()[:TABLE_ROWS]:
+            tables["by_origin"] = by_origin
+        return {**tables}
 
     def _by_series(self) -> list[dict[str, Any]]:
         rows = []
@@ -205,6 +214,27 @@ class Forecasting(nn.Module):
                 row |= {f"{who} {kind}": value for kind, value in zip(ErrorSums.NAMES, values, strict=True)}
             rows.append(row)
         return rows
+
+    def _by_origin(self) -> list[dict[str, Any]]:
+        rows = []
+        for number, stamp in enumerate(self._origins[0] if self._origins else []):
+            row: dict[str, Any] = {"origin": stamp}
+            for who, found in self._found.items():
+                values = found["origin"][number].tolist()
+                row |= {f"{who} {kind}": value for kind, value in zip(ErrorSums.NAMES, values, strict=True)}
+            rows.append(row)
+        # Of a test that was cut short only what was seen is told.
+        return [row for row in rows if row["model mse"] == row["model mse"]]
+
+    def _origins_seen(self, count: int) -> Tensor | None:
+        """The numbers of the origins of the ``count`` windows that come next in this process."""
+        if self._origins is None:
+            return None
+        numbers = self._origins[1]
+        rank, world = 0, 1
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        return numbers[numbers_of_batch(self._count, count, len(numbers), rank=rank, world=world)]
 
     def _scores_of(self, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Scaled errors over everything; the others first for each series, and then the mean over series."""
@@ -237,3 +267,12 @@ class Forecasting(nn.Module):
                 parts |= {"low": quantiles[one][..., 0], "high": quantiles[one][..., -1]}
                 self._examples.append({name: self._own(each, number)[0].cpu() for name, each in parts.items()})
         self._count += len(target)
+
+
+def _origins_of(windows: Windows, device: torch.device) -> tuple[list[str], Tensor] | None:
+    """The stamp of each origin, in the order of time, and the number of the origin of each window."""
+    stamps = windows.origins()
+    if not len(stamps):
+        return None
+    found, numbers = np.unique(stamps, return_inverse=True)
+    return [stamp_text(stamp) for stamp in found], torch.from_numpy(numbers).to(device)
