@@ -81,10 +81,19 @@ def test_what_it_writes_keeps_every_promise(new, fw):
     done = fw("plugin", "check", "my-frog")
     assert done.code == 0, done.out
     assert "broken" not in done.out
-    words = ("trainer.accelerator=cpu", "mlops.tracking.backend=none", "strategy=my_frog_patient")
-    trained = fw("train", "+experiment=my_frog", *words, "--json")
+    trained = fw("train", "+experiment=my_frog", "trainer.accelerator=cpu", "mlops.tracking.backend=none", "--json")
     assert trained.code == 0, trained.err
     assert trained.json["metrics"]["test/accuracy"] > 0.9
+
+
+@pytest.mark.ddp
+def test_its_strategy_trains_several_processes(new, project, fresh):
+    site = new("--model", "--dataset", "--strategy")
+    model = ("--model", "my_frog_net", "--dataset", "my_frog_data", "strategy=my_frog_patient", "trainer.devices=2")
+    words = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "mlops.tracking.backend=none", "mlops.report=false")
+    done = fresh("train", *model, *words, "--json", path=[site])
+    assert done.code == 0, done.err
+    assert done.json["status"] == "finished"
 
 
 @pytest.mark.long
