@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from mlflow.entities import LifecycleStage, Run
-from mlflow.utils.search_utils import SearchUtils
 from pymongo.errors import OperationFailure
 
 from framework_mlflow_mongodb.collector import paused_collector
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.search.conditions import all_of
 from framework_mlflow_mongodb.search.paging import Page, SortKey, values_of
+from framework_mlflow_mongodb.search.parsing import parse_filter
 from framework_mlflow_mongodb.search.runs import Order, condition
 from framework_mlflow_mongodb.search.sizes import Sizes
+from framework_mlflow_mongodb.tracking import entities
 from framework_mlflow_mongodb.tracking.experiments import check_max_results
 from framework_mlflow_mongodb.tracking.runs import RunArea
 
@@ -38,7 +39,7 @@ class RunSearchArea(RunArea):
         check_max_results(max_results, none_allowed=True)
         stages = list(LifecycleStage.view_type_to_stages(run_view_type))
         # In the order in which MLflow's SQL store finds fault with them.
-        parsed, order = SearchUtils.parse_search_filter(filter_string), Order.parse(order_by)
+        parsed, order = parse_filter(filter_string), Order.parse(order_by)
         found = [condition(comparison) for comparison in parsed]
         page, experiments = Page.parse(page_token), self._own_experiment_ids(experiment_ids)
         wanted = all_of([{"exp": {"$in": experiments}, "life": {"$in": stages}}, *found])
@@ -71,10 +72,10 @@ class RunSearchArea(RunArea):
         field, least = order.indexed
         beyond = {"$and": [wanted, {field: {"$gte": least}}]}
         # The index is named, because the server would keep the plan that was best for an experiment of another size.
-        found = self._collection("runs").find(beyond, {"tail": 0}, hint=f"{field.partition('.')[0]}.$**_1")
+        found = self._collection("runs").find(beyond, entities.FIELDS, hint=f"{field.partition('.')[0]}.$**_1")
         found = found.sort(field, order.keys[1].direction).limit(limit + 1).batch_size(limit + 1)
         try:
-            rows = list(found)
+            rows = found.to_list()
         except OperationFailure as error:
             if error.code != NO_SUCH_INDEX:
                 raise
@@ -94,10 +95,10 @@ class RunSearchArea(RunArea):
 
     def _indexed_runs(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document]:
         condition, skipped = page.start(order.keys)
-        found = self._collection("runs").find({"$and": [wanted, condition]} if condition else wanted, {"tail": 0})
+        found = self._collection("runs").find({"$and": [wanted, condition]} if condition else wanted, entities.FIELDS)
         found = found.sort([(key.field, key.direction) for key in order.keys]).skip(skipped)
         # All rows in one answer; the driver's first one would hold 101.
-        return list(found if limit is None else found.limit(limit + 1).batch_size(limit + 1))
+        return (found if limit is None else found.limit(limit + 1).batch_size(limit + 1)).to_list()
 
     def _bounds(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document]:
         """Return conditions that the runs of the page fulfil and few others do: an index finds them without a sort.
@@ -123,5 +124,5 @@ class RunSearchArea(RunArea):
         if not rows or "mv" in rows[0]:
             return rows
         ids = [row["_id"] for row in rows]
-        runs = {run["_id"]: run for run in self._collection("runs").find({"_id": {"$in": ids}}, {"tail": 0})}
+        runs = {run["_id"]: run for run in self._collection("runs").find({"_id": {"$in": ids}}, entities.FIELDS)}
         return [runs[run_id] for run_id in ids if run_id in runs]
