@@ -136,7 +136,8 @@ class RunSearchArea(RunArea):
         found = self._collection("runs").find({"$and": [wanted, condition]} if condition else wanted, entities.FIELDS)
         found = found.sort([(key.field, key.direction) for key in order.keys]).skip(skipped)
         # All rows in one answer; the driver's first one would hold 101.
-        return (found if limit is None else found.limit(limit + 1).batch_size(limit + 1)).to_list()
+        rows: list[Document] = (found if limit is None else found.limit(limit + 1).batch_size(limit + 1)).to_list()
+        return rows
 
     def _bounds(self, wanted: Document, order: Order, page: Page, limit: int | None) -> list[Document]:
         """Return conditions that the runs of the page fulfil and few others do: an index finds them without a sort.
