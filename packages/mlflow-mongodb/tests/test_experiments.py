@@ -1,8 +1,10 @@
 """Experiments and their tags."""
 
 import pytest
-from mlflow.entities import ExperimentTag, ViewType
+from mlflow.entities import ExperimentTag, RunTag, ViewType
 from mlflow.exceptions import MlflowException
+
+from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
 
 def test_an_empty_database_has_the_default_experiment(tracking):
@@ -44,3 +46,28 @@ def test_deleted_experiments_are_found_when_asked_for(tracking):
     assert [e.name for e in tracking.search_experiments(ViewType.DELETED_ONLY)] == ["gone"]
     tracking.restore_experiment(key)
     assert tracking.search_experiments(ViewType.DELETED_ONLY) == []
+
+
+def test_runs_are_refused_by_an_experiment_that_somebody_else_has_deleted(tracking, mongo_uri, tmp_path):
+    key, elsewhere = tracking.create_experiment("gone"), MongoTrackingStore(mongo_uri, tmp_path.as_uri())
+    made = [tracking.create_run(key, "user", 1, [], "one").info.run_id for _ in range(2)]
+    elsewhere.delete_experiment(key)
+    with pytest.raises(MlflowException, match="must be in the 'active' state"):
+        tracking.create_run(key, "user", 1, [], "two")
+    elsewhere.restore_experiment(key)
+    made.append(tracking.create_run(key, "user", 1, [], "three").info.run_id)
+    assert {run.info.run_id for run in elsewhere.search_runs([key], "", ViewType.ALL)} == set(made)
+    elsewhere.delete_experiment(key)
+    elsewhere._hard_delete_experiment(key)
+    with pytest.raises(MlflowException, match="No Experiment with id="):
+        tracking.create_run(key, "user", 1, [], "four")
+    assert elsewhere.search_runs([key], "", ViewType.ALL) == []
+
+
+def test_a_run_made_in_one_command_is_as_one_made_in_two(tracking):
+    key, tags = tracking.create_experiment("one"), [RunTag("a.b$", "$x"), RunTag("%", "")]
+    first, second = (tracking.create_run(key, "user", 1, tags, None).info.run_id for _ in range(2))
+    documents = [tracking._collection("runs").find_one({"_id": run_id}) for run_id in (first, second)]
+    assert list(documents[0]) == list(documents[1])
+    assert documents[1]["artifact_uri"] == documents[0]["artifact_uri"].replace(first, second)
+    assert tracking.get_run(second).data.tags | {"mlflow.runName": ""} == {"a.b$": "$x", "%": "", "mlflow.runName": ""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ def escape(key: str) -> str:
     return key.replace("%", "%25").replace(".", "%2E").replace("$", "%24") or _EMPTY
 
 
+@functools.lru_cache(maxsize=4096)
 def unescape(field: str) -> str:
     """Return the key that `field` stands for."""
     if "%" not in field:

@@ -35,17 +35,43 @@ def insert_with_random_key(collection: Collection[Document], document: Document)
     Raises:
         PyMongoError: The server refuses it, or does not answer.
     """
-    command: Document = {"insert": collection.name, "documents": [document]}
-    if not collection.write_concern.is_server_default:
-        command["writeConcern"] = collection.write_concern.document
-    try:
-        answer = collection.database.command(command)
-        if answer["n"] == 1 and not {"writeErrors", "writeConcernError"} & answer.keys():
-            return
-    except (PyMongoError, BSONError, OverflowError, UnicodeEncodeError):
-        pass  # the driver's own method meets the same error, or mends it
+    answer = _answer(collection, {"insert": collection.name, "documents": [document]})
+    if answer and answer["n"] == 1 and not {"writeErrors", "writeConcernError"} & answer.keys():
+        return
+    # The driver's own method meets the same error, or mends it.
     try:
         collection.insert_one(document)
     except DuplicateKeyError:
         if collection.find_one({"_id": document["_id"]}, {"_id": 1}) is None:
             raise  # another unique index, not the first try
+
+
+def insert_beside(
+    collection: Collection[Document], document: Document, other: Collection[Document], condition: Document
+) -> bool:
+    """Insert `document` if `condition`, which names a key, holds for one of `other`: in one command.
+
+    Returns:
+        Whether that is known to have happened. If not, `insert_with_random_key` may follow with the same document.
+    """
+    # The facet makes one document, whether anything was found or not; its list in place of a document is an error.
+    is_there = {"$eq": [{"$size": "$found"}, 1]}
+    pipeline = [
+        {"$match": condition},
+        {"$facet": {"found": [{"$project": {"_id": 1}}]}},
+        {"$replaceWith": {"$cond": [is_there, {"$literal": document}, "$found"]}},
+        {"$merge": {"into": collection.name, "whenMatched": "fail"}},
+    ]
+    answer = _answer(collection, {"aggregate": other.name, "pipeline": pipeline, "cursor": {}})
+    return answer is not None and "writeConcernError" not in answer
+
+
+def _answer(collection: Collection[Document], write: Document) -> Document | None:
+    """Return the answer to a command that writes to `collection`; None if it fails."""
+    if not collection.write_concern.is_server_default:
+        write["writeConcern"] = collection.write_concern.document
+    try:
+        answer: Document = collection.database.command(write)
+    except (PyMongoError, BSONError, OverflowError, UnicodeEncodeError):
+        return None
+    return answer

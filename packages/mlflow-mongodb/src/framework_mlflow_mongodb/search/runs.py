@@ -16,6 +16,7 @@ from framework_mlflow_mongodb.keys import escape
 from framework_mlflow_mongodb.marks import forms
 from framework_mlflow_mongodb.search.conditions import Condition, comparison
 from framework_mlflow_mongodb.search.paging import SortKey, values_of
+from framework_mlflow_mongodb.search.parsing import parse_order_by
 
 _ATTRIBUTES = {
     "run_id": "_id",
@@ -86,7 +87,7 @@ class Order:
         """Read `order_by`; a wrong one is MLflow's own error."""
         order, seen = cls(), set()
         for clause in order_by or []:
-            kind, key, ascending = SearchUtils.parse_order_by_for_search_runs(clause)
+            kind, key, ascending = parse_order_by(clause)
             key = SearchUtils.translate_key_alias(key)
             order._add(kind, key, ascending)
             if (kind, key) in seen:

@@ -16,60 +16,70 @@ from pymongo.client_session import ClientSession
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape, escaped
-from framework_mlflow_mongodb.single import insert_with_random_key
+from framework_mlflow_mongodb.single import insert_beside, insert_with_random_key
 from framework_mlflow_mongodb.tracking import entities
+from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id
 from framework_mlflow_mongodb.tracking.experiments import ExperimentArea
 
 ARTIFACTS_FOLDER_NAME = "artifacts"
+_EXPERIMENTS_REMEMBERED = 10_000
 RUN_NAME_FIELD = f"t.{escape(MLFLOW_RUN_NAME)}"
 
 
 class RunArea(ExperimentArea):
     """Runs: made, changed, deleted, restored, and removed for good."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # What a new run needs to know of its experiment. Whether that is active still is asked each time.
+        self._seen_experiments: dict[tuple[str, int], Document] = {}
+
     def create_run(
         self, experiment_id: str, user_id: str, start_time: int, tags: list[RunTag] | None, run_name: str | None
     ) -> Run:
         """Start a run in an active experiment."""
-        experiment = self._find_active_experiment(experiment_id)
-        run_id, tags = uuid.uuid4().hex, list(tags or [])
+        run_id, tags, key = uuid.uuid4().hex, list(tags or []), parse_experiment_id(experiment_id or 0)
         tag_name = _get_run_name_from_tags(tags)
-        if run_name and tag_name and run_name != tag_name:
+        has_two_names = bool(run_name and tag_name and run_name != tag_name)
+        name = run_name or tag_name or _generate_random_name()
+        if not tag_name:
+            tags.append(RunTag(MLFLOW_RUN_NAME, name))
+
+        def new_run(experiment: Document) -> Document:
+            return _new_run(experiment, run_id, user_id, start_time, name, tags)
+
+        seen = self._seen_experiments.get((self._workspace, key))
+        if seen and not has_two_names:
+            document = new_run(seen)
+            run = entities.run(document, {})
+            if self._insert_into_active(seen, document):
+                return run
+        experiment = self._find_active_experiment(experiment_id)
+        if has_two_names:
             raise invalid(
                 "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with "
                 f"different values (run_name='{run_name}', mlflow.runName='{tag_name}')."
             )
-        name = run_name or tag_name or _generate_random_name()
-        if not tag_name:
-            tags.append(RunTag(MLFLOW_RUN_NAME, name))
-        document: Document = {
-            "_id": run_id,
-            "exp": experiment["_id"],
-            "ws": experiment["ws"],
-            "name": name,
-            "user": user_id,
-            "status": RunStatus.to_string(RunStatus.RUNNING),
-            "start": start_time,
-            "end": None,
-            "deleted": None,
-            "life": LifecycleStage.ACTIVE,
-            "artifact_uri": append_to_uri_path(experiment["artifact_location"], run_id, ARTIFACTS_FOLDER_NAME),
-            "mv": {},
-            "mm": {},
-            "tail": [],
-            "p": {},
-            "t": escaped({tag.key: tag.value for tag in tags}),
-            "in": [],
-            "model_in": [],
-            "model_out": [],
-        }
+        self._remember(experiment)
+        document = new_run(experiment)
         run = entities.run(document, {})
         insert_with_random_key(self._collection("runs"), document)
         return run
 
+    def _insert_into_active(self, seen: Document, run: Document) -> bool:
+        """Insert `run` if its experiment is active and as it was when it was seen; say whether it is known to be so."""
+        is_as_seen = {**seen, "life": LifecycleStage.ACTIVE}
+        return insert_beside(self._collection("runs"), run, self._collection("experiments"), is_as_seen)
+
+    def _remember(self, experiment: Document) -> None:
+        if len(self._seen_experiments) >= _EXPERIMENTS_REMEMBERED:
+            self._seen_experiments.clear()
+        seen = {field: experiment[field] for field in ("_id", "ws", "artifact_location")}
+        self._seen_experiments[experiment["ws"], experiment["_id"]] = seen
+
     def get_run(self, run_id: str) -> Run:
         """Return the run with its latest metrics, parameters, tags, inputs and outputs."""
-        return self._run_entities([self._find_run(run_id, {"tail": 0})])[0]
+        return self._run_entities([self._find_run(run_id, entities.FIELDS)])[0]
 
     def _run_entities(self, documents: list[Document]) -> list[Run]:
         datasets = self._datasets({used["id"] for document in documents for used in document["in"]})
@@ -129,7 +139,7 @@ class RunArea(ExperimentArea):
         found = self._collection("runs").find_one_and_update(
             self._own(run_id, life=LifecycleStage.ACTIVE),
             {"$set": changes},
-            projection={"mv": 0, "mm": 0, "p": 0, "t": 0, "in": 0, "tail": 0},
+            projection=entities.INFO_FIELDS,
             return_document=ReturnDocument.AFTER,
         )
         if found is None:
@@ -177,3 +187,29 @@ class RunArea(ExperimentArea):
         for name in ("datasets", "logged_models"):
             self._collection(name).delete_many({"exp": key})
         super()._hard_delete_experiment(experiment_id)
+
+
+def _new_run(
+    experiment: Document, run_id: str, user_id: str, start_time: int, name: str, tags: list[RunTag]
+) -> Document:
+    return {
+        "_id": run_id,
+        "exp": experiment["_id"],
+        "ws": experiment["ws"],
+        "name": name,
+        "user": user_id,
+        "status": RunStatus.to_string(RunStatus.RUNNING),
+        "start": start_time,
+        "end": None,
+        "deleted": None,
+        "life": LifecycleStage.ACTIVE,
+        "artifact_uri": append_to_uri_path(experiment["artifact_location"], run_id, ARTIFACTS_FOLDER_NAME),
+        "mv": {},
+        "mm": {},
+        "tail": [],
+        "p": {},
+        "t": escaped({tag.key: tag.value for tag in tags}),
+        "in": [],
+        "model_in": [],
+        "model_out": [],
+    }
