@@ -125,6 +125,7 @@ def test_what_an_interrupted_download_left_is_removed(offered, place, row, fw):
     (place / "grass.bin.part").write_bytes(b"half")
     assert row()["state"] == "partly"
     assert fw("data", "gc").out == f"{place / 'grass.bin.part'}  left over\n"
+    assert fw("data", "gc").err == "There is nothing to remove.\n"
     assert list(place.iterdir()) == []
 
 

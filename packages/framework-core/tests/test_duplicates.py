@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from framework_core import DataSpec
 from framework_core.contracts import DuplicatesConfig, SampleHash
 from framework_core.errors import DataError
+from framework_core.training import duplicates
 from framework_core.training.duplicates import check, extent, find, sentences
 
 DATA = DataSpec(task="tabular-classification", input_shape=(4,), class_names=("a", "b"), fingerprint="content:1")
@@ -96,6 +99,15 @@ def test_time_that_runs_out_is_said_and_more_time_looks_again():
     whole = find(data, fingerprint="content:large")
     assert whole.complete
     assert whole.overlaps[0].exact == 1000
+
+
+def test_comparing_ends_with_its_time_too(monkeypatch):
+    """A clock that goes on by a second whenever it is looked at: all is hashed, and a part of it compared."""
+    clock = itertools.count()
+    monkeypatch.setattr(duplicates, "BLOCK", 16)
+    monkeypatch.setattr(duplicates, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    part = find(Data(own(0, 3000), val=[(2999, "other form", 3)]), seconds=16)
+    assert (part.overlaps[0].looked_at, part.train_looked_at, part.found) == (1, 96, [])
 
 
 def test_training_goes_on_unless_it_was_told_not_to(caplog):

@@ -55,6 +55,12 @@ def test_the_steepest_fall_is_found_before_the_lowest_loss():
     assert steepest(rates, [2.0, 1.99, 1.9, 1.2, 0.9, 0.85, 3.0, 9.0]) == 1e-4
 
 
+def test_a_fall_from_one_batch_to_the_next_is_not_taken_for_one_of_the_rate():
+    losses = [2.97, 2.79, 3.06, 2.92, 3.02, 3.07, 2.99, 3.02, 2.89, 2.94, 2.93, 2.89, 2.83, 2.8, 2.75, 2.79, 2.94, 3.27]
+    rates = [10.0 ** (-6 + index / 3) for index in range(len(losses))]
+    assert 1e-4 < steepest(rates, losses) < 3e-2
+
+
 def test_weights_random_numbers_and_the_order_of_the_data_are_what_they_were(settings):
     config = settings("trainer.max_epochs=1")
     torch.manual_seed(5)

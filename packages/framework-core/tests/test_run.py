@@ -1,6 +1,7 @@
 """Training, continuing, evaluating, predicting: through the command, on iris."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -285,8 +286,12 @@ def test_a_plain_module_that_names_its_metric_gets_its_best_checkpoint(fw, compo
 
 
 def test_the_newest_checkpoint_is_kept_where_the_metric_got_worse(train):
-    """Lightning's save_last leaves it out."""
-    found = train("trainer.max_epochs=4", "optimizer.lr=1e-9", "--json").json
+    """Lightning's save_last leaves it out. The metrics of the run are all those of its best checkpoint."""
+    done = train("trainer.max_epochs=4", "checkpoint.monitor=val/loss", "checkpoint.mode=max", "--json")
+    found = done.json
+    told = re.search(r"epoch 1/4 .*", done.err)[0]
+    shown = [f"{name} {found['metrics'][name]:.4f}" for name in ("val/loss", "val/accuracy")]
+    assert all(each in told for each in shown), (told, shown)
     best, last = (read(Path(found[key])) for key in ("best_checkpoint", "last_checkpoint"))
     assert (best["epoch"], last["epoch"]) == (1, 4)
     assert last["global_step"] == 24

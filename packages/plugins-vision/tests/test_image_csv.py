@@ -126,7 +126,7 @@ def test_images_may_lie_elsewhere(csv_data, rows, project):
 
 
 BAD = [
-    ({"image": "files/none.jpg"}, {}, ["An image of 12 in", "files/none.jpg: there is no such file"]),
+    ({"image": "files/none.jpg"}, {}, ["An image of 12 named in", "line 9: ", "files/none.jpg: there is no such file"]),
     ({"image": ""}, {}, ["photos.csv, line 9: image is empty."]),
     ({"label": ""}, {}, ["photos.csv, line 9: label is empty."]),
     ({}, {"image_column": "imgae"}, ["photos.csv has no column 'imgae'.", "Near it: image."]),

@@ -144,3 +144,54 @@ def test_a_mask_is_part_of_the_fingerprint(root):
     before = module(root).fingerprint()
     mask_of(root, 0, np.zeros((16, 20)))
     assert module(root).fingerprint() != before
+
+
+def black_and_white(root):
+    for number in range(12):
+        array = np.zeros((16, 20), np.uint8)
+        array[:8] = 255
+        mask_of(root, number, array)
+
+
+def test_masks_of_black_and_white_are_refused_until_white_is_named_as_a_class(root):
+    black_and_white(root)
+    with pytest.raises(DataError) as caught:
+        module(root)
+    assert "hold one class only: 0" in caught.value.what
+    assert "255 are of no class" in caught.value.possible
+    assert caught.value.next_step.endswith("dataset.mask_values=[0,255]")
+    found = module(root, mask_values=[0, 255])
+    spec = found.data_spec()
+    assert (spec.class_names, spec.ignore_index) == (("0", "255"), None)
+    assert set(found.val_dataset[0][1].unique().tolist()) == {0, 1}
+    assert found.fingerprint() != module(root, mask_values=[255, 0]).fingerprint()
+
+
+def test_numbers_stand_for_classes_and_what_has_none_is_ignored_or_refused(root):
+    mask_of(root, 0, np.repeat(np.uint8([[0, 10, 20, 10]]), 16, axis=0).repeat(5, axis=1))
+    for number in range(1, 12):
+        mask_of(root, number, np.full((16, 20), 10))
+    found = module(root, mask_values=[10, 20], ignore_index=0, classes=["road", "car"], val_fraction=0)
+    assert found.data_spec().ignore_index == 255
+    index = next(number for number, path in enumerate(found.train_dataset.paths) if path.endswith("/0.jpg"))
+    found.train_dataset.transform = found.eval_transform
+    assert set(found.train_dataset[index][1].unique().tolist()) == {0, 1, 255}
+    with pytest.raises(DataError, match=r"0.png: a pixel is 20, which is not in dataset.mask_values"):
+        module(root, mask_values=[10, 30], ignore_index=0)
+    with pytest.raises(DataError, match=r"2 numbers, and dataset.classes 3 names"):
+        module(root, mask_values=[10, 20], ignore_index=0, classes=["road", "car", "sky"])
+
+
+def test_classes_that_no_mask_has_are_told(root, caplog):
+    mask_of(root, 3, np.full((16, 20), 5))
+    assert len(module(root, val_fraction=0).class_names) == 6
+    assert "no mask of training has [3,4] of 6 classes" in caplog.text
+    assert "dataset.mask_values=[0,1,2,5]" in caplog.text
+
+
+def test_a_broken_image_and_a_broken_mask_are_told_apart_and_both_counted(root, caplog):
+    no_image(root)
+    (root / "images" / "5.jpg").write_bytes(b"no image")
+    assert module(root, val_fraction=0, on_error="skip").data_spec().facts == {"unreadable": 2}
+    assert "masks/3.png: it is no image" in caplog.text
+    assert "images/5.jpg: it is no image" in caplog.text

@@ -81,7 +81,9 @@ def test_the_numbers_are_the_papers():
     deit = compose(["+experiment=deit", "dataset.path=imagenet"]).config
     assert (deit.model.name, deit.optimizer.lr, deit.optimizer.weight_decay) == ("vit_base_patch16_224", 1e-3, 0.05)
     assert (deit.dataset.mixup, deit.dataset.random_erasing, deit.dataset.repeated_augmentation) == (0.8, 0.25, 3)
-    cifar = compose(["+experiment=cifar_resnet"]).config
+    composed = compose(["+experiment=cifar_resnet"])
+    assert composed.chosen == {"trainer": "default"}  # what the recipe chose is not said to have been chosen for one
+    cifar = composed.config
     steps = [round(epoch * math.ceil(45_000 / 128)) for epoch in cifar.scheduler.milestones]
     assert steps == pytest.approx([32_000, 48_000], rel=0.001)
 

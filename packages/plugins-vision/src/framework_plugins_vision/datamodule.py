@@ -174,6 +174,12 @@ class BaseVisionDataModule(BaseDataModule):
                 f"{type(self).__name__} does not say which classes there are.",
                 next_step="Set self.class_names in its setup, or give its train_dataset an attribute 'classes'.",
             )
+        if len(names) < 2 and self.task != "multi-label-classification":
+            raise DataError(
+                f"{type(self).__name__} has one class only: {names[0]}.",
+                possible="There is nothing to tell apart; two classes or more are needed.",
+                next_step="Give it samples of another class.",
+            )
         return names
 
     def _class_counts(self, train: Any) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
@@ -102,6 +102,9 @@ class ImageMasksConfig(CheckedImagesConfig):
     classes: tuple[str, ...] | str | None = None
     """The names of the classes, in the order of their numbers, or a file with one a line; empty counts them."""
 
+    mask_values: tuple[Annotated[int, Field(ge=0, le=255)], ...] | None = Field(default=None, min_length=2)
+    """The number that a pixel of each class has, as [0,255]; empty where it is the number of the class itself."""
+
     ignore_index: int | None = Field(default=255, ge=0, le=255)
     """The number of pixels that belong to no class."""
 
@@ -118,6 +121,12 @@ class ImageMasksConfig(CheckedImagesConfig):
     def _moved_together(self) -> ImageMasksConfig:
         if self.auto_augment:
             raise ValueError("auto_augment changes images without their masks; it is for tasks without masks")
+        return self
+
+    @model_validator(mode="after")
+    def _each_value_once(self) -> ImageMasksConfig:
+        if self.mask_values and len(set(self.mask_values)) < len(self.mask_values):
+            raise ValueError("mask_values names a number twice; each class has one of its own")
         return self
 
 

@@ -24,6 +24,7 @@ class Normalization(nn.Module):
         super().__init__()
         self.mean = tuple(float(each) for each in mean)
         self.std = tuple(float(each) for each in std)
+        self._of_bytes, self._of_shares = self._numbers(255.0), self._numbers(1.0)
 
     def forward(self, image: Tensor, *others: Any) -> Any:
         """The image as ``float32``; what else goes through the transform is left as it is."""
@@ -40,11 +41,15 @@ class Normalization(nn.Module):
 
     def into(self, image: Tensor, out: Tensor) -> None:
         """The same, into a place that is there: ``(channels, height, width)``, of ``float32``."""
-        scale = 255.0 if image.dtype == torch.uint8 else 1.0
-        mean, std = (torch.tensor(each, dtype=torch.float32)[:, None, None] * scale for each in (self.mean, self.std))
+        mean, inverse = self._of_bytes if image.dtype == torch.uint8 else self._of_shares
         # Decoders give the colours of a pixel side by side; they are taken apart while they become numbers.
         out.copy_(image)
-        out.sub_(mean).mul_(1 / std)
+        out.sub_(mean).mul_(inverse)
+
+    def _numbers(self, scale: float) -> tuple[Tensor, Tensor]:
+        """What is subtracted from each channel and what it is multiplied by: made once, as small tensors take long."""
+        mean, std = (torch.tensor(each, dtype=torch.float32)[:, None, None] * scale for each in (self.mean, self.std))
+        return mean, 1 / std
 
     def extra_repr(self) -> str:
         """What is subtracted and divided by."""

@@ -128,6 +128,7 @@ def gc(
 ) -> None:
     """Remove what interrupted downloads left, the datasets named, and what passes the limit."""
     from framework_core import data_cache
+    from framework_core.cli.screen import note
 
     here = {each.name: each for each in data_cache.held()}
     for name in names or []:
@@ -137,7 +138,10 @@ def gc(
     going = [here[name] for name in names or []]
     if most is not None:
         going += [each for each in data_cache.longest_unused(most) if each not in going]
-    for path in data_cache.left_over():
+    left_over = list(data_cache.left_over())
+    if not going and not left_over:
+        note("There is nothing to remove.")
+    for path in left_over:
         print(f"{path}  left over")
         if not dry_run:
             data_cache.remove_left_over(path)

@@ -299,6 +299,9 @@ def _compose(request: Request, chosen: dict[str, str], overrides: list[str]) -> 
     taken = {group: option for group, option in DEFAULT_CHOICES.items() if group not in named}
     request = replace(request, choices={**DEFAULT_CHOICES, **request.choices})
     composed = _composed_by_hydra(request, chosen, overrides)
+    # An experiment has chosen too.
+    found = {group: _name_of(OmegaConf.select(composed.values, group)) for group in taken}
+    taken = {group: option for group, option in taken.items() if found[group] in ("", option)}
     model = _name_of(OmegaConf.select(composed.values, "model"))
     if model and not _name_of(OmegaConf.select(composed.values, "dataset")) and _is_known("model", model):
         taken["dataset"] = default_dataset(model)

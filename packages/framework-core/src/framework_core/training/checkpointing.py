@@ -96,6 +96,22 @@ class BestCheckpoint(_Kept):
     def __init__(self, settings: CheckpointConfig, folder: Path, *, monitor: str, mode: str) -> None:
         name = "best-epoch{epoch}-step{step}"
         super().__init__(settings, folder, filename=name, monitor=monitor, mode=mode, save_top_k=settings.save_top_k)
+        self.best_metrics: dict[str, float] = {}
+        """All metrics as they were when the best was written."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """With the metrics of the best."""
+        return {**super().state_dict(), "best_metrics": self.best_metrics}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """With the metrics of the best."""
+        self.best_metrics = dict(state_dict.get("best_metrics", {}))
+        super().load_state_dict(state_dict)
+
+    def _save_checkpoint(self, trainer: Trainer, filepath: str) -> None:
+        if filepath == self.best_model_path:
+            self.best_metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        super()._save_checkpoint(trainer, filepath)
 
     def _due(self, trainer: Trainer) -> bool:
         if self._epoch_over and not self._is_epoch_due(trainer):

@@ -13,7 +13,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,11 @@ from framework_core.process import is_main_process
 CHUNK = 256
 """Samples that are hashed between two looks at the clock."""
 
-BLOCK = 4096
-"""Samples of training that are compared at once."""
+BLOCK = 1024
+"""Samples of training that are compared between two looks at the clock."""
+
+HASHING = 0.7
+"""The share of the time until which samples are hashed; the rest is for comparing them."""
 
 COARSE = 64
 """Bits that are compared first: few pairs that differ in many bits agree in these."""
@@ -124,12 +127,13 @@ def find(datamodule: Any, *, fingerprint: str = "", seconds: float | None = None
     began = time.monotonic()
     looked_at: dict[str, list[SampleHash]] = {}
     for name in held_out:
-        # Half of the time is for training, whose samples each of the others is compared with.
-        until = None if seconds is None else began + seconds / 2 * (len(looked_at) + 1) / len(held_out)
+        # Half of that time is for training, whose samples each of the others is compared with.
+        until = None if seconds is None else began + HASHING * seconds / 2 * (len(looked_at) + 1) / len(held_out)
         looked_at[name] = _hashed(hashes, name, sizes[name], until)
-    train = _hashed(hashes, "train", sizes["train"], None if seconds is None else began + seconds)
-    overlaps = tuple(_overlap(name, sizes[name], looked_at[name], train) for name in held_out)
-    found = Duplicates(overlaps, sizes["train"], len(train), time.monotonic() - began)
+    train = _hashed(hashes, "train", sizes["train"], None if seconds is None else began + HASHING * seconds)
+    alike, compared = _alike(looked_at, train, None if seconds is None else began + seconds)
+    overlaps = tuple(_overlap(name, sizes[name], looked_at[name], train, alike[name]) for name in held_out)
+    found = Duplicates(overlaps, sizes["train"], compared, time.monotonic() - began)
     _keep(fingerprint, found, seconds)
     return found
 
@@ -208,34 +212,55 @@ def _hashed(
     return found
 
 
-def _overlap(split: str, size: int, samples: Sequence[SampleHash], train: Sequence[SampleHash]) -> Overlap:
+def _overlap(
+    split: str, size: int, samples: Sequence[SampleHash], train: Sequence[SampleHash], alike: Sequence[Pair]
+) -> Overlap:
     same = {each.exact: each.name for each in reversed(train)}
-    pairs = [Pair(each.name, same[each.exact], True) for each in samples if each.exact in same]
-    rest = [each for each in samples if each.exact not in same and each.alike]
-    alike = _alike(rest, [each for each in train if each.alike])
-    shown = (*sorted(pairs)[:SHOWN], *sorted(alike)[:SHOWN])
-    return Overlap(split, size, len(samples), len(pairs), len(alike), shown)
+    exact = [Pair(each.name, same[each.exact], True) for each in samples if each.exact in same]
+    known = {pair.sample for pair in exact}
+    rest = [pair for pair in alike if pair.sample not in known]
+    shown = (*sorted(exact)[:SHOWN], *sorted(rest)[:SHOWN])
+    return Overlap(split, size, len(samples), len(exact), len(rest), shown)
 
 
-def _alike(samples: Sequence[SampleHash], train: Sequence[SampleHash]) -> list[Pair]:
-    """Samples whose nearest of training differs in few bits: one in twenty at most."""
-    if not samples or not train:
-        return []
-    first, second = _bits(samples), _bits(train)
+def _alike(
+    held_out: Mapping[str, Sequence[SampleHash]], train: Sequence[SampleHash], until: float | None
+) -> tuple[dict[str, list[Pair]], int]:
+    """Samples of each split whose nearest of training differs in few bits, one in twenty at most.
+
+    Returns:
+        They, and with how many samples of training the others were compared.
+    """
+    found: dict[str, list[Pair]] = {split: [] for split in held_out}
+    samples = [(split, each) for split, hashes in held_out.items() for each in hashes if each.alike]
+    if not samples:
+        return found, len(train)
+    first = _bits([each for _, each in samples])
     most = first.shape[1] // 20
     # Bits that lie far apart: neighbours say much the same.
     chosen = torch.linspace(0, first.shape[1] - 1, min(COARSE, first.shape[1])).round().long()
     coarse = _signs(first[:, chosen])
     nearest: dict[int, tuple[int, int]] = {}
-    for begin in range(0, len(second), BLOCK):
+    compared = len(train)
+    for begin in range(0, len(train), BLOCK):
+        if until is not None and begin and time.monotonic() > until:
+            compared = begin
+            break
+        places = [place for place in range(begin, min(begin + BLOCK, len(train))) if train[place].alike]
+        if not places:
+            continue
+        second = _bits([train[place] for place in places])
         # Where bits are -1 and 1, their product says in how many two samples differ.
-        agree = coarse @ _signs(second[begin : begin + BLOCK, chosen]).T
-        for pairs in torch.split((agree >= len(chosen) - 2 * most).nonzero(), BLOCK):
-            differ = (first[pairs[:, 0]] != second[begin + pairs[:, 1]]).sum(1)
+        agree = coarse @ _signs(second[:, chosen]).T
+        for pairs in torch.split((agree >= len(chosen) - 2 * most).nonzero(), CHUNK * COARSE):
+            differ = (first[pairs[:, 0]] != second[pairs[:, 1]]).sum(1)
             kept = differ <= most
             for (index, other), bits in zip(pairs[kept].tolist(), differ[kept].tolist(), strict=True):
-                nearest[index] = min(nearest.get(index, (most + 1, 0)), (bits, begin + other))
-    return [Pair(samples[index].name, train[other].name, False) for index, (_, other) in sorted(nearest.items())]
+                nearest[index] = min(nearest.get(index, (most + 1, 0)), (bits, places[other]))
+    for index, (_, place) in sorted(nearest.items()):
+        split, sample = samples[index]
+        found[split].append(Pair(sample.name, train[place].name, False))
+    return found, compared
 
 
 def _bits(samples: Sequence[SampleHash]) -> torch.Tensor:

@@ -148,9 +148,16 @@ def largest_that_fits(config: RunConfig, prepared: Prepared, below: int) -> int 
 
 
 def steepest(rates: list[float], losses: list[float]) -> float:
-    """The rate at which the loss falls most by the logarithm of the rate."""
+    """The rate at which the loss falls most by the logarithm of the rate.
+
+    A fall is that over a quarter of the steps: from one step to the next it is mostly that of one batch to another.
+    """
     best = min(range(len(losses)), key=losses.__getitem__)
-    falls = [(losses[index + 1] - losses[index], rates[index]) for index in range(max(1, best))]
+    reach = min(len(losses) // 8, max(0, (best - 1) // 2))
+    falls = [
+        (losses[index + 1 + reach] - losses[index - reach], rates[index])
+        for index in range(reach, max(reach + 1, best - reach))
+    ]
     return min(falls)[1]
 
 

@@ -242,7 +242,7 @@ class Session:
             self._record = replace(self._record, best_checkpoint=os.path.relpath(path, self._record.directory))
             self._record.write()
         if self._best.best_model_score is not None and self._best.monitor:
-            self._metrics[self._best.monitor] = float(self._best.best_model_score)
+            self._metrics |= {**self._best.best_metrics, self._best.monitor: float(self._best.best_model_score)}
         load_weights(self._prepared.model, path)
 
     def _record_outcome(self, answers: Answers | None) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from framework_core import DataError
+from framework_plugins_vision.datasets.idx import ANEW
 from framework_plugins_vision.datasets.published_images import PublishedImages
 from framework_plugins_vision.published import FILES
 
@@ -123,7 +124,8 @@ class Cifar(PublishedImages):
             path = self.file_named(name)
             content = np.fromfile(path, dtype=np.uint8)
             if len(content) == 0 or len(content) % (before + PIXELS):
-                raise DataError(f"The file {path} is cut short: {len(content):,} bytes are no whole number of images.")
+                what = f"The file {path} is cut short: {len(content):,} bytes are no whole number of images."
+                raise DataError(what, paths=[path], next_step=ANEW)
             self.digest.update(content.tobytes())
             records.append(content.reshape(-1, before + PIXELS))
         whole = np.concatenate(records)

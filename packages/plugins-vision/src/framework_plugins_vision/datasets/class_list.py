@@ -21,10 +21,10 @@ def class_list(classes: Sequence[str] | str) -> tuple[str, ...]:
             raise DataError(
                 f"There is no file {path}.",
                 paths=[path],
-                possible="dataset.classes is a file with a name a line, or the names: [sky,road,car].",
+                next_step="dataset.classes is a file with a name a line, or the names: dataset.classes=[sky,road,car]",
             )
         classes = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     twice = [name for name, count in Counter(classes).items() if count > 1]
     if twice:
-        raise DataError(f"dataset.classes names {', '.join(twice)} twice.")
+        raise DataError(f"dataset.classes names {', '.join(twice)} twice.", next_step="Give each class its own name.")
     return tuple(classes)

@@ -238,7 +238,9 @@ class _Rows(BatchDataset):
                     raise DataError(what, next_step="Without it: dataset.on_error=skip") from error
                 _log.warning("left out: %s", what)
         if not read:
-            raise DataError(f"None of the {len(indices)} images of a batch can be read.")
+            first = int(self.rows[indices[0]])
+            what = f"None of the {len(indices)} images of a batch can be read, row {first:,} among them."
+            raise DataError(what, next_step="Take another revision: dataset.revision=NAME")
         assert self.transform is not None  # noqa: S101  # the module has one for each split
         return prepared(read, self.transform), self.targets[kept]
 

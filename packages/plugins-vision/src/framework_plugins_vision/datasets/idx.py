@@ -35,6 +35,7 @@ def read_idx(path: Path) -> npt.NDArray[np.uint8]:
             f"The file {path} is no IDX file of bytes.",
             paths=[path],
             possible="It begins with the numbers 0, 0, 8 and that of its dimensions.",
+            next_step=ANEW,
         )
     dimensions = content[3]
     start = 4 + 4 * dimensions

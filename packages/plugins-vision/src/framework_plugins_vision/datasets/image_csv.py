@@ -40,6 +40,7 @@ class ImageCsv(ImageFilesDataModule):
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("image-classification", "multi-label-classification", "regression")
+    repair = "Repair them, or correct the table; another folder that its paths are in: dataset.image_root=FOLDER"
 
     def __init__(
         self,
@@ -70,6 +71,7 @@ class ImageCsv(ImageFilesDataModule):
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.split_seed = split_seed
+        self._tables: list[Table] = []
 
     def setup(self, stage: str | None = None) -> None:
         """Read the tables, check the images and split them.
@@ -83,7 +85,17 @@ class ImageCsv(ImageFilesDataModule):
         rows = self._rows(tables)
         found = targets_of(tables, self.target_columns, self.task, self.separator, train=rows["train"])
         self.class_names, self.target_names = found.class_names, found.target_names
+        self._tables = list(tables.values())
+        self.listed = f"named in {', '.join(str(table.path) for table in self._tables)}"
         self.use(self.root, self._samples(tables, rows, found))
+
+    def where(self, path: Path) -> str:
+        """An image, and the line of the table that names it."""
+        for table in self._tables:
+            for index, name in enumerate(table.columns[self.image_column]):
+                if self.root / name == path:
+                    return f"{table.at(index)}: {path}"
+        return super().where(path)
 
     def source(self) -> str:
         """The table."""
@@ -119,10 +131,15 @@ class ImageCsv(ImageFilesDataModule):
                     f"{table.at(index)}: {self.split_column} is {word!r}.",
                     paths=[table.path],
                     possible=f"A split is one of {', '.join(SPLITS)}.",
+                    next_step="Correct it, or name another column with dataset.split_column=COLUMN",
                 )
             rows[split].append(("train", index))
         if not rows["train"]:
-            raise DataError(f"No row of {table.path} is for training: none says train in {self.split_column}.")
+            raise DataError(
+                f"No row of {table.path} is for training: none says train in {self.split_column}.",
+                paths=[table.path],
+                next_step="Name another column with dataset.split_column=COLUMN",
+            )
         return rows
 
     def _samples(
@@ -141,5 +158,9 @@ class ImageCsv(ImageFilesDataModule):
         for index, name in enumerate(names):
             if not isinstance(name, str) or not name:
                 what = "empty" if name in (None, "") else f"{type(name).__name__}, not a path"
-                raise DataError(f"{table.at(index)}: {self.image_column} is {what}.", paths=[table.path])
+                raise DataError(
+                    f"{table.at(index)}: {self.image_column} is {what}.",
+                    paths=[table.path],
+                    next_step="Correct it, or name another column with dataset.image_column=COLUMN",
+                )
         return [self.root / name for name in names]

@@ -156,13 +156,15 @@ def prepared(images: Sequence[Tensor], transform: Transform) -> Tensor:
     steps = list(transform.transforms) if isinstance(transform, v2.Compose) else []
     if not steps or not isinstance(steps[-1], Normalization):
         return torch.stack([transform(image) for image in images])
-    before = v2.Compose(steps[:-1]) if len(steps) > 1 else as_it_is
+    *before, last = (step for step in steps if not isinstance(step, v2.PILToTensor))
     batch: Tensor | None = None
     for position, image in enumerate(images):
-        ready = before(image)
+        ready = image
+        for step in before:
+            ready = step(ready)
         if batch is None:
             batch = empty_batch((len(images), *ready.shape))
-        steps[-1].into(ready, batch[position])
+        last.into(ready, batch[position])
     assert batch is not None  # noqa: S101  # no batch is empty
     return batch
 
@@ -179,8 +181,3 @@ def empty_batch(shape: tuple[int, ...]) -> Tensor:
     return room.set_(
         shared._new_shared(4 * math.prod(shape)), 0, torch.Size(shape), torch.empty(shape, device="meta").stride()
     )
-
-
-def as_it_is(image: Tensor) -> Tensor:
-    """The transform that changes nothing."""
-    return image

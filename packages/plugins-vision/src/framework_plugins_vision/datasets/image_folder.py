@@ -18,6 +18,7 @@ SPLIT_FOLDERS = {
     "val": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+NAME_IT = "Name it with dataset.path=FOLDER"
 Sample = tuple[Path, int]
 
 
@@ -80,7 +81,7 @@ def find_images(
         DataError: There are none, a class has none, or there is one class only.
     """
     if not folder.is_dir():
-        raise _no_folder(folder)
+        raise no_folder(folder)
     named = {
         split: next((folder / n for n in names if (folder / n).is_dir() and split not in passed_over), None)
         for split, names in SPLIT_FOLDERS.items()
@@ -124,6 +125,7 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
             f"{folder} holds one class only: {next(iter(classes))}.",
             paths=[folder],
             possible="There is nothing to tell apart; a folder for each of two classes or more is needed.",
+            next_step=NAME_IT,
         )
     return classes
 
@@ -154,12 +156,13 @@ def images_in(folder: Path) -> list[Path]:
     )
 
 
-def _no_folder(folder: Path) -> DataError:
+def no_folder(folder: Path) -> DataError:
+    """The error that there is no such folder."""
     beside = [] if folder.exists() or not folder.parent.is_dir() else folder.parent.iterdir()
     near = near_names(folder.name, [each.name for each in beside if each.is_dir()])
     what = f"{folder} is a file, not a folder." if folder.exists() else f"There is no folder {folder}."
     possible = f"Near it: {', '.join(str(folder.parent / name) for name in near)}." if near else ""
-    return DataError(what, paths=[folder], possible=possible, next_step="Name it with dataset.path=FOLDER")
+    return DataError(what, paths=[folder], possible=possible, next_step=NAME_IT)
 
 
 def _no_images(folder: Path, folders: Sequence[Path]) -> DataError:
@@ -169,6 +172,7 @@ def _no_images(folder: Path, folders: Sequence[Path]) -> DataError:
             f"{folder} holds {len(beside):,} images and no class folders.",
             paths=[folder],
             possible=f"The folder an image is in names its class: {folder}/CLASS/{beside[0].name}",
+            next_step="Images with a table of their classes are read by --dataset image_csv",
         )
     return DataError(
         f"There is no image in {folder}.",

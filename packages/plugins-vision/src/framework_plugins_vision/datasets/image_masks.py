@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from framework_core import BatchDataset, DataError
-from framework_plugins_vision import reading
 from framework_plugins_vision.datasets.class_list import class_list
-from framework_plugins_vision.datasets.image_folder import images_in
+from framework_plugins_vision.datasets.image_folder import images_in, no_folder
 from framework_plugins_vision.datasets.image_module import ImageFilesDataModule, Samples
+from framework_plugins_vision.datasets.masks import Mask, MaskReader, check_masks, classes_in
 from framework_plugins_vision.image_hashes import Picture, file_picture
 from framework_plugins_vision.normalization import Normalization
 from framework_plugins_vision.splits import random_split
 
-SHOWN = 5
+SHOWN, SHOWN_CLASSES = 5, 12
+"""How many masks and classes a message names."""
+
 _log = logging.getLogger("framework_core")
 
 
@@ -41,6 +39,7 @@ class ImageMasks(ImageFilesDataModule):
         images: The folder of images in it.
         masks: The folder of masks in it.
         classes: The names of the classes, or a file with one a line; empty counts them in the masks.
+        mask_values: The number that a pixel of each class has, in the order of the classes; empty is that of the class.
         ignore_index: The number of pixels that belong to no class.
         val_fraction: The share kept for validation where there is no val folder.
         test_fraction: The share kept for the test where there is no test folder.
@@ -56,6 +55,7 @@ class ImageMasks(ImageFilesDataModule):
         images: str = "images",
         masks: str = "masks",
         classes: Sequence[str] | str | None = None,
+        mask_values: Sequence[int] | None = None,
         ignore_index: int | None = 255,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,
@@ -68,7 +68,8 @@ class ImageMasks(ImageFilesDataModule):
         self.images = images
         self.masks = masks
         self.classes = classes
-        self.ignore_index = ignore_index
+        self.read_mask = MaskReader(mask_values, ignore_index)
+        self.ignore_index = self.read_mask.ignore_index
         self.val_fraction = val_fraction
         self.test_fraction = test_fraction
         self.split_seed = split_seed
@@ -88,10 +89,13 @@ class ImageMasks(ImageFilesDataModule):
             return
         splits = self._found()
         paths = [path for found in splits.values() for path in found]
-        usable, wrong = check_masks({path: self._mask_of[str(path)] for path in paths}, self.ignore_index)
-        wrong |= self._beyond(usable)
-        splits = {name: self._without(wrong, found) for name, found in splits.items()}
+        usable, wrong = check_masks({path: self._mask_of[str(path)] for path in paths}, self.read_mask)
         self.class_names = self._named(usable)
+        wrong |= self._beyond(usable)
+        if wrong:
+            self._refuse_or_warn(wrong, len(paths))
+            splits = {name: [path for path in found if path not in wrong] for name, found in splits.items()}
+        self._check_classes([usable[path] for path in splits["train"]])
         beside = {path: mask.digest for path, mask in usable.items()}
         self.use(self.path, {name: Samples(found, torch.empty(0)) for name, found in splits.items()}, beside=beside)
 
@@ -102,12 +106,12 @@ class ImageMasks(ImageFilesDataModule):
     def _dataset(self, split: str, paths: Sequence[Path], targets: Tensor) -> Dataset[Any]:
         transform = self.train_transform if split == "train" else self._whole
         masks = [self._mask_of[str(path)] for path in paths]
-        return MaskedImages(paths, masks, self._read, transform, skip=self.on_error == "skip")
+        return MaskedImages(paths, masks, self._read, self.read_mask, transform, skip=self.on_error == "skip")
 
     def _found(self) -> dict[str, list[Path]]:
         """The images of each split; notes the mask of each."""
         if not self.path.is_dir():
-            raise DataError(f"There is no folder {self.path}.", paths=[self.path])
+            raise no_folder(self.path)
         whole = not (self.path / "train").is_dir()
         places = {"train": self.path if whole else self.path / "train"}
         places |= {} if whole else {name: self.path / name for name in ("val", "test") if (self.path / name).is_dir()}
@@ -133,7 +137,8 @@ class ImageMasks(ImageFilesDataModule):
                 )
         images = images_in(folder)
         if not images:
-            raise DataError(f"There is no image in {folder}.", paths=[folder])
+            what = f"There is no image in {folder}."
+            raise DataError(what, paths=[folder], next_step="Name another folder with dataset.images=FOLDER")
         there = {each.relative_to(masks).with_suffix(""): each for each in masks.rglob("*.png")}
         without = [each for each in images if each.relative_to(folder).with_suffix("") not in there]
         if without:
@@ -141,100 +146,77 @@ class ImageMasks(ImageFilesDataModule):
                 f"{len(without):,} of {len(images):,} images in {folder} have no mask, {without[0].name} among them.",
                 paths=without,
                 possible=f"Its mask is {masks / without[0].relative_to(folder).with_suffix('.png')}",
+                next_step="Add it, or move the image out; another folder of masks: dataset.masks=FOLDER",
             )
         for each in images:
             self._mask_of[str(each)] = there[each.relative_to(folder).with_suffix("")]
         return images
 
+    def _named(self, usable: Mapping[Path, Mask]) -> tuple[str, ...]:
+        values = self.read_mask.values
+        if not self.classes:
+            highest = classes_in(usable.values())[-1:] or [0]
+            return tuple(str(each) for each in values or range(highest[0] + 1))
+        names = class_list(self.classes)
+        if values and len(values) != len(names):
+            raise DataError(
+                f"dataset.mask_values has {len(values)} numbers, and dataset.classes {len(names)} names.",
+                next_step="Give one number for each class: dataset.mask_values=[0,255]",
+            )
+        return names
+
     def _beyond(self, usable: Mapping[Path, Mask]) -> dict[Path, str]:
         """The masks with a number that is beyond the classes that were named."""
-        names = class_list(self.classes) if self.classes else ()
+        count = len(self.class_names)
         return {
-            path: f"a pixel is {mask.highest}, but there are {len(names)} classes"
+            path: f"a pixel is {max(mask.classes)}, but there are {count} classes (or dataset.mask_values)"
             for path, mask in usable.items()
-            if names and mask.highest >= len(names)
+            if max(mask.classes, default=0) >= count
         }
 
-    def _without(self, wrong: Mapping[Path, str], images: list[Path]) -> list[Path]:
-        found = [path for path in images if path in wrong]
-        if not found:
-            return images
-        self._left_out += len(found)
-        shown = [f"{self._mask_of[str(path)]}: {wrong[path]}" for path in found[:SHOWN]]
-        more = [f"... and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        count = "A mask" if len(found) == 1 else f"{len(found)} masks"
-        text = "\n  ".join([f"{count} of {len(images):,} in {self.path} cannot be used:", *shown, *more])
-        if self.on_error == "skip" and len(found) < len(images):
+    def _refuse_or_warn(self, wrong: Mapping[Path, str], count: int) -> None:
+        shown = [f"{self._mask_of[str(path)]}: {why}" for path, why in list(wrong.items())[:SHOWN]]
+        more = [f"... and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
+        number = "A mask" if len(wrong) == 1 else f"{len(wrong)} masks"
+        text = "\n  ".join([f"{number} of {count:,} in {self.path} cannot be used:", *shown, *more])
+        if self.on_error == "skip" and len(wrong) < count:
+            self._left_out += len(wrong)
             _log.warning("%s\n  Left out, as dataset.on_error=skip says.", text)
-            return [path for path in images if path not in wrong]
+            return
         raise DataError(
             text,
-            paths=[self._mask_of[str(path)] for path in found],
+            paths=[self._mask_of[str(path)] for path in wrong],
             possible="A mask is a PNG of its image's size, grey or with a palette; a pixel is the number of its class.",
             next_step="Without them: dataset.on_error=skip",
         )
 
-    def _named(self, usable: Mapping[Path, Mask]) -> tuple[str, ...]:
-        if self.classes:
-            return class_list(self.classes)
-        return tuple(str(number) for number in range(max((mask.highest for mask in usable.values()), default=0) + 1))
+    def _check_classes(self, masks: Sequence[Mask]) -> None:
+        """See that there is something to tell apart; say which classes have no pixel, where they were counted."""
+        found = classes_in(masks)
+        none = self.ignore_index if any(mask.partial for mask in masks) else None
+        if len(found) < 2:
+            raise DataError(
+                f"The masks of training hold one class only: {self.class_names[found[0]] if found else 'none'}.",
+                paths=[self.path],
+                possible="" if none is None else f"Pixels of {none} are of no class (dataset.ignore_index).",
+                next_step=f"Where a class has another number than its own: dataset.mask_values={_list([*found, none])}",
+            )
+        without = [name for index, name in enumerate(self.class_names) if index not in found]
+        if without and not self.classes:
+            text = "no mask of training has %s of %d classes. Where numbers stand for classes: dataset.mask_values=%s"
+            _log.warning(text, _list(without), len(self.class_names), _list(self._value(each) for each in found))
+
+    def _value(self, number: int) -> int:
+        return self.read_mask.values[number] if self.read_mask.values else number
+
+
+def _list(values: Iterable[object]) -> str:
+    shown = [str(value) for value in values if value is not None]
+    return f"[{','.join([*shown[:SHOWN_CLASSES], *(['...'] if len(shown) > SHOWN_CLASSES else [])])}]"
 
 
 def _others(found: Mapping[str, list[Path]]) -> dict[str, list[Path]]:
     return {name: images for name, images in found.items() if name != "train"}
-
-
-class Mask(NamedTuple):
-    """What a mask is."""
-
-    highest: int
-    """The highest class in it."""
-
-    digest: str
-    """Of its content."""
-
-
-def read_mask(content: bytes) -> Tensor:
-    """The numbers of a mask's pixels, ``(height, width)`` of bytes.
-
-    Raises:
-        ValueError: It has colours or another depth (or as any of ``UNREADABLE``).
-    """
-    with Image.open(BytesIO(content)) as image:
-        if image.mode not in ("L", "P", "1"):
-            raise ValueError(f"it is {image.mode}, and not grey or with a palette")
-        return torch.from_numpy(np.array(image, dtype=np.uint8))
-
-
-def check_masks(masks: Mapping[Path, Path], ignore_index: int | None) -> tuple[dict[Path, Mask], dict[Path, str]]:
-    """Look at each mask beside its image.
-
-    Args:
-        masks: The mask of each image.
-        ignore_index: The number of pixels that belong to no class.
-
-    Returns:
-        What each is, and what is wrong with each that cannot be used; both by image.
-    """
-    usable: dict[Path, Mask] = {}
-    wrong: dict[Path, str] = {}
-    for path, place in masks.items():
-        try:
-            content = place.read_bytes()
-            mask = read_mask(content)
-            with reading.quiet(), Image.open(path) as image:
-                turned = image.getexif().get(0x0112, 1) >= 5
-                size = (image.width, image.height) if turned else (image.height, image.width)
-        except reading.UNREADABLE as error:
-            wrong[path] = reading.reason(error)
-            continue
-        if tuple(mask.shape) != size:
-            wrong[path] = f"it is {mask.shape[1]}x{mask.shape[0]}, and its image {size[1]}x{size[0]}"
-            continue
-        counted = mask if ignore_index is None else mask[mask != ignore_index]
-        highest = int(counted.max()) if counted.numel() else 0
-        usable[path] = Mask(highest, hashlib.sha256(content).hexdigest())
-    return usable, wrong
 
 
 class MaskedImages(BatchDataset):
@@ -244,16 +226,25 @@ class MaskedImages(BatchDataset):
         paths: The images.
         masks: Their masks.
         reader: From a path to bytes of pixels.
+        read_mask: From a path to the class of each pixel.
         transform: From both to what the model takes, both in the same way.
         skip: Whether a file that cannot be read is left out of its batch, with a warning; it is an error otherwise.
     """
 
     def __init__(
-        self, paths: Sequence[Path], masks: Sequence[Path], reader: Any, transform: Any, *, skip: bool = False
+        self,
+        paths: Sequence[Path],
+        masks: Sequence[Path],
+        reader: Any,
+        read_mask: MaskReader,
+        transform: Any,
+        *,
+        skip: bool = False,
     ) -> None:
         self.paths = [str(path) for path in paths]
         self.masks = [str(path) for path in masks]
         self.reader = reader
+        self.read_mask = read_mask
         self.transform = transform
         self.skip = skip
 
@@ -268,7 +259,10 @@ class MaskedImages(BatchDataset):
         """
         samples = [sample for index in indices.tolist() if (sample := self._sample(index)) is not None]
         if not samples:
-            raise DataError(f"None of the {len(indices)} images of a batch can be read.")
+            what = (
+                f"None of the {len(indices)} images of a batch can be read, {self.paths[int(indices[0])]} among them."
+            )
+            raise DataError(what, next_step="Check the folder: dataset.verify=full")
         images, masks = zip(*samples, strict=True)
         return torch.stack(images), torch.stack(masks).to(torch.int64)
 
@@ -278,7 +272,7 @@ class MaskedImages(BatchDataset):
 
     def _sample(self, index: int) -> tuple[Tensor, Tensor] | None:
         try:
-            image, mask = self.reader(self.paths[index]), self._mask(self.masks[index])
+            image, mask = self.reader(self.paths[index]), self.read_mask(self.masks[index])
         except DataError as error:
             if not self.skip:
                 raise
@@ -286,9 +280,3 @@ class MaskedImages(BatchDataset):
             return None
         image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
-
-    def _mask(self, path: str) -> Tensor:
-        try:
-            return read_mask(Path(path).read_bytes())
-        except reading.UNREADABLE as error:
-            raise DataError(f"The mask {path} cannot be read: {reading.reason(error)}", paths=[path]) from error

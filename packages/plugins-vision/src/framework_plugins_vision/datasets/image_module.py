@@ -106,8 +106,16 @@ class ImageFilesDataModule(BaseVisionDataModule):
         needed = max(size) / min(crop_pct, math.sqrt(min_crop) if augmentation == "standard" else 1.0)
         self.reader = ImageReader(channels, short_side=math.ceil(needed))
         self._read: Any = self.reader
+        self.listed = ""
         self._fingerprint = ""
         self._left_out = 0
+
+    repair = "Repair them, or move them out of the folder."
+    """What to do about images that cannot be read."""
+
+    def where(self, path: Path) -> str:
+        """An image, for people."""
+        return str(path)
 
     def use(self, root: Path, splits: Mapping[str, Samples], *, beside: Mapping[Path, str] | None = None) -> None:
         """Check the images of each split, and make datasets of them.
@@ -120,6 +128,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
         Raises:
             DataError: Images cannot be read, and are not to be skipped.
         """
+        self.listed = self.listed or f"in {root}"
         splits = {name: samples for name, samples in splits.items() if samples.paths}
         digests = self._checked(root, [path for samples in splits.values() for path in samples.paths])
         splits = {name: _only(samples, digests) for name, samples in splits.items()}
@@ -176,11 +185,11 @@ class ImageFilesDataModule(BaseVisionDataModule):
         """A digest of each readable image."""
         digests, unreadable = check_images(root, paths, verify=self.verify)
         if unreadable:
-            self._left_out = len(unreadable)
-            shown = [f"{path}: {why}" for path, why in list(unreadable.items())[:SHOWN]]
+            self._left_out += len(unreadable)
+            shown = [f"{self.where(path)}: {why}" for path, why in list(unreadable.items())[:SHOWN]]
             more = [f"... and {len(unreadable) - SHOWN} more"] if len(unreadable) > SHOWN else []
             count = "An image" if len(unreadable) == 1 else f"{len(unreadable)} images"
-            found = "\n  ".join([f"{count} of {len(paths):,} in {root} cannot be read:", *shown, *more])
+            found = "\n  ".join([f"{count} of {len(paths):,} {self.listed} cannot be read:", *shown, *more])
             if self.on_error == "skip" and digests:
                 _log.warning("%s\n  Left out, as dataset.on_error=skip says.", found)
                 return digests
@@ -188,7 +197,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
                 found,
                 paths=list(unreadable),
                 possible="Without them: dataset.on_error=skip" if digests else "",
-                next_step="Repair them, or move them out of the folder.",
+                next_step=self.repair,
             )
         return digests
 

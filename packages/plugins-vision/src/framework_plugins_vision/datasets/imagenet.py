@@ -73,6 +73,7 @@ class ImageNet(ImageFolder):
                 f"{images[0].parent} holds {len(images):,} images and no class folders, and there is no {solution}.",
                 paths=[images[0].parent],
                 possible=f"A folder for each class, or Kaggle's {SOLUTION} in {self.path}",
+                next_step=f"Put {SOLUTION} there, or move the images into a folder for each class.",
             )
         table = read_table(solution)
         numbers = {name: number for number, name in enumerate(ids)}
@@ -83,6 +84,7 @@ class ImageNet(ImageFolder):
             raise DataError(
                 f"{solution} gives no class of training for {len(missing):,} images, {missing[0].name} among them.",
                 paths=[solution],
+                next_step="Take the file and the images from one edition, or move these images out.",
             )
         return [(path, numbers[known[path.stem]]) for path in images]
 
@@ -93,7 +95,9 @@ class ImageNet(ImageFolder):
         if self.class_names_file and not set(ids) <= set(names):
             unnamed = [each for each in ids if each not in names]
             raise DataError(
-                f"{file} names {len(names):,} classes, and not {', '.join(unnamed[:5])}.", paths=[str(file)]
+                f"{file} names {len(names):,} classes, and not {', '.join(unnamed[:5])}.",
+                paths=[str(file)],
+                next_step="Add them, or leave dataset.class_names_file out to go by their ids.",
             )
         found = [names.get(each, each) for each in ids]
         often = Counter(found)
@@ -116,4 +120,5 @@ def _read_names(path: Path) -> Mapping[str, str]:
             f"The names of classes cannot be read from {path}: {error}",
             paths=[path],
             possible='A line \'n01440764 tench, Tinca tinca\' for each class, or JSON {"0": ["n01440764", "tench"]}',
+            next_step="Name another file with dataset.class_names_file=FILE",
         ) from error

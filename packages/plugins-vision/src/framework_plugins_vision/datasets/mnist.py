@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from framework_core import DataError
-from framework_plugins_vision.datasets.idx import read_idx
+from framework_plugins_vision.datasets.idx import ANEW, read_idx
 from framework_plugins_vision.datasets.published_images import PublishedImages
 from framework_plugins_vision.published import FILES
 
@@ -93,7 +93,8 @@ class Mnist(PublishedImages):
             array = read_idx(path)
             if array.ndim != dimensions or (dimensions == 3 and array.shape[1:] != (SIDE, SIDE)):
                 wanted = f"images of {SIDE}x{SIDE}" if dimensions == 3 else "one label an image"
-                raise DataError(f"The file {path} holds {'x'.join(map(str, array.shape))} bytes, not {wanted}.")
+                held = "x".join(map(str, array.shape))
+                raise DataError(f"The file {path} holds {held} bytes, not {wanted}.", paths=[path], next_step=ANEW)
             self.digest.update(array.tobytes())
             found.append(torch.from_numpy(array.copy()))
         images, labels = found

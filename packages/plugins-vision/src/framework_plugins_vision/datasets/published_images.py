@@ -16,6 +16,7 @@ from framework_core.download import RemoteFile, mirrored
 from framework_plugins_vision import transforms
 from framework_plugins_vision.augmentation_policies import EachOfBatch, policy
 from framework_plugins_vision.datamodule import BaseVisionDataModule
+from framework_plugins_vision.datasets.idx import ANEW
 from framework_plugins_vision.datasets.images import ImagesInMemory
 from framework_plugins_vision.normalization import Normalization
 from framework_plugins_vision.splits import stratified_split
@@ -151,14 +152,19 @@ class PublishedImages(BaseVisionDataModule):
 
     def _checked(self, images: Tensor, targets: Tensor, which: str) -> tuple[Tensor, Tensor]:
         if len(images) != len(targets):
-            raise DataError(f"{self.folder} has {len(images):,} {which} images and {len(targets):,} labels.")
+            raise DataError(
+                f"{self.folder} has {len(images):,} {which} images and {len(targets):,} labels.",
+                paths=[self.folder],
+                next_step=ANEW,
+            )
         if len(targets) and int(targets.max()) >= len(self.class_names):
             position = int((targets >= len(self.class_names)).nonzero()[0])
             raise DataError(
                 f"A label in {self.folder} is {int(targets[position])} ({which} image {position:,}), but there are "
                 f"{len(self.class_names)} classes.",
                 possible=f"Labels run from 0 to {len(self.class_names) - 1}.",
-                next_step="Copy the files anew, or leave dataset.path out to fetch them.",
+                paths=[self.folder],
+                next_step=ANEW,
             )
         return images, targets
 

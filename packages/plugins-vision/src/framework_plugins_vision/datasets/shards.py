@@ -15,11 +15,15 @@ from typing import Any
 
 from framework_core import DataError
 from framework_core.cache import cache_folder
+from framework_core.errors import quoted
 from framework_plugins_vision.transforms import SUFFIXES
 
 BLOCK = 512
 END = 2 * BLOCK
 """The zeros that a tar file ends with."""
+
+ANEW = "Copy it anew, or leave it out of the pattern."
+LABEL = "Name the file that holds the label with dataset.label=ENDING, or dataset.label=json.KEY"
 
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 
@@ -51,6 +55,7 @@ def shards_of(pattern: str) -> list[Path]:
             f"There is no shard {missing[0] if missing else pattern}.",
             paths=missing,
             possible="Shards are named by a pattern: shards/train-{000000..000009}.tar or shards/train-*.tar",
+            next_step=f"See what is here: ls {quoted(str(Path(missing[0] if missing else pattern).parent))}",
         )
     return [Path(each) for each in found]
 
@@ -86,7 +91,8 @@ def samples_in(path: Path) -> Iterator[tuple[str, dict[str, bytes]]]:
                 content = tar.extractfile(member)
                 key, files[ending.lower()] = name, content.read() if content else b""
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise DataError(f"The shard {path} is cut short or broken: {error}", paths=[path]) from error
+        what = f"The shard {path} is cut short or broken: {error}"
+        raise DataError(what, paths=[path], next_step=ANEW) from error
     if files:
         yield key, files
 
@@ -100,7 +106,11 @@ def image_in(files: dict[str, bytes], where: str) -> bytes:
     for ending, content in files.items():
         if f".{ending}" in SUFFIXES:
             return content
-    raise DataError(f"{where} has no image: its files end in {', '.join(files)}.")
+    raise DataError(
+        f"{where} has no image: its files end in {', '.join(files)}.",
+        possible=f"Image files end in {', '.join(SUFFIXES)}.",
+        next_step="Write the shard anew, with an image for each sample.",
+    )
 
 
 def label_in(files: dict[str, bytes], label: str, where: str) -> int:
@@ -119,15 +129,16 @@ def label_in(files: dict[str, bytes], label: str, where: str) -> int:
     if content is None:
         raise DataError(
             f"{where} has no .{ending} file: its files end in {', '.join(files)}.",
-            next_step="Name the one that holds the label with dataset.label=ENDING",
+            next_step=LABEL,
         )
     try:
         value: Any = json.loads(content)[key] if key else content.decode().strip()
         number = int(value)
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise DataError(f"{where} has no number as its label ({label}): {content[:40]!r}") from error
+        what = f"{where} has no number as its label ({label}): {content[:40]!r}"
+        raise DataError(what, next_step=LABEL) from error
     if number < 0:
-        raise DataError(f"{where} has the label {number}; a label is a number from 0.")
+        raise DataError(f"{where} has the label {number}; a label is a number from 0.", next_step=LABEL)
     return number
 
 
@@ -164,5 +175,7 @@ def _refuse_without_end(path: Path) -> None:
         file.seek(max(0, size - END))
         if size % BLOCK or file.read().strip(b"\0"):
             raise DataError(
-                f"The shard {path} is cut short or broken: it does not end as a tar file does.", paths=[path]
+                f"The shard {path} is cut short or broken: it does not end as a tar file does.",
+                paths=[path],
+                next_step=ANEW,
             )

@@ -15,6 +15,11 @@ from framework_plugins_vision.datasets.tables import Table
 YES_NO = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "1.0": 1.0, "0.0": 0.0}
 """What a column of one class may say."""
 
+SEPARATORS = ("|", ";", ",", " ")
+"""What usually stands between classes."""
+
+CORRECT = "Correct the table, or name another column with dataset.target_columns=COLUMN"
+
 
 class Targets(NamedTuple):
     """What is to be predicted."""
@@ -72,6 +77,7 @@ def _single(tables: Mapping[str, Table], column: str, train: Sequence[tuple[str,
             f"The training rows have one class only: {names[0]}.",
             paths=[tables["train"].path],
             possible="There is nothing to tell apart; two classes or more are needed.",
+            next_step="Name the column of the class with dataset.target_columns=COLUMN",
         )
     numbers = {name: number for number, name in enumerate(names)}
     of = {}
@@ -109,6 +115,7 @@ def _refuse_unseen(table: Table, column: str, rows: Sequence[Sequence[str]], nam
                     f"{table.at(index)}: {column} is {word!r}, a class that training does not have.",
                     paths=[table.path],
                     possible=f"Classes of training: {', '.join(names)}.",
+                    next_step="Give training rows of it too, or correct the table.",
                 )
 
 
@@ -133,15 +140,17 @@ def _number(table: Table, index: int, column: str, value: Any) -> float:
 def _yes_or_no(table: Table, index: int, column: str, value: Any) -> float:
     said = YES_NO.get(str(value).strip().lower())
     if said is None:
-        raise _wrong(
-            table, index, column, value, "A column of one class says 1 or 0, for each image that has it or not."
-        )
+        possible = "A column of one class says 1 or 0, for each image that has it or not."
+        between = next((sign for sign in SEPARATORS if sign in str(value)), SEPARATORS[0])
+        several = f"Where one column names several classes: dataset.separator='\"{between}\"'"
+        raise _wrong(table, index, column, value, possible, several)
     return said
 
 
-def _wrong(table: Table, index: int, column: str, value: Any, possible: str) -> DataError:
+def _wrong(table: Table, index: int, column: str, value: Any, possible: str, next_step: str = CORRECT) -> DataError:
     shown = "empty" if value in (None, "") else repr(value)
-    return DataError(f"{table.at(index)}: {column} is {shown}.", paths=[table.path], possible=possible)
+    what = f"{table.at(index)}: {column} is {shown}."
+    return DataError(what, paths=[table.path], possible=possible, next_step=next_step)
 
 
 def _word(value: Any) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from framework_core.errors import DataError, near_names, quoted
 
+OTHER_SIGN = "Where another sign stands between columns: dataset.delimiter=';'"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -72,7 +74,9 @@ def read_table(path: Path, *, delimiter: str = ",") -> Table:
         )
     table = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, delimiter)
     if not len(table):
-        raise DataError(f"{path} has no rows.", paths=[path])
+        raise DataError(
+            f"{path} has no rows.", paths=[path], next_step="Name another table with dataset.path=TABLE.csv"
+        )
     return table
 
 
@@ -90,7 +94,7 @@ def _csv(path: Path, delimiter: str) -> Table:
             next_step=f"Convert it: iconv -f latin1 -t utf-8 {quoted(str(path))} > utf8.csv",
         ) from error
     except csv.Error as error:
-        raise DataError(f"{path} is no CSV file: {error}.", paths=[path]) from error
+        raise DataError(f"{path} is no CSV file: {error}.", paths=[path], next_step=OTHER_SIGN) from error
     return Table(path, columns, first=2, row="line")
 
 
@@ -102,7 +106,7 @@ def _fill(columns: dict[str, list[Any]], rows: Iterable[list[str]], path: Path) 
             raise DataError(
                 f"{path}, line {number:,} has {len(row)} columns, and the first line {len(columns)}.",
                 paths=[path],
-                next_step="Where another sign stands between columns: dataset.delimiter=';'",
+                next_step=OTHER_SIGN,
             )
         for values, value in zip(columns.values(), row, strict=True):
             values.append(value.strip())
@@ -116,5 +120,6 @@ def _parquet(path: Path) -> Table:
         table = parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         first = str(error).partition("\n")[0]
-        raise DataError(f"{path} is no Parquet file: {first}", paths=[path]) from error
+        what = f"{path} is no Parquet file: {first}"
+        raise DataError(what, paths=[path], next_step="Copy it anew, or give a table as .csv") from error
     return Table(path, {name: table.column(name).to_pylist() for name in table.column_names}, first=1, row="row")

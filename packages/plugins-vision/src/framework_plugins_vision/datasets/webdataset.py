@@ -132,6 +132,7 @@ class WebDataset(ImageFilesDataModule):
                         f"The {split} shard {path} has the label {highest}, but {said} classes.",
                         paths=[path],
                         possible=f"Labels run from 0 to {len(self.class_names) - 1}.",
+                        next_step="Name all classes with dataset.classes=FILE, or leave the shard out of the pattern.",
                     )
 
     def _class_counts(self, train: Any) -> dict[str, int]:

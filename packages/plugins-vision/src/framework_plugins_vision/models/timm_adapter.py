@@ -36,6 +36,7 @@ COLOURS_ONLY = ("csatv2", "csatv2_21m")
 SEGMENTATION = "semantic-segmentation"
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest")
 
+OTHER_FILE = "Name another with model.weights=FILE (.safetensors or .pth)"
 WITHOUT_HUB = "Without them: model.weights=FILE (.safetensors or .pth), or model.pretrained=false"
 
 
@@ -323,7 +324,7 @@ def _state(path: Path) -> dict[str, Tensor]:
         # A checkpoint of a run.
         path = path / "weights.safetensors"
     if not path.is_file():
-        raise DataError(f"There is no file of weights {path}.", paths=[path])
+        raise DataError(f"There is no file of weights {path}.", paths=[path], next_step=OTHER_FILE)
     try:
         loaded = _read(path)
     except Exception as error:
@@ -367,12 +368,14 @@ def _no_weights(path: Path, why: str) -> DataError:
         f"{path} holds no weights that can be read ({why}).",
         paths=[path],
         possible="Weights are read from .safetensors, and from .pth files that hold tensors only.",
+        next_step=OTHER_FILE,
     )
 
 
 def _unfitting(path: Path, name: str, error: Exception) -> DataError:
     first = " ".join(str(error).split())[:300]
-    return DataError(f"The weights in {path} are not those of {name}: {first}", paths=[path])
+    what = f"The weights in {path} are not those of {name}: {first}"
+    return DataError(what, paths=[path], next_step=OTHER_FILE)
 
 
 def _not_downloaded(name: str, error: Exception) -> DataError:
