@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from framework_core.config.saved import settings_text
 from framework_core.contracts.config import RunConfig
@@ -100,7 +99,7 @@ class Session:
         self._logger = TrackingLogger(config.experiment.name, self._record.name, writer)
         self._metrics: dict[str, float] = {}
         self._intervals: dict[str, tuple[float, float]] = {}
-        self._best: ModelCheckpoint | None = None
+        self._best: BestCheckpoint | None = None
 
     def execute(self) -> RunResult:
         """Train, test, record.

@@ -96,7 +96,7 @@ class MaskReader:
         size = _size_of(image)
         if size is not None and tuple(classes.shape) != size:
             raise ValueError(f"it is {classes.shape[1]}x{classes.shape[0]}, and its image {size[1]}x{size[0]}")
-        found = frozenset(int(each) for each in classes.unique())
+        found = frozenset(int(each) for each in torch.unique(classes).tolist())
         how = b"" if self.values is None else repr(self.values).encode()
         digest = hashlib.sha256(content + how).hexdigest()
         return Mask(found - {self.ignore_index}, self.ignore_index in found, digest)
