@@ -1,4 +1,8 @@
-"""What is light stays light: looking around imports none of the heavy packages."""
+"""What is light stays light: looking around imports none of the heavy packages, training only those it needs."""
+
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -65,10 +69,6 @@ def test_looking_around_imports_nothing_heavy(command, code, site, fresh):
 
 
 def test_the_package_itself_imports_nothing_heavy(site):
-    import os
-    import subprocess
-    import sys
-
     code = "import framework_core; framework_core.registry.catalogue.names('model'); framework_core.compose"
     environment = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -86,3 +86,27 @@ def test_a_second_listing_needs_no_plugin(site, fresh):
     first, second = (set(fresh("list", "models", path=[site]).err.rpartition("imported:")[2].split()) for _ in range(2))
     assert {"light", "pluggy"} <= first
     assert not second & {"light", "pluggy"}
+
+
+def test_what_the_metrics_bring_along_is_not_imported_before_it_is_asked_for():
+    code = """
+import sys
+import framework_core
+from lightning.pytorch import LightningModule
+from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import Metric, MetricCollection
+assert issubclass(MulticlassAccuracy, Metric)
+print(*sorted({"scipy", "torchvision", "transformers"} & set(sys.modules)))
+import torchmetrics
+print(torchmetrics.MeanMetric.__name__, torchmetrics.functional.accuracy.__name__, torchmetrics.__version__)
+from torchmetrics.audio import SignalNoiseRatio
+from torchmetrics.text import Perplexity
+print(*[torchmetrics.Metric is Metric, Perplexity.__name__, "Accuracy" in dir(torchmetrics)])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    from importlib.metadata import version
+
+    first, second, third = done.stdout.split("\n")[:3]
+    assert first == ""
+    assert second == f"MeanMetric accuracy {version('torchmetrics')}"
+    assert third == "True Perplexity True"
