@@ -20,8 +20,10 @@ WHOLE_LATER = (PACKAGE, f"{PACKAGE}.functional")
 HOMES = {"Metric": "metric", "MetricCollection": "collections", "__version__": "__about__"}
 """What Lightning and models ask of the package, and the module that has it."""
 
-ALONE = ("__about__", "aggregation", "classification", "collections", "functional", "metric", "regression")
-ALONE += ("segmentation", "utilities", "wrappers")
+ALONE = (
+    *("__about__", "aggregation", "classification", "collections", "functional", "metric", "regression"),
+    *("segmentation", "utilities", "wrappers"),
+)
 """Modules that need nothing of what the package does first; before any other all of it runs."""
 
 FIRST = f"{PACKAGE}.utilities"
@@ -39,14 +41,15 @@ def import_lightly() -> None:
 class _Finder:
     """Finds the packages as Python does, and lets their ``__init__`` wait."""
 
-    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         package, _, module = name.partition(".")
         if package != PACKAGE:
             return None
         if name in WHOLE_LATER:
             spec = PathFinder.find_spec(name, path, target)
-            if spec is not None and spec.loader is not None:
-                spec.loader = _Waiting(spec.loader)
+            if spec is not None:
+                waiting: Any = _Waiting(spec.loader)
+                spec.loader = waiting
             return spec
         if module.partition(".")[0] not in ALONE:
             _complete(sys.modules[PACKAGE])
@@ -94,12 +97,13 @@ class _Package(ModuleType):
 
 def _complete(module: ModuleType) -> None:
     """Run the ``__init__`` of a package that waits for it."""
+    loader: Any = module.__loader__
     with _running:
-        if type(module) is not _Package or module.__spec__ is None or module.__spec__.loader is None:
+        if not isinstance(module, _Package):
             return
         module.__class__ = ModuleType
         try:
-            module.__spec__.loader.exec_module(module)
+            loader.exec_module(module)
         except BaseException:
             module.__class__ = _Package
             raise

@@ -33,6 +33,7 @@ from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
 from framework_core.training.failures import FOLDER, to_be_sent
 from framework_core.training.faults import Faults
+from framework_core.training.first_step import AfterFirstStep
 from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder
 from framework_core.training.guard import RollBack
 from framework_core.training.interruption import Interruption
@@ -134,6 +135,8 @@ class Session:
         answers = KeptAnswers()
         faults = Faults(self._config, self._prepared, self._record.directory, interruption)
         own: list[Callback] = [interruption, recorder, *([answers] if self._config.mlops.report else [])]
+        if self._tracker is not None:
+            own.append(AfterFirstStep(self._tracker.begin))
         newest = self._resumed.checkpoint if self._resumed else None
         while True:
             trainer = self._trainer([*own, *faults.callbacks()], recorder)
