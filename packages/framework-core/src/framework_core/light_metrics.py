@@ -95,15 +95,14 @@ class _Package(ModuleType):
         return dir(self)
 
 
-def _complete(module: ModuleType) -> None:
+def _complete(module: Any) -> None:
     """Run the ``__init__`` of a package that waits for it."""
-    loader: Any = module.__loader__
     with _running:
-        if not isinstance(module, _Package):
+        if module.__class__ is not _Package:
             return
         module.__class__ = ModuleType
         try:
-            loader.exec_module(module)
+            module.__loader__.exec_module(module)
         except BaseException:
             module.__class__ = _Package
             raise
