@@ -95,14 +95,15 @@ class _Package(ModuleType):
         return dir(self)
 
 
-def _complete(module: Any) -> None:
+def _complete(module: ModuleType) -> None:
     """Run the ``__init__`` of a package that waits for it."""
+    waiting: Any = module
     with _running:
-        if module.__class__ is not _Package:
+        if type(module) is not _Package:
             return
-        module.__class__ = ModuleType
+        waiting.__class__ = ModuleType
         try:
-            module.__loader__.exec_module(module)
+            waiting.__loader__.exec_module(module)
         except BaseException:
-            module.__class__ = _Package
+            waiting.__class__ = _Package
             raise
