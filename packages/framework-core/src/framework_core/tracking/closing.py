@@ -13,7 +13,7 @@ from pathlib import Path
 from framework_core.errors import RunInUseError
 from framework_core.tracking.heartbeat import HEARTBEAT, Heartbeat
 from framework_core.tracking.journal import FOLDER, JOURNAL, Journal, read
-from framework_core.tracking.lookup import RECORD, RunRecord
+from framework_core.tracking.lookup import FOLDERS, RECORD, RunRecord
 from framework_core.tracking.progress import Progress
 from framework_core.tracking.sync import send_run
 
@@ -54,7 +54,7 @@ def _is_in_store(folder: Path) -> bool:
 
 
 def _dead(output_dir: Path) -> Iterator[Path]:
-    for file in sorted(output_dir.glob(f"*/{HEARTBEAT}")):
+    for file in sorted(output_dir.glob(f"{FOLDERS}/{HEARTBEAT}")):
         if not Heartbeat(file.parent).is_alive():
             yield file.parent
 
