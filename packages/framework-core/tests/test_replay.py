@@ -79,9 +79,7 @@ def test_a_run_that_went_back_is_repeated_as_it_went_on(train, fw, project):
 def test_changed_data_is_seen(run, fw, project):
     run()
     mine = project / "mine.py"
-    mine.write_text(
-        mine.read_text().replace("features = torch.tensor(features,", "features = torch.tensor(features + 1e-3,")
-    )
+    mine.write_text(mine.read_text().replace("float(number) for", "float(number) + 1e-3 for"))
     done = fw("replay", "again", "--step", 4)
     assert "The loss is not the recorded one, " in done.err
 
