@@ -20,7 +20,6 @@ import torch
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 
-from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.journal import Journal
 from framework_core.tracking.writer import JournalWriter
 
@@ -42,7 +41,7 @@ def timed(steps: int, step: Callable[[int], None], finish: Callable[[], None]) -
 
 def journal(folder: Path, steps: int) -> Measured:
     """As a run does."""
-    writer = JournalWriter(Journal(folder), Heartbeat(folder))
+    writer = JournalWriter(Journal(folder))
     loss = torch.tensor(0.5)
     return timed(steps, lambda step: writer.write({"train/loss": loss, "lr": 0.001}, step), writer.close)
 
@@ -73,7 +72,7 @@ def _mlflow(folder: Path, steps: int, *, synchronous: bool) -> Measured:
 
 def checkpoint(folder: Path) -> float:
     """Milliseconds that a checkpoint waits until the points before it are in the journal."""
-    writer = JournalWriter(Journal(folder), Heartbeat(folder))
+    writer = JournalWriter(Journal(folder))
     waited = []
     for step in range(CHECKPOINTS):
         for point in range(20):

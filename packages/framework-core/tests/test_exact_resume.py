@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -203,3 +204,18 @@ def test_loading_leaves_the_random_numbers_of_training_where_they_were():
     before = torch.get_rng_state()
     list(resumable_loader(DataLoader(Items(), batch_size=4, shuffle=True), seed=3))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_folder_of_a_run_has_what_it_goes_on_by_from_its_first_moment(train, project):
+    seen = []
+
+    def look():
+        while not seen:
+            time.sleep(0.0002)
+            seen.extend({each.name for each in folder.iterdir()} for folder in project.glob("runs/[!.]*"))
+
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    assert train("trainer.fast_dev_run=true", "mlops.tracking.backend=none").code == 0
+    looking.join(timeout=10)
+    assert seen[0] >= {"config.yaml", "data.json", "run.json", "heartbeat.json"}

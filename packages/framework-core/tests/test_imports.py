@@ -1,4 +1,9 @@
-"""What is light stays light: looking around imports none of the heavy packages."""
+"""What is light stays light: looking around imports none of the heavy packages, training only those it needs."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -25,6 +30,16 @@ class GnuConfig(ComponentConfig):
 
 class SteppeConfig(ComponentConfig):
     pass
+"""
+
+AT_ITS_FIRST_STEP = """
+import sys
+from mine import Net
+
+class Showing(Net):
+    def on_train_batch_end(self, *given):
+        if self.trainer.global_step == 13:
+            print("imported:", *sorted({name.partition(".")[0] for name in sys.modules}), "step 13", file=sys.stderr)
 """
 
 
@@ -65,10 +80,6 @@ def test_looking_around_imports_nothing_heavy(command, code, site, fresh):
 
 
 def test_the_package_itself_imports_nothing_heavy(site):
-    import os
-    import subprocess
-    import sys
-
     code = "import framework_core; framework_core.registry.catalogue.names('model'); framework_core.compose"
     environment = {**os.environ, "PYTHONPATH": str(site)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -86,3 +97,42 @@ def test_a_second_listing_needs_no_plugin(site, fresh):
     first, second = (set(fresh("list", "models", path=[site]).err.rpartition("imported:")[2].split()) for _ in range(2))
     assert {"light", "pluggy"} <= first
     assert not second & {"light", "pluggy"}
+
+
+def test_what_the_metrics_bring_along_is_not_imported_before_it_is_asked_for():
+    code = """
+import sys
+import framework_core
+from lightning.pytorch import LightningModule
+from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import Metric, MetricCollection
+assert issubclass(MulticlassAccuracy, Metric)
+print(*sorted({"scipy", "torchvision", "transformers"} & set(sys.modules)))
+import torchmetrics
+print(torchmetrics.MeanMetric.__name__, torchmetrics.functional.accuracy.__name__, torchmetrics.__version__)
+from torchmetrics.audio import SignalNoiseRatio
+from torchmetrics.text import Perplexity
+print(*[torchmetrics.Metric is Metric, Perplexity.__name__, "Accuracy" in dir(torchmetrics)])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    first, second, third = done.stdout.split("\n")[:3]
+    assert first == ""
+    assert second == f"MeanMetric accuracy {version('torchmetrics')}"
+    assert third == "True Perplexity True"
+
+
+def test_a_run_that_goes_on_makes_its_first_step_before_it_imports_what_its_store_needs(train, fresh, project):
+    from mlflow import MlflowClient
+
+    (project / "showing.py").write_text(AT_ITS_FIRST_STEP)
+    begun = train("--model", "showing.py:Showing", "experiment.run_name=on", "--json").json
+    done = fresh("train", "--resume", "on", "trainer.max_epochs=3", "--json")
+    assert done.code == 0, done.err
+    imported = set(done.err.rpartition("imported:")[2].partition("step 13")[0].split())
+    assert "lightning" in imported
+    assert not imported & {"mlflow", "sqlalchemy", "pandas", "scipy", "sklearn", "torchvision", "transformers"}
+    assert done.json["run_id"] == begun["run_id"]
+    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    points = client.get_metric_history(begun["run_id"], "train/loss")
+    assert [point.step for point in points] == list(range(1, 19))
+    assert client.get_run(begun["run_id"]).info.status == "FINISHED"

@@ -9,8 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from lightning.pytorch import Callback
 from mlflow import MlflowClient
 
+from framework_core import run
+from framework_core.config.compose import compose
 from framework_core.training.checkpoint_io import read
 
 STEPS = 6
@@ -221,3 +224,18 @@ def test_ctrl_c_before_training_is_one_message(started):
     assert process.returncode == 130
     assert err.endswith("error: Stopped by Ctrl-C.\n")
     assert "Traceback" not in err
+
+
+def test_a_profiler_that_ctrl_c_left_half_made_goes_in_silence(train):
+    made = []
+
+    class Looking(Callback):
+        def on_fit_start(self, trainer, pl_module):
+            made.append(type(trainer.profiler))
+
+    config = compose(
+        [*QUICK, "trainer.fast_dev_run=true", "mlops.report=false"], model="mine.py:Net", dataset="mine.py:Iris"
+    ).config
+    run.train(config, callbacks=[Looking()])
+    half = made[0].__new__(made[0])
+    del half

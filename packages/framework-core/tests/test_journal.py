@@ -178,7 +178,7 @@ def test_a_run_without_a_store_is_watched_and_sent_later(offline, fw, project):
     again = fw("runs", "sync", "off", "--json").json[0]
     assert (again["points"], again["files"], again["run_id"]) == (0, 0, row["run_id"])
     assert "Every run here is in its store." in fw("runs", "sync").err
-    (row,) = fw("runs", "list", "--json").json
+    (row,) = fw("runs", "list", "-e", "Net_Iris", "--json").json
     assert (row["name"], row["run_id"]) == ("off", again["run_id"])
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,9 +80,8 @@ def test_a_run_that_went_back_is_repeated_as_it_went_on(train, fw, project):
 def test_changed_data_is_seen(run, fw, project):
     run()
     mine = project / "mine.py"
-    mine.write_text(
-        mine.read_text().replace("features = torch.tensor(features,", "features = torch.tensor(features + 1e-3,")
-    )
+    mine.write_text(mine.read_text().replace("float(number) for", "float(number) + 1e-3 for"))
+    sys.modules.pop("mine", None)
     done = fw("replay", "again", "--step", 4)
     assert "The loss is not the recorded one, " in done.err
 

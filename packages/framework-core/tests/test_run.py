@@ -147,7 +147,7 @@ def test_evaluation_takes_other_settings_and_splits(train, fw):
 def test_evaluation_refuses_data_with_other_classes(train, fw, components):
     train()
     text = Path(components).read_text()
-    Path(components).write_text(text.replace("str(name) for name", "str(name).upper() for name"))
+    Path(components).write_text(text.replace("tuple(names)", "tuple(map(str.upper, names))"))
     import sys
 
     del sys.modules["mine"]

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from framework_core import run
 from framework_core.config.compose import compose
 from framework_core.contracts import IResumable
-from framework_core.errors import ContractError
+from framework_core.errors import ConfigError, ContractError
 from framework_core.training.checkpoint_io import read
 from framework_core.training.sampling import place_in, resumable_loader
 from framework_core.verification.witness import digest
@@ -145,12 +145,12 @@ def settings(project, components):
         "trainer.enable_progress_bar=false",
         "checkpoint.every_n_train_steps=1",
         "model.drop_rate=0.3",
-        "scheduler=constant",
     )
 
     def composed(name, kind, *words):
         named = f"experiment.run_name={name}"
-        return compose([*fixed, *rest, named, *words], model="mine.py:Net", dataset=f"streams.py:{kind}").config
+        usual = [] if any(word.startswith("scheduler=") for word in words) else ["scheduler=constant"]
+        return compose([*fixed, *rest, *usual, named, *words], model="mine.py:Net", dataset=f"streams.py:{kind}").config
 
     return composed
 
@@ -197,6 +197,25 @@ def test_a_method_resume_of_another_form_is_refused_before_anything_is_written(s
     ):
         run.train(settings("run", "StreamedWrong"))
     assert not (project / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "where"),
+    [
+        (["scheduler=step"], "scheduler: step counts epochs"),
+        (["scheduler=multistep", "scheduler.milestones=[1]"], "scheduler: multistep counts epochs"),
+        (["scheduler=cosine", "trainer.max_steps=9", "scheduler.warmup_epochs=1"], "scheduler.warmup_epochs: counts"),
+    ],
+)
+def test_epochs_are_not_counted_where_nobody_knows_their_length(words, where, settings):
+    with pytest.raises(ConfigError, match=f"{where}.* trainer.limit_train_batches=N says how many"):
+        run.train(settings("run", "Streamed", *words, "dataset.num_workers=0"))
+
+
+def test_epochs_are_counted_where_their_length_is_said(settings):
+    words = ("scheduler=step", "scheduler.step_epochs=1", "scheduler.warmup_steps=0", "trainer.limit_train_batches=3")
+    ended = run.train(settings("run", "Streamed", *words, "dataset.num_workers=0", "optimizer.lr=0.01"))
+    assert read(ended.last_checkpoint)["lr_schedulers"][0]["_last_lr"] == pytest.approx([0.0001] * 2)
 
 
 def test_the_protocol_is_having_the_method():

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from framework_core.light_metrics import import_lightly
+
 if TYPE_CHECKING:
     from framework_core.base.batches import BatchDataset as BatchDataset
     from framework_core.base.datamodule import BaseDataModule as BaseDataModule
@@ -47,6 +49,8 @@ _HOMES = {
     "train": "run",
 }
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562
+
+import_lightly()
 
 
 def __getattr__(name: str) -> Any:

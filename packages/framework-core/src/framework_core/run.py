@@ -23,7 +23,7 @@ from framework_core.errors import ContractError, DataError
 from framework_core.plugins.registry import build, registry
 from framework_core.prediction import Row, files_in, table_of
 from framework_core.process import is_main_process
-from framework_core.tracking.closing import close_dead_runs
+from framework_core.tracking.closing import close_dead_runs, tell_stores
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
 from framework_core.training import duplicates, finding, loading, performance, preparation
@@ -32,7 +32,7 @@ from framework_core.training.device import device
 from framework_core.training.duplicates import Duplicates
 from framework_core.training.faults import check_processes
 from framework_core.training.finding import BatchSizes, LearningRates
-from framework_core.training.folders import AUTO, check_places, resumable, unfinished
+from framework_core.training.folders import AUTO, Resumed, check_places, resumable, unfinished
 from framework_core.training.memory import memory_errors
 from framework_core.training.replay import ReplayedStep, without_outlets
 from framework_core.training.replay import replay as replay_step
@@ -67,14 +67,13 @@ def train(
         RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
     """
     resumed = resumable(resume, config) if resume and resume != AUTO else None
-    if is_main_process():
-        here = config.mlops.tracking.offline
-        close_dead_runs(Path(config.output_dir), but=resumed.record.directory if resumed else None, send=not here)
     with _quiet(), memory_errors(config):
-        prepared, config = _prepared(config)
-        duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
-        if resume == AUTO:
-            resumed = unfinished(config)
+        with _dead_runs_closed(config, resumed) as closed:
+            prepared, config = _prepared(config)
+            duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
+            if resume == AUTO:
+                resumed = unfinished(config)
+                closed[:] = [each for each in closed if resumed is None or each.name != resumed.record.name]
         return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()
 
 
@@ -254,6 +253,18 @@ class FrameworkTrainer:
         """Train; relative paths are relative to where the program was started."""
         with _where_hydra_was_started():
             return train(self.config, **self._trainer_arguments)
+
+
+@contextlib.contextmanager
+def _dead_runs_closed(config: RunConfig, resumed: Resumed | None) -> Iterator[list[RunRecord]]:
+    """Runs here whose process is gone are marked, and at the end their stores told, but for one that goes on."""
+    but = resumed.record.directory if resumed else None
+    closed = close_dead_runs(Path(config.output_dir), but=but) if is_main_process() else []
+    try:
+        yield closed
+    finally:
+        if not config.mlops.tracking.offline:
+            tell_stores(closed)
 
 
 def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:

@@ -37,12 +37,12 @@ def list_runs(
     Without --uri and --filter, runs in runs/ that no store has are listed too.
     """
     from framework_core.cli.screen import note, print_json, print_table
-    from framework_core.tracking.closing import close_dead_runs
+    from framework_core.tracking.closing import close_dead_runs, tell_stores
     from framework_core.tracking.listing import runs_of_store_and_folder
     from framework_core.tracking.lookup import RUNS
     from framework_core.tracking.runs import Runs, order
 
-    close_dead_runs(RUNS)
+    tell_stores(close_dead_runs(RUNS))
     unsent: list[str] = []
     if uri:
         rows = Runs(uri).search(experiments=experiment, where=where, order_by=[order(sort)], most=limit)
@@ -77,7 +77,7 @@ def sync_runs(
     from framework_core.tracking.lookup import RUNS, find_run
     from framework_core.tracking.sync import runs_with_journal, send_run
 
-    close_dead_runs(RUNS, send=False)
+    close_dead_runs(RUNS)
     records = [find_run(name, output_dir=RUNS) for name in names] if names else runs_with_journal(RUNS)
     rows = [send_run(record, uri) for record in records]
     if as_json:

@@ -122,7 +122,7 @@ def _folder_of(run: str) -> Path | None:
     if (Path(run) / "run.json").is_file():
         return Path(run)
     found = []
-    for path in Path("runs").glob("*/run.json"):
+    for path in Path("runs").glob("[!.]*/run.json"):
         try:
             record = json.loads(path.read_text("utf-8"))
             found.append((record["started"], record["name"], record["run_id"], path.parent))

@@ -54,6 +54,9 @@ class SchedulerConfig(ComponentConfig):
     needs_end: ClassVar[bool] = False
     """Whether it has to know where training ends."""
 
+    counts_epochs: ClassVar[bool] = False
+    """Whether it has to know how many steps an epoch has."""
+
 
 class WarmupConfig(SchedulerConfig):
     """What a scheduler with a warm-up has: the learning rate first rises linearly from near zero."""

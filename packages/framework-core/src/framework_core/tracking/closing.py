@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -13,7 +13,7 @@ from pathlib import Path
 from framework_core.errors import RunInUseError
 from framework_core.tracking.heartbeat import HEARTBEAT, Heartbeat
 from framework_core.tracking.journal import FOLDER, JOURNAL, Journal, read
-from framework_core.tracking.lookup import RECORD, RunRecord
+from framework_core.tracking.lookup import FOLDERS, RECORD, RunRecord
 from framework_core.tracking.progress import Progress
 from framework_core.tracking.sync import send_run
 
@@ -22,28 +22,28 @@ KILLED = "killed"
 _log = logging.getLogger("framework_core")
 
 
-def close_dead_runs(output_dir: Path, *, but: Path | None = None, send: bool = True) -> list[RunRecord]:
-    """Mark the runs of a folder whose process is gone as killed, here and in their store, and say so.
-
-    A store that does not answer is told by ``fw runs sync``.
+def close_dead_runs(output_dir: Path, *, but: Path | None = None) -> list[RunRecord]:
+    """Mark the runs of a folder whose process is gone as killed, and say so.
 
     Args:
         output_dir: The folder in which runs make their folders.
         but: The folder of a run that is left as it is.
-        send: Whether the store is told now.
 
     Returns:
         The runs that were marked.
     """
     marked = [_marked(folder) for folder in _dead(output_dir) if but is None or folder.resolve() != but.resolve()]
-    closed = [record for record in marked if record is not None]
+    return [record for record in marked if record is not None]
+
+
+def tell_stores(closed: Iterable[RunRecord]) -> None:
+    """Tell the stores of runs that were marked; one that does not answer is told by ``fw runs sync``."""
     away: set[str] = set()
     for record in closed:
-        if send and record.tracking_uri not in away and _is_in_store(record.directory / FOLDER):
+        if record.tracking_uri not in away and _is_in_store(record.directory / FOLDER):
             sent = send_run(record)
             if sent.cause:
                 away.add(record.tracking_uri)
-    return closed
 
 
 def _is_in_store(folder: Path) -> bool:
@@ -54,7 +54,7 @@ def _is_in_store(folder: Path) -> bool:
 
 
 def _dead(output_dir: Path) -> Iterator[Path]:
-    for file in sorted(output_dir.glob(f"*/{HEARTBEAT}")):
+    for file in sorted(output_dir.glob(f"{FOLDERS}/{HEARTBEAT}")):
         if not Heartbeat(file.parent).is_alive():
             yield file.parent
 

@@ -77,7 +77,7 @@ class Heartbeat:
 
     def start(self) -> None:
         """Say that this process is the run, now and from time to time."""
-        self._write()
+        self.write()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._thread.start()
 
@@ -94,11 +94,12 @@ class Heartbeat:
                 os.utime(self.path)
             except FileNotFoundError:
                 # Another process wanted the run, and did not get it.
-                self._write()
+                self.write()
             except OSError:
                 continue
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Say it once."""
         new = self.path.with_suffix(".new")
         with suppress(OSError):
             new.write_text(json.dumps(vars(Process.this())) + "\n", encoding="utf-8")

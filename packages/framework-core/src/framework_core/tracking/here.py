@@ -9,7 +9,7 @@ from pathlib import Path
 from framework_core.tracking.cuts import Cuts
 from framework_core.tracking.heartbeat import HEARTBEAT, Heartbeat
 from framework_core.tracking.journal import FOLDER, JOURNAL, Record, read
-from framework_core.tracking.lookup import RunRecord
+from framework_core.tracking.lookup import FOLDERS, RunRecord
 from framework_core.tracking.runs import RunRow
 from framework_core.tracking.watching import Watched
 
@@ -18,7 +18,7 @@ RUNNING = "running"
 
 def running_here(output_dir: Path) -> list[RunRecord]:
     """The runs of a folder that last, and can be followed."""
-    beats = sorted(output_dir.glob(f"*/{HEARTBEAT}"))
+    beats = sorted(output_dir.glob(f"{FOLDERS}/{HEARTBEAT}"))
     lasting = (RunRecord.read(beat.parent) for beat in beats if Heartbeat(beat.parent).is_alive())
     return [record for record in lasting if has_journal(record)]
 

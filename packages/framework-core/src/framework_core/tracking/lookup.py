@@ -15,6 +15,9 @@ from framework_core.tracking.store import SQLITE, tracking_uri
 RUNS = Path("runs")
 """Where runs make their folders, unless they are told another place."""
 
+FOLDERS = "[!.]*"
+"""Their folders; one that is still being made begins with a dot."""
+
 RECORD = "run.json"
 CONFIG = "config.yaml"
 DATA = "data.json"
@@ -40,9 +43,7 @@ class RunRecord:
     def write(self) -> None:
         """Write it into the run's folder, whole."""
         facts = concealed({key: value for key, value in vars(self).items() if key != "directory"})
-        new = self.directory / f"{RECORD}.new"
-        new.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        new.replace(self.directory / RECORD)
+        write_whole(self.directory / RECORD, json.dumps(facts, indent=2) + "\n")
 
     @classmethod
     def read(cls, directory: Path) -> RunRecord:
@@ -71,9 +72,18 @@ class RunRecord:
         return self.last_checkpoint
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a kill leaves the old one or the new one."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 def runs_in(output_dir: Path) -> list[RunRecord]:
     """The runs of a folder, the newest last."""
-    return sorted((RunRecord.read(path.parent) for path in output_dir.glob(f"*/{RECORD}")), key=lambda r: r.started)
+    return sorted(
+        (RunRecord.read(path.parent) for path in output_dir.glob(f"{FOLDERS}/{RECORD}")), key=lambda r: r.started
+    )
 
 
 def find_run(run: str, *, output_dir: Path) -> RunRecord:

@@ -29,14 +29,14 @@ class Sender:
 
     Args:
         directory: The run's folder.
-        client: The store.
+        client: The store; without it, one is made when the first call is, which imports MLflow.
         uri: Its address.
     """
 
-    def __init__(self, directory: Path, client: MlflowClient, uri: str) -> None:
+    def __init__(self, directory: Path, client: MlflowClient | None, uri: str) -> None:
         self._directory = directory
         self._folder = directory / FOLDER
-        self.client = client
+        self._client = client
         self._uri = uri
         self.progress = Progress.read(self._folder)
         self._cuts = Cuts(read(self._folder))
@@ -50,6 +50,13 @@ class Sender:
         """Points that were taken back, and that the store cannot remove."""
         self.uploading = False
         """Whether a file is on its way, which may take long."""
+
+    @property
+    def client(self) -> MlflowClient:
+        """The store."""
+        if self._client is None:
+            self._client = store_calls.client_of(self._uri)
+        return self._client
 
     def send(self, *, strict: bool = False) -> None:
         """Send everything that has come.

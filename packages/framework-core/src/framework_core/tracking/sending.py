@@ -19,6 +19,9 @@ AWAY_SECONDS = 3.0
 SILENT_SECONDS = 15.0
 """How long it waits for a store that has been asked and says nothing."""
 
+LATEST_SECONDS = 30.0
+"""How long sending waits at most for the first step of the training."""
+
 _log = logging.getLogger("framework_core")
 
 
@@ -27,10 +30,16 @@ class Sending:
 
     Args:
         sender: What sends.
+        first: What it does before, once it is told to ``begin``; without it, it sends at once.
     """
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: Sender, *, first: Callable[[], None] | None = None) -> None:
         self.sender = sender
+        self._first = first
+        self._begun = threading.Event()
+        self._ready = threading.Event()
+        if first is None:
+            self._ready.set()
         self._closing = threading.Event()
         self._closed_at = 0.0
         self._acknowledged = (0, 0.0)
@@ -40,8 +49,18 @@ class Sending:
         self._thread = threading.Thread(target=self._run, name="journal-sender", daemon=True)
         self._thread.start()
 
+    def begin(self) -> None:
+        """Begin now; without this, so long after the start that a first step cannot be what it waits for."""
+        self._begun.set()
+
+    def ready(self) -> None:
+        """Begin, and wait until what comes first is done."""
+        self._begun.set()
+        self._ready.wait()
+
     def close(self) -> None:
         """Send what is left, and wait for it as long as the store takes something."""
+        self.ready()
         self._closed_at = time.monotonic()
         self._closing.set()
         while self._thread.is_alive() and not self._is_given_up():
@@ -60,6 +79,10 @@ class Sending:
         return waited - self._acknowledged[1] > SILENT_SECONDS
 
     def _run(self) -> None:
+        if self._first is not None:
+            self._begun.wait(LATEST_SECONDS)
+            self._try(self._first)
+            self._ready.set()
         while not self._closing.wait(RETRY_SECONDS if self.failing else INTERVAL_SECONDS):
             if self._try(self.sender.send) and time.monotonic() >= self._next_upload:
                 self._try(partial(self.sender.send_deferred, last=False))

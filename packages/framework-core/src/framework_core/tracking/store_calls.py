@@ -208,15 +208,21 @@ def _link(client: MlflowClient, run_id: str, model_id: str, body: Body) -> None:
 @contextmanager
 def tidy_mlflow() -> Iterator[None]:
     """MLflow without its hints for other uses, on a terminal that shows a run."""
+    with silent_mlflow(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def silent_mlflow() -> Iterator[None]:
+    """MLflow without its log, on any thread: what is done with warnings on one is seen by all."""
     names = ("mlflow", "alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent")
     levels = {name: logging.getLogger(name).level for name in names}
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)

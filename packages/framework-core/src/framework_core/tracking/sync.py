@@ -17,7 +17,7 @@ from framework_core.contracts.config import TrackingConfig
 from framework_core.errors import FrameworkError, RunInUseError, TrackingError
 from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.journal import FOLDER, JOURNAL, Journal, read
-from framework_core.tracking.lookup import CONFIG, RECORD, RunRecord
+from framework_core.tracking.lookup import CONFIG, FOLDERS, RECORD, RunRecord
 from framework_core.tracking.progress import Progress
 from framework_core.tracking.sender import Sender, first_line
 from framework_core.tracking.store import check_store, shown_uri, tracking_uri
@@ -55,7 +55,7 @@ class Sent:
 
 def runs_with_journal(output_dir: Path) -> list[RunRecord]:
     """The runs of a folder that have a journal, the oldest first."""
-    folders = (file.parent.parent for file in output_dir.glob(f"*/{FOLDER}/{JOURNAL}"))
+    folders = (file.parent.parent for file in output_dir.glob(f"{FOLDERS}/{FOLDER}/{JOURNAL}"))
     return sorted((RunRecord.read(each) for each in folders if (each / RECORD).is_file()), key=lambda r: r.started)
 
 

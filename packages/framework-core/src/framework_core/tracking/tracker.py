@@ -7,12 +7,14 @@ import json
 import logging
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -33,13 +35,19 @@ from framework_core.tracking.runs import TAG_STATUS
 from framework_core.tracking.sender import Sender, first_line
 from framework_core.tracking.sending import Sending
 from framework_core.tracking.store import shown_uri, tracking_uri
-from framework_core.tracking.store_calls import client_of, tidy_mlflow
-from framework_core.tracking.writer import JournalWriter
+from framework_core.tracking.store_calls import client_of, silent_mlflow, tidy_mlflow
+from framework_core.tracking.writer import JournalWriter, Sample
+
+if TYPE_CHECKING:
+    from framework_core.tracking.system import SystemMetrics
 
 PARAM_LIMIT = 6000
 """MLflow keeps this many characters of a parameter."""
 
 MODEL = f"{FILES}/model"
+RUN_VARIABLE, STORE_VARIABLE = "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI"
+"""By which MLflow knows a run and its store that it was not told of otherwise."""
+
 TAG_RUN_DIR = "framework.run_dir"
 TAG_COMMAND = "framework.command"
 
@@ -66,6 +74,11 @@ class Tracker:
     writer: JournalWriter
     sending: Sending | None
 
+    def begin(self) -> None:
+        """Send from now on, where that waits for the first step of a run that goes on."""
+        if self.sending is not None:
+            self.sending.begin()
+
     def log_file(self, file: Path, folder: str) -> None:
         """Record a file of the run's folder; ``.`` is the top."""
         self.writer.record("file", path=os.path.relpath(file, self.directory), to=folder)
@@ -90,6 +103,8 @@ class Tracker:
             metrics: What it reached; linked to the model and to the data.
             card: Its model card.
         """
+        if self.sending is not None:
+            self.sending.ready()
         from mlflow.models import ModelSignature
 
         folder = self.journal.folder / MODEL
@@ -130,6 +145,8 @@ class Tracker:
             What the store does not have, and what to do about it, in words; empty where it has everything.
         """
         self.writer.record("status", word=status, at=int(time.time() * 1000))
+        if self.sending is not None:
+            self.sending.ready()
         self.writer.close()
         if self.sending is not None:
             with tidy_mlflow():
@@ -189,7 +206,8 @@ def start(
             _record(journal, config, data, name, directory, command, run_id)
         if run_id is not None:
             journal.append(_continued(journal.folder, from_step))
-        sending = None if tracking.offline else _sending(uri, directory)
+        later = not tracking.offline and _can_wait(journal.folder)
+        sending = None if tracking.offline or later else _sending(uri, directory)
     except BaseException:
         # The run stands as it stood.
         journal.append([before])
@@ -200,7 +218,10 @@ def start(
         sample=_sampler() if tracking.system_metrics else None,
         sample_seconds=tracking.system_metrics_interval,
         samples=_samples(journal.folder),
+        later=later,
     )
+    if later:
+        sending = _sending_later(uri, directory, writer)
     return Tracker(directory, Progress.read(journal.folder).run_id, without_credentials(uri), journal, writer, sending)
 
 
@@ -229,18 +250,48 @@ def _sending(uri: str, directory: Path) -> Sending:
     return Sending(sender)
 
 
+def _can_wait(folder: Path) -> bool:
+    """Whether the store can wait until the first step is made: it has the run, and nobody here uses MLflow yet."""
+    return bool(Progress.read(folder).run_id) and "mlflow" not in sys.modules and RUN_VARIABLE not in os.environ
+
+
+def _sending_later(uri: str, directory: Path, writer: JournalWriter) -> Sending:
+    """Send on a thread that imports MLflow when the first step is made: that takes as long as many steps."""
+    sender = Sender(directory, None, uri)
+    # Should the user's code import MLflow before, its functions write to this run.
+    os.environ[RUN_VARIABLE], os.environ[STORE_VARIABLE] = sender.progress.run_id, uri
+
+    def first() -> None:
+        import mlflow
+
+        mlflow.set_tracking_uri(uri)
+        writer.begin()
+        with silent_mlflow():
+            sender.send()
+
+    return Sending(sender, first=first)
+
+
 def _leave_active_run(run_id: str) -> None:
     """No run stays open in this process; MLflow's ``end_run`` would ask the store, which may be away."""
+    if os.environ.get(RUN_VARIABLE) == run_id:
+        del os.environ[RUN_VARIABLE]
     from mlflow.tracking import fluent
 
     stack = fluent._active_run_stack.get()
     stack[:] = [run for run in stack if run.info.run_id != run_id]
 
 
-def _sampler() -> Any:
-    from framework_core.tracking.system import SystemMetrics
+def _sampler() -> Sample:
+    """What asks for the use of the machine, and imports what it needs when it is first asked."""
 
-    return SystemMetrics().sample
+    @cache
+    def metrics() -> SystemMetrics:
+        from framework_core.tracking.system import SystemMetrics
+
+        return SystemMetrics()
+
+    return lambda: metrics().sample()
 
 
 def _samples(folder: Path) -> int:

@@ -35,6 +35,7 @@ class JournalWriter:
         sample: What else to record, asked every ``sample_seconds``.
         sample_seconds: Seconds between two samples.
         samples: How many samples the journal has already.
+        later: Whether samples wait for ``begin``.
     """
 
     def __init__(
@@ -44,11 +45,14 @@ class JournalWriter:
         sample: Sample | None = None,
         sample_seconds: float = 5.0,
         samples: int = 0,
+        later: bool = False,
     ) -> None:
         self._journal = journal
         self._sample = sample
         self._sample_seconds = sample_seconds
         self._samples = samples
+        self._sampling = not later
+        self._next_sample = 0.0
         self._items: deque[Item] = deque()
         self._waiting: list[Body] = []
         self._failing = False
@@ -58,6 +62,10 @@ class JournalWriter:
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
+
+    def begin(self) -> None:
+        """Take samples from now on."""
+        self._sampling = True
 
     def write(self, values: Mapping[str, Any], step: int) -> None:
         """Take points of one step: numbers, or tensors of one element, which are read on the writer's thread."""
@@ -89,27 +97,32 @@ class JournalWriter:
         self._thread.join()
 
     def _run(self) -> None:
-        self._take_sample(lasting=False)
-        now = time.monotonic()
-        next_sample, next_flush = now + self._sample_seconds, now + FSYNC_SECONDS
+        next_flush = time.monotonic() + FSYNC_SECONDS
         while not self._closing:
+            self._take_sample_when_due()
             self._wake.wait(FLUSH_SECONDS)
             self._wake.clear()
             now = time.monotonic()
-            if now >= next_sample:
-                self._take_sample()
-                next_sample += self._sample_seconds
             checkpoint = self._append()
             if checkpoint or now >= next_flush:
                 self._flush()
                 next_flush = now + FSYNC_SECONDS
+        self._take_sample_when_due()
         self._take_sample()
         self._append()
         self._flush()
 
-    def _take_sample(self, *, lasting: bool = True) -> None:
+    def _take_sample_when_due(self) -> None:
         # Use is measured since the same thread's last look, so a first one has to be taken.
-        if self._sample is None:
+        if not self._next_sample and self._sampling:
+            self._take_sample(lasting=False)
+            self._next_sample = time.monotonic() + self._sample_seconds
+        elif self._next_sample and time.monotonic() >= self._next_sample:
+            self._take_sample()
+            self._next_sample += self._sample_seconds
+
+    def _take_sample(self, *, lasting: bool = True) -> None:
+        if self._sample is None or not self._sampling:
             return
         try:
             found = self._sample()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-from dataclasses import dataclass
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -46,8 +49,13 @@ def check_places(config: RunConfig) -> None:
         check_store(tracking_uri(config.mlops.tracking))
 
 
-def new_folder(config: RunConfig) -> RunRecord:
-    """A folder of its own for a new run; processes that Lightning starts use the first one's."""
+def new_folder(config: RunConfig, files: Mapping[str, str]) -> RunRecord:
+    """A folder of its own for a new run; processes that Lightning starts use the first one's.
+
+    Args:
+        config: The settings.
+        files: What is in it from its first moment, by name: a run that is killed then can go on like any other.
+    """
     inherited = os.environ.get(CHILDREN_USE)
     if not is_main_process() and inherited:
         return RunRecord(Path(inherited), Path(inherited).name, Path(inherited).name, "")
@@ -57,16 +65,42 @@ def new_folder(config: RunConfig) -> RunRecord:
     for attempt in range(1, 1000):
         unique = name if attempt == 1 else f"{name}-{attempt}"
         directory = Path(config.output_dir) / unique
+        record = RunRecord(directory, unique, unique, now.isoformat())
         try:
-            directory.mkdir(parents=True)
+            _make(replace(record, status="running"), files)
         except FileExistsError:
             continue
         except OSError as error:
             step = "Start it in another folder, or choose one: output_dir=FOLDER"
             raise OutputError(directory, f"{error.strerror or error}.", next_step=step) from error
         os.environ[CHILDREN_USE] = str(directory.resolve())
-        return RunRecord(directory, unique, unique, now.isoformat())
+        return record
     raise OutputError(Path(config.output_dir) / name, "a thousand runs have this name.")
+
+
+def _make(record: RunRecord, files: Mapping[str, str]) -> None:
+    """Make the folder of a run, under another name until everything is in it."""
+    directory = record.directory
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    if not is_main_process():
+        directory.mkdir()
+        return
+    if directory.exists():
+        raise FileExistsError(directory)
+    new = directory.with_name(f".{directory.name}.{os.getpid()}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        for name, text in files.items():
+            (new / name).write_text(text, encoding="utf-8")
+        replace(record, directory=new).write()
+        Heartbeat(new).write()
+        new.rename(directory)
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        if error.errno == errno.ENOTEMPTY:
+            raise FileExistsError(directory) from error
+        raise
 
 
 @dataclass(frozen=True)

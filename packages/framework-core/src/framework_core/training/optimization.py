@@ -45,7 +45,7 @@ class Optimization:
         """Lightning's form of an optimizer with its scheduler.
 
         Raises:
-            ConfigError: The scheduler needs to know where training ends, and it has no end.
+            ConfigError: The scheduler needs to know where training or an epoch ends, and nobody knows.
         """
         optimizer = self._optimizer(module)
         scheduler = self._scheduler(optimizer, module)
@@ -71,6 +71,8 @@ class Optimization:
         if self.scheduler.needs_end and (math.isinf(total) or total < 1):
             message = "the length of the data is not known, so this scheduler needs it"
             raise ConfigError([ConfigProblem("trainer.max_steps", f"has to be set: {message}")])
+        if math.isinf(trainer.num_training_batches):
+            self._refuse_to_count_epochs()
         total_steps = max(1, int(total)) if math.isfinite(total) else 1
         steps_per_epoch = max(1.0, trainer.num_training_batches / trainer.accumulate_grad_batches)
         settings = self.scheduler.settings()
@@ -80,6 +82,16 @@ class Optimization:
         if self.scheduler.name == "plateau":
             settings["mode"] = self.mode
         return builder(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch, **settings)
+
+    def _refuse_to_count_epochs(self) -> None:
+        """Where the data does not say how many batches it has, a number of epochs is no number of steps."""
+        known = "the length of the data is not known; trainer.limit_train_batches=N says how many batches an epoch has"
+        if self.scheduler.counts_epochs:
+            raise ConfigError([ConfigProblem("scheduler", f"{self.scheduler.name} counts epochs, and {known}")])
+        warmup = isinstance(self.scheduler, WarmupConfig) and self.scheduler.warmup_steps is None
+        if warmup and self.scheduler.settings()["warmup_epochs"]:
+            message = f"counts epochs, and {known}; in steps it is scheduler.warmup_steps=N"
+            raise ConfigError([ConfigProblem("scheduler.warmup_epochs", message)])
 
 
 def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:

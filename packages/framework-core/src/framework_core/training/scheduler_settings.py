@@ -62,6 +62,8 @@ class Polynomial(WarmupConfig):
 class Step(WarmupConfig):
     """Times ``gamma`` every ``step_epochs`` epochs."""
 
+    counts_epochs: ClassVar[bool] = True
+
     step_epochs: Positive = 30.0
     """How many epochs lie between two steps."""
 
@@ -72,6 +74,8 @@ class Step(WarmupConfig):
 class MultiStep(WarmupConfig):
     """Times ``gamma`` at each of the ``milestones``."""
 
+    counts_epochs: ClassVar[bool] = True
+
     milestones: list[Positive] = Field(min_length=1)
     """The epochs at which the learning rate falls."""
 
@@ -81,6 +85,8 @@ class MultiStep(WarmupConfig):
 
 class Exponential(WarmupConfig):
     """Times ``gamma`` over each epoch, smoothly."""
+
+    counts_epochs: ClassVar[bool] = True
 
     gamma: Factor = 0.95
     """What one epoch multiplies the learning rate by."""

@@ -24,7 +24,7 @@ from framework_core.tracking import tracker
 from framework_core.tracking.checkpoints import LAST, clean
 from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.logger import TrackingLogger
-from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA
+from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, write_whole
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.checkpoint_io import step_of, where_it_goes_on
 from framework_core.training.checkpointing import BestCheckpoint, LastCheckpoint
@@ -32,6 +32,7 @@ from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.evidence import Answers, KeptAnswers
 from framework_core.training.failures import FOLDER, to_be_sent
 from framework_core.training.faults import Faults
+from framework_core.training.first_step import AfterFirstStep
 from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder
 from framework_core.training.guard import RollBack
 from framework_core.training.interruption import Interruption
@@ -76,7 +77,7 @@ class Session:
         self._trainer_arguments = dict(trainer_arguments)
         self._callbacks = callbacks
         self._main = is_main_process()
-        self._record = resumed.record if resumed else new_folder(config)
+        self._record = resumed.record if resumed else new_folder(config, self._files())
         self._heartbeat = Heartbeat(self._record.directory)
         try:
             self._tracker = self._start_tracking()
@@ -133,6 +134,8 @@ class Session:
         answers = KeptAnswers()
         faults = Faults(self._config, self._prepared, self._record.directory, interruption)
         own: list[Callback] = [interruption, recorder, *([answers] if self._config.mlops.report else [])]
+        if self._tracker is not None:
+            own.append(AfterFirstStep(self._tracker.begin))
         newest = self._resumed.checkpoint if self._resumed else None
         while True:
             trainer = self._trainer([*own, *faults.callbacks()], recorder)
@@ -212,9 +215,8 @@ class Session:
         self._record = record
         self._heartbeat.start()
         record.write()
-        (record.directory / CONFIG).write_text(settings_text(config), encoding="utf-8")
-        data = conceal(self._prepared.data.model_dump_json(indent=2))
-        (record.directory / DATA).write_text(data, encoding="utf-8")
+        for name, text in self._files().items():
+            write_whole(record.directory / name, text)
         started = None
         if config.mlops.tracking.backend == "mlflow":
             started = tracker.start(
@@ -229,6 +231,11 @@ class Session:
             self._record = replace(record, run_id=started.run_id or record.run_id, tracking_uri=started.uri)
         self._record.write()
         return started
+
+    def _files(self) -> dict[str, str]:
+        """What tells what the run is."""
+        data = conceal(self._prepared.data.model_dump_json(indent=2))
+        return {CONFIG: settings_text(self._config), DATA: data}
 
     def _take_best(self) -> None:
         """Note the best checkpoint, and go on with its weights."""

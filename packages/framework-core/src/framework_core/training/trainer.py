@@ -26,6 +26,10 @@ from framework_core.training.lean_loop import make_lean
 class _NoProfiler(PassThroughProfiler):
     """Lightning enters a profiler's context some fifty times a step; this one is free."""
 
+    # Ctrl-C may come while one is made; what is half made is deleted, and Lightning's profilers look at these then.
+    _stage = None
+    _output_file = None
+
     def __init__(self) -> None:
         super().__init__()
         self._nothing = _Nothing()

@@ -177,15 +177,16 @@ def _last_line(text: str) -> str:
 def _difference(
     whole: list[dict[str, Any]], other: list[dict[str, Any]], one: _Trial, two: _Trial
 ) -> Difference | None:
-    if len(whole) != len(other):
-        what = f"{len(other)} steps in place of {len(whole)}"
-        return Difference("the whole run", what, "the training was ended early, or its length follows from something")
-    for index, (before, after) in enumerate(zip(whole, other, strict=True)):
+    # A run of another length differs before that, where its data does.
+    for index, (before, after) in enumerate(zip(whole, other, strict=False)):
         for name in ("samples", "data", "random", "weights", "loss", "lr"):
             if before[name] != after[name]:
                 where = f"epoch {before['epoch'] + 1}, batch {before['batch']}"
                 what = f"{name}: {_shown(before[name])} without a stop, {_shown(after[name])} after one"
                 return Difference(where, what, _cause(name, whole[: index + 1], other[: index + 1]))
+    if len(whole) != len(other):
+        what = f"{len(other)} steps in place of {len(whole)}"
+        return Difference("the whole run", what, "the training was ended early, or its length follows from something")
     return next(_states(one.state(), two.state()), None)
 
 
