@@ -146,6 +146,24 @@ def test_tags_and_description_of_the_user_are_there(tracked):
     assert run.data.tags["mlflow.note.content"] == "a try"
 
 
+def test_experiment_and_run_of_the_program_around_it_stay_what_they_are(tracked, monkeypatch):
+    from mlflow.tracking import fluent
+
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
+    mlflow.set_tracking_uri(f"sqlite:///{Path.cwd()}/mlflow.db")
+    chosen = mlflow.set_experiment("mine")
+    with mlflow.start_run() as outer:
+        _, run, _ = tracked("experiment.name=trained")
+        assert run.info.status == "FINISHED"
+        assert mlflow.active_run().info.run_id == outer.info.run_id
+        mlflow.log_metric("mine", 3.0)
+    assert fluent._active_experiment_id == chosen.experiment_id
+    after = MlflowClient().get_run(outer.info.run_id)
+    assert (after.info.experiment_id, after.info.status) == (chosen.experiment_id, "FINISHED")
+    assert set(after.data.metrics) == {"mine"}
+
+
 def test_the_store_of_the_environment_is_taken(train, project, empty_store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/other.db")
     assert train("--json").json["tracking_uri"].endswith("other.db")

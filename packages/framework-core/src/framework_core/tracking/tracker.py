@@ -246,8 +246,21 @@ def _sending(uri: str, directory: Path) -> Sending:
         mlflow.set_tracking_uri(uri)
         sender = Sender(directory, client_of(uri), uri)
         sender.send(strict=True)
-        mlflow.start_run(run_id=sender.progress.run_id, log_system_metrics=False)
+        with _of_any_experiment():
+            mlflow.start_run(run_id=sender.progress.run_id, nested=True, log_system_metrics=False)
     return Sending(sender)
+
+
+@contextmanager
+def _of_any_experiment() -> Iterator[None]:
+    """Let a run be active whatever experiment the program around it has set, and leave that as it is."""
+    from mlflow.tracking import fluent
+
+    before, fluent._active_experiment_id = fluent._active_experiment_id, None
+    try:
+        yield
+    finally:
+        fluent._active_experiment_id = before
 
 
 def _can_wait(folder: Path) -> bool:
