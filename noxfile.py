@@ -33,9 +33,6 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 WORKERS = "3"
 """Test processes on two cores: some of them wait for servers, clocks and disks."""
 
-SPREAD = ("-n", WORKERS, "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=12")
-"""Groups of tests, in the order of their files; conftest.py says what a group is."""
-
 MAIN_JOB = "tests/test_main_job.py"
 LIKE_SQL = ("packages/mlflow-mongodb/tests", "-k", "equivalence or gateway or like_sql")
 """Tests that tell the store on MongoDB and MLflow's own the same: a few random examples, or MONGODB_EXAMPLES."""
@@ -58,7 +55,7 @@ def checks(session: nox.Session) -> None:
     groups = ("lint", "types", "test", "docs", "editor")
     session.install(*EDITABLE, *(requirement for each in groups for requirement in group(each)), *PINNED)
     failed = []
-    for part in (run_lint, run_types, run_tests, run_long_docs_and_editor):
+    for part in (run_lint, run_types, run_tests, run_long, run_docs_and_editor):
         try:
             part(session)
         except nox.command.CommandFailed:
@@ -92,14 +89,18 @@ def tests(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """The main job to its accuracy, several processes, signals, servers, wheels in fresh environments."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    session.run("pytest", *(session.posargs or SPREAD), "-m", LONG, env=ONE_THREAD)
+    if session.posargs:
+        session.run("pytest", "-m", LONG, *session.posargs)
+    else:
+        run_long(session)
 
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Build the documentation and run every command and example in it."""
     session.install(*EDITABLE, *group("test"), *group("docs"), *PINNED)
-    session.run("pytest", "-m", "docs", *SPREAD, *session.posargs, env=ONE_THREAD)
+    spread = ("-n", WORKERS, "--dist", "loadgroup")
+    session.run("pytest", "-m", "docs", *spread, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session(default=False)
@@ -127,11 +128,18 @@ def run_tests(session: nox.Session) -> None:
     session.run("pytest", "-m", QUICK, *spread, *session.posargs, env=ONE_THREAD)
 
 
-def run_long_docs_and_editor(session: nox.Session) -> None:
-    """All the rest at once, the main job first, since it takes longest: processes that wait leave room for others."""
-    files = files_marked("long", "ddp", "docs", "editor")
-    first = [MAIN_JOB, *(path for path in files if path != MAIN_JOB)]
-    session.run("pytest", *first, "-m", f"({LONG}) or docs or editor", *SPREAD, *session.posargs, env=ONE_THREAD)
+def run_long(session: nox.Session) -> None:
+    """The main job, which wants both cores for itself, and then the others."""
+    session.run("pytest", MAIN_JOB)
+    spread = ("-n", WORKERS, "--dist", "loadfile", "--durations=8")
+    session.run("pytest", *files_marked("long", "ddp"), "-m", LONG, "--deselect", MAIN_JOB, *spread, env=ONE_THREAD)
+
+
+def run_docs_and_editor(session: nox.Session) -> None:
+    """Every page, the built site, and the language server."""
+    spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=8")
+    files = files_marked("docs", "editor")
+    session.run("pytest", *files, "-m", "docs or editor", *spread, *session.posargs, env=ONE_THREAD)
 
 
 def files_marked(*marks: str) -> list[str]:

@@ -183,6 +183,7 @@ class Reader:
             ),
             "PYTHONPATH": str(self.site),
             "FRAMEWORK_CACHE": str(cache),
+            "FRAMEWORK_CONFIG": str(folder.parent / "config"),
             "CUDA_VISIBLE_DEVICES": "",
             "PYTHONUNBUFFERED": "1",
         }

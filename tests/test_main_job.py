@@ -14,11 +14,11 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 class Job:
-    """``fw`` in a folder, with nothing said in the environment but how many threads the tests leave it."""
+    """``fw`` in a folder, with nothing said in the environment."""
 
     def __init__(self, folder):
         self.folder = folder
-        settings = ("MLFLOW_TRACKING_URI", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_PLUGINS")
+        settings = ("MLFLOW_TRACKING_URI", "FRAMEWORK_WITHOUT_PLUGINS", "OMP_NUM_THREADS")
         self.environment = {name: value for name, value in os.environ.items() if name not in settings}
 
     def run(self, *words):
