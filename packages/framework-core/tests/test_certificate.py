@@ -126,6 +126,6 @@ def test_a_wheel_carries_it_to_where_it_is_installed(frog, fresh, project, fw, m
         assert archive.testzip() is None
         assert sum("certificate" in name for name in archive.namelist()) == 1
         archive.extractall(elsewhere)
-    monkeypatch.setattr("sys.path", [str(elsewhere), *__import__("sys").path])
+    monkeypatch.syspath_prepend(elsewhere)
     registry.refresh()
     assert certificates(fw)["frog-dist"] == "holds"

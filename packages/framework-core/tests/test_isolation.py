@@ -78,7 +78,8 @@ def test_a_plugin_that_ends_the_process_does_so_twice_and_no_more(good, bad, fre
     assert listed["good"]["state"] == "active"
     assert listed["bad"]["state"] == "disabled"
     assert listed["bad"]["cause"].startswith("disabled: 2 times a process ended, or hung, while it was imported")
-    assert fresh("plugin", "enable", "bad", path=path).code == 7, "it is tried again"
+    assert fresh("plugin", "enable", "bad", path=path).code == 0
+    assert fresh("plugin", "list", path=path).code == 7, "it is tried again"
 
 
 def test_another_version_of_what_ended_the_process_is_tried(bad, fresh):
@@ -102,7 +103,6 @@ def test_one_end_that_a_signal_may_have_caused_is_forgotten_with_the_next_import
 
 def test_disabled_it_stays_away_until_it_is_enabled(good, fw):
     assert fw("plugin", "disable", "good-dist").code == 0
-    registry.refresh()
     assert "good_model" not in names()
     assert plugin("good").cause == "disabled; fw plugin enable good-dist brings it back"
     done = fw("plugin", "enable", "good")
@@ -126,6 +126,14 @@ def test_only_what_is_installed_can_be_switched(word, good, fw):
     assert "There is no plugin named 'godo'." in done.err
     assert "good" in done.err
     assert fw("plugin", word, "core").code == 2
+
+
+def test_settings_that_cannot_be_written_are_one_message(good, fw, tmp_path):
+    (tmp_path / "config").write_text("a file")
+    done = fw("plugin", "disable", "good")
+    assert (done.code, done.out) == (2, "")
+    assert str(tmp_path / "config") in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_spoilt_note_counts_as_none(good, fw, tmp_path):

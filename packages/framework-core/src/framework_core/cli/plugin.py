@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,7 +43,8 @@ def disable(name: str = typer.Argument(..., metavar="NAME", help="A plugin, or i
     from framework_core.plugins import disabled
 
     _refuse_unknown(name)
-    path = disabled.disable(name)
+    with _noting():
+        path = disabled.disable(name)
     note(f"{name} is disabled, as {path} says. It comes back with: fw plugin enable {name}")
 
 
@@ -52,16 +54,30 @@ def enable(name: str = typer.Argument(..., metavar="NAME", help="A plugin, or it
     from framework_core.cli.screen import note
     from framework_core.plugins import disabled
     from framework_core.plugins.importing import forget_ends
-    from framework_core.plugins.registry import registry
+    from framework_core.plugins.switches import why_left_out
 
     _refuse_unknown(name)
     named = _named(name)
-    found = disabled.enable(*{word for each in named for word in (each.name, each.distribution)})
+    with _noting():
+        found = disabled.enable(*{word for each in named for word in (each.name, each.distribution)})
     for each in named:
         forget_ends(each.name, each.version)
-    registry.refresh()
-    still = "; ".join(f"{each.name}: {each.cause}" for each in _named(name) if each.state != "active")
+    causes = {each.name: why_left_out(each.name, each.distribution, each.version) for each in named}
+    still = "; ".join(f"{plugin}: {why}" for plugin, why in causes.items() if why)
     note(f"{name} {'is enabled' if found else 'was not disabled'}{f', and still left out: {still}' if still else ''}.")
+
+
+@contextlib.contextmanager
+def _noting() -> Iterator[None]:
+    """Tell of a folder of settings that cannot be written; look for plugins anew when they are next asked for."""
+    from framework_core.errors import OutputError
+    from framework_core.plugins.registry import registry
+
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(str(error.filename), error.strerror or str(error)) from error
+    registry.refresh()
 
 
 def _named(name: str) -> list[Plugin]:

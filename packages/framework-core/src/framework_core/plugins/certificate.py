@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 FILE = "framework_certificate.json"
@@ -82,8 +82,6 @@ def digests(installed: Distribution) -> dict[str, str]:
 
 
 def _digest(installed: Distribution, path: PurePosixPath) -> str:
-    from pathlib import Path
-
     try:
         return sha256(Path(str(installed.locate_file(path))).read_bytes()).hexdigest()
     except OSError:

@@ -19,7 +19,7 @@ from framework_core.cache import cache_folder
 from framework_core.plugins.disabled import disable
 
 SECONDS = "FRAMEWORK_IMPORT_SECONDS"
-"""Environment variable: how many seconds a plugin may take to be imported, 20 where it is not set."""
+"""Environment variable: seconds that a plugin may take to be imported: 20 where it is not set, no limit at 0."""
 
 ENDS = 2
 """How often a plugin may end the process, or hang, before it is disabled: once may be a signal that came just then."""
@@ -62,7 +62,7 @@ def guarded(name: str, version: str) -> Iterator[None]:
 def limit_seconds() -> float:
     """How long a plugin may take."""
     try:
-        return float(os.environ[SECONDS])
+        return max(float(os.environ[SECONDS]), 0.0)
     except (KeyError, ValueError):
         return 20.0
 
