@@ -37,6 +37,20 @@ MAIN_JOB = "tests/test_main_job.py"
 LIKE_SQL = ("packages/mlflow-mongodb/tests", "-k", "equivalence or gateway or like_sql")
 """Tests that tell the store on MongoDB and MLflow's own the same: a few random examples, or MONGODB_EXAMPLES."""
 
+CORE_TESTS = "packages/framework-core/tests"
+ON_A_GPU = (
+    *(f"{CORE_TESTS}/test_{name}.py" for name in ("gpu", "faults", "replay", "exact_resume", "checkpoints", "run")),
+    "packages/plugins-vision/tests/test_gpu.py",
+    "packages/plugins-vision/tests/test_tasks.py",
+    "packages/plugins-vision/tests/test_timm_training.py",
+    "packages/plugins-nlp/tests/test_language_models.py",
+    "packages/plugins-nlp/tests/test_transformers.py",
+    "packages/plugins-timeseries/tests/test_forecasting.py",
+    "packages/plugins-timeseries/tests/test_anomalies.py",
+    "packages/plugins-timeseries/tests/test_classification.py",
+)
+"""Tests of what may go another way on a GPU."""
+
 GPU = shutil.which("nvidia-smi") is not None
 LONG = "(long or ddp) and not thorough and not faults"
 QUICK = "not thorough and not faults and not long and not ddp and not docs and not catalogue and not editor" + (
@@ -146,6 +160,23 @@ def files_marked(*marks: str) -> list[str]:
     """The files with tests of these marks: to collect all of them takes each process a quarter of a minute."""
     found = (path for folder in ("packages", "tests") for path in sorted((HERE / folder).rglob("test_*.py")))
     return [str(path.relative_to(HERE)) for path in found if any(f"mark.{mark}" in path.read_text() for mark in marks)]
+
+
+@nox.session(default=False)
+def gpu(session: nox.Session) -> None:
+    """Tests of training once more, on an NVIDIA GPU in place of the processor, and those that need one."""
+    session.install(*EDITABLE, *group("test"), *PINNED)
+    on_the_gpu = {**ONE_THREAD, "TEST_ACCELERATOR": "gpu"}
+    spread = ("-n", "auto", "--dist", "worksteal")
+    session.run(
+        "pytest",
+        *ON_A_GPU,
+        "-m",
+        "not thorough and not long and not catalogue",
+        *spread,
+        *session.posargs,
+        env=on_the_gpu,
+    )
 
 
 @nox.session(default=False)

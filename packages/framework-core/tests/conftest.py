@@ -24,11 +24,16 @@ from framework_core.plugins.registry import registry
 HERE = Path(__file__).parent
 COMPONENTS = HERE / "components.py"
 
+ACCELERATOR = os.environ.get("TEST_ACCELERATOR", "cpu")
+"""What runs are on where a test does not say it; on a GPU `nox -s gpu` sets it."""
+
 BARE = (
-    "trainer.accelerator=cpu",
+    f"trainer.accelerator={ACCELERATOR}",
     "mlops.report=false",
     "mlops.tracking.log_model=false",
     "mlops.tracking.system_metrics=false",
+    # As it is on a processor.
+    *(["faults.every_n_steps=1"] if ACCELERATOR == "gpu" else []),
 )
 """Settings that leave out of a run what takes most of a short run's time."""
 
@@ -51,6 +56,12 @@ class Done:
     def json(self):
         assert self.out, self.err
         return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def accelerator() -> str:
+    """What runs are on where a test does not say it."""
+    return ACCELERATOR
 
 
 @pytest.fixture(scope="session")

@@ -70,10 +70,15 @@ class BreaksOff(Callback):
 
 
 @pytest.fixture
-def settings(project, components):
+def settings(project, components, accelerator):
     (project / "noisy.py").write_text(NOISY)
-    fixed = ("trainer.accelerator=cpu", "mlops.report=false", "mlops.tracking.backend=none", "trainer.max_epochs=3")
-    rest = ("trainer.enable_progress_bar=false", "checkpoint.every_n_train_steps=2", "model.drop_rate=0.3")
+    fixed = (f"trainer.accelerator={accelerator}", "mlops.report=false", "mlops.tracking.backend=none")
+    rest = (
+        "trainer.max_epochs=3",
+        "trainer.enable_progress_bar=false",
+        "checkpoint.every_n_train_steps=2",
+        "model.drop_rate=0.3",
+    )
 
     def composed(name, *words):
         named = f"experiment.run_name={name}"

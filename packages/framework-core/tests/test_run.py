@@ -5,9 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from framework_core.training.checkpoint_io import read
+
+WITHOUT_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
 def runs():
@@ -349,7 +352,7 @@ def test_data_that_is_not_what_it_said_is_told(old, new, said, train, components
         (["mlops.tracking.uri=http://me:secret@127.0.0.1:9"], "The tracking store http://127.0.0.1:9 cannot be used"),
         (["mlops.tracking.uri=cassandra://localhost:9042"], "no installed package offers MLflow a store for cassandra"),
         (["mlops.tracking.uri=sqlite:///no/folder/x.db"], "there is no folder"),
-        (["trainer.accelerator=gpu"], "Lightning does not allow this"),
+        pytest.param(["trainer.accelerator=gpu"], "Lightning does not allow this", marks=WITHOUT_GPU),
         (["trainer.accelerator=tpu"], "needs the package 'torch_xla'"),
     ],
 )
@@ -448,7 +451,7 @@ def test_a_strategy_of_a_plugin_trains(install, train):
     made += "def make():\n    calls.append(1)\n    return SingleDeviceStrategy(device='cpu')\n"
     modules = {"careful_plugin": STRATEGY_PLUGIN, "careful_strategy": made}
     install("careful-dist", modules, {"framework.plugins": {"careful": "careful_plugin"}})
-    assert train("strategy=careful").code == 0
+    assert train("strategy=careful", "trainer.accelerator=cpu").code == 0
     import importlib
 
     assert importlib.import_module("careful_strategy").calls

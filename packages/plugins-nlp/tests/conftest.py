@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,8 +19,11 @@ from made_texts import made_texts
 from framework_core.plugins import switches
 from framework_core.plugins.registry import registry
 
+ACCELERATOR = os.environ.get("TEST_ACCELERATOR", "cpu")
+"""What runs are on where a test does not say it; on a GPU `nox -s gpu` sets it."""
+
 BARE = (
-    "trainer.accelerator=cpu",
+    f"trainer.accelerator={ACCELERATOR}",
     "mlops.tracking.backend=none",
     "mlops.report=false",
     "preflight=false",

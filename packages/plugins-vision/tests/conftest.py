@@ -20,6 +20,9 @@ from framework_core.contracts import DataSpec
 from framework_core.plugins import switches
 from framework_core.plugins.registry import registry
 
+ACCELERATOR = os.environ.get("TEST_ACCELERATOR", "cpu")
+"""What runs are on where a test does not say it; on a GPU `nox -s gpu` sets it."""
+
 
 @dataclass
 class Done:
@@ -32,6 +35,12 @@ class Done:
     @property
     def json(self):
         return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def accelerator() -> str:
+    """What runs are on where a test does not say it."""
+    return ACCELERATOR
 
 
 @pytest.fixture(autouse=True)
@@ -96,9 +105,9 @@ def fw_process(project: Path) -> Callable[..., Done]:
 
 @pytest.fixture
 def train(fw) -> Callable[..., Done]:
-    """``fw train`` on the processor, recorded in the run's folder only, its result as JSON."""
+    """``fw train``, recorded in the run's folder only, its result as JSON."""
     quiet = (
-        "trainer.accelerator=cpu",
+        f"trainer.accelerator={ACCELERATOR}",
         "mlops.tracking.backend=none",
         "mlops.report=false",
         "dataset.num_workers=0",

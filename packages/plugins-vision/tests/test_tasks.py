@@ -75,8 +75,8 @@ def quarters(project):
 
 
 @pytest.fixture
-def learn(fw, quarters):
-    quiet = ("trainer.accelerator=cpu", "mlops.tracking.backend=none", "dataset.num_workers=0", "--json")
+def learn(fw, quarters, accelerator):
+    quiet = (f"trainer.accelerator={accelerator}", "mlops.tracking.backend=none", "dataset.num_workers=0", "--json")
 
     def run(model, task, *words):
         common = ["dataset.batch_size=8", "scheduler.warmup_epochs=0"]

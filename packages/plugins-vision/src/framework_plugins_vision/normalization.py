@@ -39,6 +39,11 @@ class Normalization(nn.Module):
             self.into(image, place)
         return out
 
+    def of_bytes(self, images: Tensor) -> Tensor:
+        """A batch of bytes, on whatever device it is: the same numbers as one by one, channels last as bytes are."""
+        mean, inverse = (each.to(images.device, non_blocking=True) for each in self._of_bytes)
+        return images.to(torch.float32).sub_(mean).mul_(inverse)
+
     def into(self, image: Tensor, out: Tensor) -> None:
         """The same, into a place that is there: ``(channels, height, width)``, of ``float32``."""
         mean, inverse = self._of_bytes if image.dtype == torch.uint8 else self._of_shares

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 AHEAD = 2
 """Batches that each loading process has ready."""
 
+MOST_WORKERS = 16
+"""Loading processes beside a training process at most: so many keep up with a large GPU."""
+
 
 class BaseDataModule(LightningDataModule):
     """Data in splits. A subclass fills ``train_dataset``, ``val_dataset`` and ``test_dataset`` in ``setup``.
@@ -169,7 +172,11 @@ class BaseDataModule(LightningDataModule):
             return self.num_workers
         if self.plan is not None:
             return self.plan.workers
-        return 0 if self.in_memory else min(8, cores())
+        return 0 if self.in_memory else max(1, min(MOST_WORKERS, cores() // self._sharing()))
+
+    def _sharing(self) -> int:
+        """How many processes that train share the cores of this machine."""
+        return 1 if self.trainer is None else self.trainer.num_devices
 
     def _split(self, name: str) -> Dataset[Any]:
         dataset: Dataset[Any] | None = getattr(self, f"{name}_dataset")

@@ -93,6 +93,19 @@ class ImageFiles(BatchDataset):
         Raises:
             DataError: One cannot be read, or none can.
         """
+        read, kept = self._readable(indices)
+        return prepared(read, self.transform), self.targets[kept]
+
+    def batch_of_bytes(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """The same, and images not normalised yet, where that is the last step.
+
+        Raises:
+            DataError: One cannot be read, or none can.
+        """
+        read, kept = self._readable(indices)
+        return prepared(read, self.transform, as_bytes=True), self.targets[kept]
+
+    def _readable(self, indices: Tensor) -> tuple[list[Tensor], list[int]]:
         read: list[Tensor] = []
         kept: list[int] = []
         for index in indices.tolist():
@@ -105,7 +118,7 @@ class ImageFiles(BatchDataset):
                 f"None of the {len(indices)} images of a batch can be read, {self.paths[int(indices[0])]} among them.",
                 next_step="Check the folder: dataset.verify=full",
             )
-        return prepared(read, self.transform), self.targets[kept]
+        return read, kept
 
     def picture(self, index: int) -> Picture:
         """An image as it is in its file."""
@@ -148,10 +161,15 @@ class UnlabelledImages(BatchDataset):
         return self.batch(torch.tensor([index]))[0]
 
 
-def prepared(images: Sequence[Tensor], transform: Transform) -> Tensor:
+def prepared(images: Sequence[Tensor], transform: Transform, *, as_bytes: bool = False) -> Tensor:
     """A batch of images that went through a transform.
 
     Where the transform ends in a ``Normalization``, each image is written straight into the batch.
+
+    Args:
+        images: Bytes of pixels.
+        transform: From those to what the model takes.
+        as_bytes: Whether a ``Normalization`` at the end is left out, if bytes come to it.
     """
     steps = list(transform.transforms) if isinstance(transform, v2.Compose) else []
     if not steps or not isinstance(steps[-1], Normalization):
@@ -163,21 +181,35 @@ def prepared(images: Sequence[Tensor], transform: Transform) -> Tensor:
         for step in before:
             ready = step(ready)
         if batch is None:
-            batch = empty_batch((len(images), *ready.shape))
-        last.into(ready, batch[position])
+            as_bytes = as_bytes and ready.dtype == torch.uint8
+            batch = empty_batch((len(images), *ready.shape), as_bytes=as_bytes)
+        if as_bytes:
+            batch[position] = ready
+        else:
+            last.into(ready, batch[position])
     assert batch is not None  # noqa: S101  # no batch is empty
     return batch
 
 
-def empty_batch(shape: tuple[int, ...]) -> Tensor:
+def empty_batch(shape: tuple[int, ...], *, as_bytes: bool = False) -> Tensor:
     """Room for a batch, where the process that trains will read it.
 
-    A worker process takes shared memory at once, so that nothing is copied there; any other uses memory again.
+    A worker process takes shared memory at once, so that nothing is copied there; any other uses memory again. Bytes
+    lie as decoders give them, the channels of a pixel side by side.
     """
+    if as_bytes:
+        count, channels, height, width = shape
+        return _shared((count, height, width, channels), torch.uint8).permute(0, 3, 1, 2)
     if get_worker_info() is None:
         return _memory.room(shape)
-    shared: Any = torch.UntypedStorage
-    room: Tensor = torch.empty(0, dtype=torch.float32)
-    return room.set_(
-        shared._new_shared(4 * math.prod(shape)), 0, torch.Size(shape), torch.empty(shape, device="meta").stride()
-    )
+    return _shared(shape, torch.float32)
+
+
+def _shared(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=dtype)
+    room = torch.empty(0, dtype=dtype)
+    storage: Any = torch.UntypedStorage
+    strides = torch.empty(shape, device="meta").stride()
+    place: Tensor = room.set_(storage._new_shared(dtype.itemsize * math.prod(shape)), 0, torch.Size(shape), strides)
+    return place

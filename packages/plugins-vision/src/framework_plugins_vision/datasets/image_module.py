@@ -20,6 +20,7 @@ from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.datasets.image_files import ImageFiles, ImageReader, UnlabelledImages
 from framework_plugins_vision.datasets.kept_images import LIMIT, KeptImages, decoded_size
 from framework_plugins_vision.image_check import check_images
+from framework_plugins_vision.normalization import Normalization
 
 SIDE, CROP_PCT = 224, 0.875
 """The side of images, and the share of it that the centre crop keeps, where nobody says them."""
@@ -95,6 +96,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.size = size
         mean, std = _for_channels(mean or transforms.MEAN, channels), _for_channels(std or transforms.STD, channels)
+        self.normalization = Normalization(mean, std)
         smooth = interpolation or "bilinear"
         self.eval_transform = transforms.evaluation(size, crop_pct, mean, std, smooth)
         chosen = policy(auto_augment, magnitude=randaugment_magnitude, ops=randaugment_ops, std=randaugment_std)

@@ -49,13 +49,23 @@ class ImagesInMemory(BatchDataset):
 
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         """The images and classes of these indices."""
+        images = self._taken(indices)
+        return self.finish(images) if self.finish else images, self.targets[indices]
+
+    def batch_of_bytes(self, indices: Tensor) -> tuple[Tensor, ...]:
+        """The same, before ``finish`` where images are bytes then."""
+        images = self._taken(indices)
+        finished = images if images.dtype == torch.uint8 or not self.finish else self.finish(images)
+        return finished, self.targets[indices]
+
+    def _taken(self, indices: Tensor) -> Tensor:
         images = self._moved(indices) if self.shift else self.images[indices]
         if self.mirror:
             turned = torch.rand(len(indices)) < 0.5
             images[turned] = images[turned].flip(-1)
         if self.policy:
             images = self.policy(images)
-        return self.finish(images) if self.finish else images, self.targets[indices]
+        return images
 
     def picture(self, index: int) -> Picture:
         """An image as it was, before it is moved."""

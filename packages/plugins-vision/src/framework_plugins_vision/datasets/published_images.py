@@ -82,7 +82,8 @@ class PublishedImages(BaseVisionDataModule):
         self.mirrored = mirrored
         self.val_fraction = val_fraction
         self.split_seed = split_seed
-        self.normalization = Normalization(mean, std)
+        normalization = Normalization(mean, std)
+        self.normalization, self._finish = normalization, normalization.batch
         self.eval_transform = transforms.evaluation((side, side), 1.0, mean, std)
         self.digest = hashlib.sha256()
         """Of everything that was read; a subclass adds to it."""
@@ -125,21 +126,21 @@ class PublishedImages(BaseVisionDataModule):
         chosen, kept = (torch.tensor(splits[name], dtype=torch.int64) for name in ("train", "val"))
         self.train_dataset = self.training_images(images[chosen], targets[chosen])
         if len(kept):
-            self.val_dataset = ImagesInMemory(images[kept], targets[kept], finish=self.normalization.batch)
+            self.val_dataset = ImagesInMemory(images[kept], targets[kept], finish=self._finish)
         test = self._checked(*self.read_test(), "test")
-        self.test_dataset = ImagesInMemory(*test, finish=self.normalization.batch)
+        self.test_dataset = ImagesInMemory(*test, finish=self._finish)
 
     def training_images(self, images: Tensor, targets: Tensor) -> ImagesInMemory:
         """The training images, augmented as was asked for."""
         if self.augmentation == "none":
-            return ImagesInMemory(images, targets, finish=self.normalization.batch)
+            return ImagesInMemory(images, targets, finish=self._finish)
         return ImagesInMemory(
             images,
             targets,
             shift=self.shift,
             mirror=self.mirrored,
             policy=EachOfBatch(self._policy) if self._policy else None,
-            finish=self.normalization.batch,
+            finish=self._finish,
         )
 
     def fingerprint(self) -> str:
