@@ -32,6 +32,18 @@ def tracked(train, project):
     return run
 
 
+def test_a_step_of_several_batches_is_recorded_with_their_mean_loss(train):
+    """Not with that mean divided by their number, as Lightning hands it on."""
+    still = ("optimizer=sgd", "optimizer.lr=1e-12", "trainer.log_every_n_steps=1", "trainer.max_epochs=1")
+    points = []
+    for words in (["dataset.batch_size=16"], ["dataset.batch_size=8", "trainer.accumulate_grad_batches=2"]):
+        found = train(*still, *words, "--json").json
+        history = MlflowClient(found["tracking_uri"]).get_metric_history(found["run_id"], "train/loss")
+        points.append([point.value for point in history])
+    # The last batch of an epoch is cut short.
+    assert points[0][:-1] == pytest.approx(points[1][:-1], rel=1e-4)
+
+
 def test_every_setting_is_a_parameter(tracked):
     _, run, found = tracked("model.width=7")
     params = run.data.params

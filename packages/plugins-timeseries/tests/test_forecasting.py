@@ -162,6 +162,18 @@ def test_tables_tell_errors_by_series_by_step_and_by_origin(scored):
     assert set(model.figures()) == {"error_by_step", "forecasts"}
 
 
+def test_an_interval_holds_its_own_forecast_even_where_the_model_was_always_too_low():
+    data = registry.create_dataset("sunspots", look_back=4, horizon=2)
+    data.setup("fit")
+    task = registry.create_model("naive", data=data.data_spec()).learned
+    task.begin_validation(None)
+    task.see_validation(torch.zeros(100, 2, 1, 1), torch.linspace(1, 2, 200).reshape(100, 2, 1))
+    task.end_validation()
+    low, *_, high = task.quantiles(torch.zeros(1, 2, 1, 1)).unbind(-1)
+    assert (low == 0).all()
+    assert (high > 1.9).all()
+
+
 def test_an_interval_holds_its_share_of_what_is_like_the_validation():
     """Split conformal: whatever the errors are, the share is the level."""
     spec = registry.create_dataset("sunspots", look_back=4, horizon=2)
@@ -169,7 +181,7 @@ def test_an_interval_holds_its_share_of_what_is_like_the_validation():
     for level in (0.5, 0.9):
         model = registry.create_model("naive", data=spec.data_spec(), level=level)
         task = model.learned
-        draws = torch.randn(4000, 2, 1, 1, generator=torch.Generator().manual_seed(1)).exp()
+        draws = torch.randn(4000, 2, 1, 1, generator=torch.Generator().manual_seed(1)).exp() - 1
         task.begin_validation(None)
         task.see_validation(torch.zeros(2000, 2, 1, 1), draws[:2000, ..., 0])
         task.end_validation()

@@ -132,7 +132,7 @@ class VisionDataConfig(ComponentConfig):
 
     num_workers: NonNegativeInt | None = None
     """How many processes load images; empty takes none for data in memory, and otherwise what a short trial says; on a
-    GPU one a core, eight at most."""
+    GPU one a core, sixteen at most."""
 
     mixup: float = Field(default=0.0, ge=0)
     """The alpha of mixup (https://arxiv.org/abs/1710.09412): another training image shines through each."""

@@ -188,7 +188,7 @@ class _Ramp(Callback):
         """Note the loss that the step began with."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        loss = float(outputs["loss"] if isinstance(outputs, Mapping) else outputs)
+        loss = float(outputs["loss"] if isinstance(outputs, Mapping) else outputs) * trainer.accumulate_grad_batches
         count = len(self.losses) + 1
         self._mean = SMOOTHING * self._mean + (1 - SMOOTHING) * loss
         smooth = self._mean / (1 - SMOOTHING**count)

@@ -55,7 +55,7 @@ class StepRecorder(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Add one loss."""
-        loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
+        loss = batch_loss(trainer, outputs)
         if loss is None:
             return
         self.last = loss
@@ -80,3 +80,15 @@ class StepRecorder(Callback):
             values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         self._logger.log_metrics(values, trainer.global_step)
         self._sum, self._count = None, 0
+
+
+def batch_loss(trainer: Trainer, outputs: Any) -> torch.Tensor | None:
+    """The loss of a batch, as ``training_step`` gave it: Lightning divides it by the batches that make a step.
+
+    Args:
+        trainer: Lightning's Trainer.
+        outputs: What Lightning hands to ``on_train_batch_end``.
+    """
+    loss: torch.Tensor | None = outputs["loss"] if isinstance(outputs, Mapping) else outputs
+    batches = trainer.accumulate_grad_batches
+    return loss if loss is None or batches == 1 else loss * batches

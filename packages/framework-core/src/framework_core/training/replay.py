@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from framework_core.training.locating import Origin, first_bad_gradient, first_b
 from framework_core.training.performance import applied
 from framework_core.training.preparation import Prepared
 from framework_core.training.recorded import recorded_loss
+from framework_core.training.recorder import batch_loss
 from framework_core.training.samples import sample_ids
 from framework_core.training.skips import Skips
 from framework_core.training.stopping import early_stopping
@@ -124,10 +124,10 @@ class _Look(Callback):
             return
         for hook in self._hooks:
             hook.remove()
-        loss = outputs["loss"] if isinstance(outputs, Mapping) else outputs
-        self._wanted.losses.append(float(loss))
-        if not self._wanted.origin:
-            self._wanted.origin = self._seen(loss)
+        loss = batch_loss(trainer, outputs)
+        if loss is not None:
+            self._wanted.losses.append(float(loss))
+            self._wanted.origin = self._wanted.origin or self._seen(loss)
         if trainer.global_step >= self._wanted.step:
             raise _Reached
 

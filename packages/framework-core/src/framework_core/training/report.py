@@ -120,11 +120,12 @@ class Report:
 
     def _facts(self, drawn: list[str]) -> CardFacts:
         offer = registry.resolve("model", self._config.model.name)
+        code = code_state(Path.cwd())
         run = {
             "run": self._record.name,
             "run id": self._record.run_id,
             "tracking store": self._record.tracking_uri,
-            "commit": code_state(Path.cwd()).commit,
+            "commit": f"{code.commit}, with changes that are not committed" if code.diff else code.commit,
             "model from": f"{offer.distribution} {offer.version}".strip(),
         }
         commands = {

@@ -37,7 +37,7 @@ class Forecasting(nn.Module):
 
     A head with quantiles of its own has its intervals from them. For any other they are split conformal (Lei et al.,
     https://doi.org/10.1080/01621459.2017.1307116, section 2.2): quantiles of the errors on the validation windows, for
-    each step and target; they are part of the weights.
+    each step and target, which hold the forecast in any case; they are part of the weights.
 
     Args:
         data: What the data turned out to be.
@@ -116,6 +116,8 @@ class Forecasting(nn.Module):
             places = (self.levels.double() * (count + 1)).tolist()
             ranks = [int(p) if level < 0.5 else -int(-p // 1) for p, level in zip(places, self.levels, strict=True)]
             picked = [errors[..., min(max(rank - 1, 0), count - 1)] for rank in ranks]
+            # An interval that leaves out its own forecast, as that of a model that is always too low, is read as wrong.
+            picked[0], picked[-1] = picked[0].clamp(max=0), picked[-1].clamp(min=0)
             self.residuals.copy_(torch.stack(picked, dim=-1))
         self._seen = []
 
