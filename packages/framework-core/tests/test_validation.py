@@ -38,7 +38,7 @@ def problems(**values):
         ({"inner": {"depth": 0}}, "top.inner.depth: must be at least 1 (given: 0)."),
         ({"inner": {"depth": 1.5}}, "top.inner.depth: must be a whole number (given: 1.5)."),
         ({"inner": {"dpeth": 1}}, "top.inner.dpeth: there is no such setting. Did you mean top.inner.depth?"),
-        ({"inner": 3}, "top.inner: must be a group of settings (given: 3)."),
+        ({"inner": 3}, "top.inner: must be a group of settings: top.inner.depth, top.inner.names (given: 3)."),
         ({"inner": {"names": ["a", 3]}}, "top.inner.names.1: must be text (given: 3)."),
         ({"sizes": "many"}, "top.sizes: must be a list or a whole number (given: 'many')."),
         ({"sizes": ["a"]}, "top.sizes.0: must be a whole number (given: 'a')."),

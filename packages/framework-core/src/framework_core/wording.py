@@ -32,6 +32,12 @@ def limit(name: str, bound: float) -> str:
     return f"{LIMITS[name]} {bound:g}"
 
 
+def group_of(path: str, keys: Iterable[str]) -> str:
+    """A group of settings, and what is typed for each of them."""
+    listed = ", ".join(f"{path}.{key}" for key in sorted(keys))
+    return f"{PHRASES['dict']}: {listed}" if listed else PHRASES["dict"]
+
+
 def one_of(words: Iterable[Any]) -> str:
     """An enumeration in words."""
     return f"one of {', '.join(repr(word) for word in words)}"

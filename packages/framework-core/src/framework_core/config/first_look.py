@@ -21,6 +21,7 @@ from framework_core.spelling import slips
 from framework_core.wording import (
     PHRASES,
     TRUTHS,
+    group_of,
     limit,
     no_name,
     no_option,
@@ -188,7 +189,7 @@ class Settings:
         if node is None:
             yield self._unknown_key(key)
         elif node.get("keys") and value_of(text) is not UNKNOWN:
-            yield not_allowed(key, value_of(text), [PHRASES["dict"]], ())
+            yield not_allowed(key, value_of(text), [group_of(key, node["keys"])], ())
         elif "is" in node and not self._is_replaced(key):
             yield from self._value(key, node, value_of(text))
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from framework_core.errors import ConfigProblem, near_names
-from framework_core.wording import PHRASES, TRUTHS, limit, no_such_setting, not_allowed
+from framework_core.wording import PHRASES, TRUTHS, group_of, limit, no_such_setting, not_allowed
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -57,6 +57,8 @@ def _problem(
         return ConfigProblem(path, "it has to be set")
     if first["type"] in ("value_error", "assertion_error"):
         return ConfigProblem(path or prefix or "settings", str(first["ctx"]["error"]))
+    if first["type"] == "model_type" and len(details) == 1:
+        return not_allowed(path, first["input"], [group_of(path, _fields_at(settings_class, keys))], ())
     return not_allowed(path, first["input"], map(_allowed, details), _words(details))
 
 
