@@ -129,22 +129,27 @@ class Training:
     def finish(self) -> float:
         """One attempt to the end; the seconds it took."""
         begun = time.monotonic()
-        for process in self.start():
-            _, status = os.waitpid(process, 0)
-            if os.waitstatus_to_exitcode(status) != 0:
-                raise RuntimeError((self.folder / "log0").read_text()[-3000:])
+        codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in self.start()]
+        if any(codes):
+            raise RuntimeError(self._said(codes))
         return time.monotonic() - begun
 
     def kill(self, after: float) -> tuple[bool, bool]:
         """One attempt, killed; whether it was in time, and whether a checkpoint was being written."""
         processes = self.start()
         time.sleep(after)
-        for process in processes:
-            end_group(process)
+        # One that meets the end of another would end by an error of its own, and not be killed.
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for process in processes:
+                send_to_group(process, number)
         codes = [os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes]
         if not set(codes) <= {0, -signal.SIGKILL}:
-            raise RuntimeError((self.folder / "log0").read_text()[-3000:])
+            raise RuntimeError(self._said(codes))
         return -signal.SIGKILL in codes, bool(list(self.folder.glob("runs/run/checkpoints/.*.writing")))
+
+    def _said(self, codes: list[int]) -> str:
+        logs = (self.folder / f"log{rank}" for rank in range(self.ranks))
+        return "\n".join([f"exit codes {codes}", *(log.read_text()[-3000:] for log in logs)])
 
     def weights(self) -> str:
         """A fingerprint of everything in the last checkpoint that training goes on from."""
@@ -159,12 +164,12 @@ class Training:
         return hashlib.sha256("".join(map(digest, (*parts, loop["ranks"], loop["metrics"]))).encode()).hexdigest()[:12]
 
 
-def end_group(process: int) -> None:
-    """SIGKILL to a process and those it started."""
+def send_to_group(process: int, number: int) -> None:
+    """A signal to a process and those it started."""
     try:
-        os.killpg(process, signal.SIGKILL)
+        os.killpg(process, number)
     except ProcessLookupError:
-        os.kill(process, signal.SIGKILL)
+        os.kill(process, number)
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ import pytest
 
 from framework_core import download as module
 from framework_core import download_progress
-from framework_core.download import RemoteFile, download, mirrored, unpack
+from framework_core.download import RemoteFile, UnreachableError, download, mirrored, unpack
 from framework_core.errors import DataError
 
 CONTENT = bytes(range(256)) * 8000
@@ -180,6 +180,10 @@ def test_every_address_that_failed_is_told_with_its_cause(server, tmp_path):
     assert "missing: the server answers 404 Not Found" in text
     assert "http://127.0.0.1:9/whole: [Errno 111] Connection refused" in text
     assert f"put it at {tmp_path / 'file'}" in caught.value.next_step
+    # An answer says something of the file; no answer does not.
+    assert not isinstance(caught.value, UnreachableError)
+    with pytest.raises(UnreachableError):
+        download(RemoteFile("http://127.0.0.1:9/whole", DIGEST), tmp_path / "file")
 
 
 def test_of_several_that_ask_one_fetches(server, tmp_path):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -89,6 +92,28 @@ def test_another_version_of_what_ended_the_process_is_tried(bad, fresh):
     info = (path[0] / "bad_dist-0.5.dist-info").rename(path[0] / "bad_dist-0.6.dist-info")
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bad-dist\nVersion: 0.6\n")
     assert "bad_model" in fresh("list", "models", path=path).out
+
+
+def test_processes_that_were_ended_together_say_nothing_against_a_plugin(bad, fresh, project, cache):
+    """As those of a job that is cancelled while it starts."""
+    site = bad(
+        "import os, time\nif os.path.exists('wait'):\n    open('wait', 'a').write('.'); time.sleep(60)", version="0.8"
+    )
+    (project / "wait").touch()
+    environment = {**os.environ, "FRAMEWORK_CACHE": str(cache), "PYTHONPATH": str(site)}
+    command = [sys.executable, "-m", "framework_core", "plugin", "list"]
+    started = [subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) for _ in range(3)]
+    while (project / "wait").stat().st_size < len(started):
+        assert all(process.poll() is None for process in started)
+        time.sleep(0.05)
+    for process in started:
+        process.kill()
+    for process in started:
+        process.wait()
+    (project / "wait").unlink()
+    listed = {row["name"]: row for row in fresh("plugin", "list", "--json", path=[site]).json}
+    assert listed["bad"]["state"] == "active"
+    assert not [path for path in (cache / "importing").iterdir() if "0.8" in path.read_text()]
 
 
 def test_one_end_that_a_signal_may_have_caused_is_forgotten_with_the_next_import(bad, fresh, project, cache):

@@ -9,6 +9,7 @@ import sys
 import pytest
 from planted import DEFECTS, ENTRIES, FILES, METADATA
 
+from framework_core.download import OFFLINE
 from framework_core.testing import subjects
 from framework_core.testing.check import all_checks, checks_of
 from framework_core.testing.examination import outcome
@@ -131,6 +132,25 @@ def test_a_package_that_ends_the_process_is_told_of_and_not_imported_here(frog, 
     done = fw("plugin", "check", "frog")
     assert done.code == 1
     assert "broken  import_works: importing it ended the process with status 3" in done.out
+
+
+FETCHES = """    def prepare_data(self):
+        from framework_core.download import RemoteFile, download
+
+        if not self.path:
+            download(RemoteFile("http://127.0.0.1:9/pond", "sha256:" + 64 * "0"), Path("pond"))
+
+    def setup(self, stage=None):
+"""
+
+
+def test_data_that_is_fetched_is_not_broken_where_there_is_no_network(frog, fw, monkeypatch):
+    monkeypatch.setenv(OFFLINE, "1")
+    frog("data", "    def setup(self, stage=None):\n", FETCHES)
+    done = fw("plugin", "check", "frog", "--json")
+    assert done.code == 0, done.out
+    why = {each["why"] for each in done.json if each["ending"] == "not applicable"}
+    assert "pond is not here, and nothing is fetched from the network (--offline). Where there is" in " ".join(why)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def go_offline() -> None:
 
 def _refuse_offline(file: RemoteFile, path: Path) -> None:
     if is_offline():
-        raise DataError(
+        raise UnreachableError(
             f"{file.name} is not here, and nothing is fetched from the network (--offline).",
             paths=[path],
             possible=f"It has to be at {path}",
@@ -163,15 +163,17 @@ def _fetch(file: RemoteFile, path: Path) -> None:
     import requests
 
     part = path.with_name(path.name + ".part")
-    causes = []
+    causes, reached = [], False
     for url in [*file.mirrors, file.url]:
         try:
             _fetch_from(url, part, file.size)
         except _WrongFileError as error:
             part.unlink(missing_ok=True)
             causes.append(f"  {url}: {error}")
+            reached = True
             continue
         except requests.RequestException as error:
+            reached |= not isinstance(error, requests.ConnectionError | requests.Timeout)
             causes.append(f"  {url}: {_cause(error)}")
             continue
         found = digest(part, file.digest.partition(":")[0])
@@ -179,12 +181,18 @@ def _fetch(file: RemoteFile, path: Path) -> None:
             part.replace(path)
             return
         part.unlink()
+        reached = True
         causes.append(f"  {url}: it gives another file, {found} in place of {file.digest}")
-    raise DataError(
+    kind = DataError if reached else UnreachableError
+    raise kind(
         "\n".join([f"{file.name} cannot be fetched:", *causes]),
         paths=[path],
         next_step=f"Try again, or fetch it elsewhere and put it at {path}",
     )
+
+
+class UnreachableError(DataError):
+    """A file that is not here, and no network to fetch it by: nothing is said against the file."""
 
 
 class _WrongFileError(Exception):

@@ -17,7 +17,8 @@ from framework_core.contracts._contract import CONTRACT_VERSION
 from framework_core.contracts.specs import ComponentSpec, DatasetSpec, ModelSpec
 from framework_core.errors import PluginError, near_names
 from framework_core.plugins.hookspecs import PROJECT, HookSpecs
-from framework_core.plugins.importing import ended_while_imported, forget_ends, guarded
+from framework_core.plugins.importing import forget_ends, guarded
+from framework_core.plugins.trial import judged
 
 PLUGIN_GROUP = "framework.plugins"
 COMPONENT_GROUPS: dict[str, type[ComponentSpec]] = {
@@ -69,12 +70,16 @@ class Plugins:
     Args:
         why_left_out: Says of a plugin's name, distribution and version why it is not looked at; empty where it is.
         strict: Whether a broken plugin is an error.
+        judge: Whether a plugin that ended processes while they imported it is disabled.
 
     Raises:
         PluginError: A plugin is broken and ``strict`` is set.
     """
 
-    def __init__(self, why_left_out: Callable[[str, str, str], str], *, strict: bool = False) -> None:
+    def __init__(
+        self, why_left_out: Callable[[str, str, str], str], *, strict: bool = False, judge: bool = True
+    ) -> None:
+        self._judge = judge
         self._why_left_out = why_left_out
         self._strict = strict
         self._manager = pluggy.PluginManager(PROJECT)
@@ -108,7 +113,7 @@ class Plugins:
 
     def _hook_plugins(self) -> Iterator[Plugin]:
         yield self._core()
-        ended = ended_while_imported()
+        ended = judged() if self._judge else {}
         for entry in _sorted(self._entries.select(group=PLUGIN_GROUP)):
             plugin = _named(entry)
             if not self._is_left_out(plugin):

@@ -16,13 +16,9 @@ from pathlib import Path
 from types import FrameType
 
 from framework_core.cache import cache_folder
-from framework_core.plugins.disabled import disable
 
 SECONDS = "FRAMEWORK_IMPORT_SECONDS"
 """Environment variable: seconds that a plugin may take to be imported: 20 where it is not set, no limit at 0."""
-
-ENDS = 2
-"""How often a plugin may end the process, or hang, before it is disabled: once may be a signal that came just then."""
 
 
 class ImportTimeoutError(TimeoutError):
@@ -68,18 +64,8 @@ def limit_seconds() -> float:
 
 
 def ended_while_imported() -> Counter[tuple[str, str]]:
-    """How often processes of this machine ended, or hung, while a plugin was imported: by its name and version.
-
-    One that did so again and again is disabled.
-    """
-    ended = Counter(found for _, found in _ends())
-    for (name, version), times in ended.items():
-        if times >= ENDS:
-            why = f"disabled: {times} times a process ended, or hung, while it was imported; fw plugin enable {name}"
-            with contextlib.suppress(OSError):
-                disable(name, version=version, why=why)
-                forget_ends(name, version)
-    return ended
+    """How often processes of this machine ended, or hung, while a plugin was imported: by its name and version."""
+    return Counter(found for _, found in _ends())
 
 
 def forget_ends(name: str, version: str) -> None:

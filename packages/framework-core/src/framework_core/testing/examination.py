@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from framework_core.download import UnreachableError
 from framework_core.errors import ConfigError, FrameworkError, UsageError, near_names
 from framework_core.testing.check import BrokenPromiseError, Check, NotApplicableError, checks_of
 from framework_core.testing.config_files import UNSET
@@ -64,6 +65,9 @@ def outcome(check: Check, subject: Any, title: str, expected: Mapping[str, str] 
             check.function(subject)
     except NotApplicableError as nothing:
         return Outcome(title, check.name, check.promise, "not applicable", str(nothing))
+    except UnreachableError as error:
+        why = f"{error.what.splitlines()[0]} Where there is a network: fw data fetch {title.rpartition(' ')[2]}"
+        return Outcome(title, check.name, check.promise, "not applicable", why)
     except BrokenPromiseError as broken:
         found = str(broken)
     except ConfigError as error:
