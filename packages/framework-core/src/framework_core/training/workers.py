@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 KILLED = re.compile(r"DataLoader worker \(pid (\d+)\) is killed by signal: ([^.]+)\.")
-EXITED = re.compile(r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) exited unexpectedly")
+EXITED = re.compile(r"DataLoader worker \(pid\(?s?\)? [\d, ]+\) exited unexpectedly(?: with exit code (\d+))?")
 TIMED_OUT = re.compile(r"DataLoader timed out after ([\d.]+) seconds")
 CUT_OFF = (ConnectionError, EOFError, FileNotFoundError)
 """What reading from a process that has just died may end in."""
@@ -121,11 +121,13 @@ class Workers:
             )
         if killed := KILLED.search(text):
             return _died_of(killed[2], self._memory_ran_out())
-        if EXITED.search(text) or (self._code and isinstance(error, CUT_OFF)):
+        if (exited := EXITED.search(text)) or (self._code and isinstance(error, CUT_OFF)):
             if self._code < 0:
                 return _died_of(signal.strsignal(-self._code) or "", self._memory_ran_out())
+            # Torch may know the code before Python does.
+            code = self._code or int((exited and exited[1]) or 0)
             return (
-                f"ended by itself, with exit code {self._code}",
+                f"ended by itself, with exit code {code}" if code else "ended by itself",
                 "something in it called exit; what it said is above",
                 "See it happen in the process that trains: dataset.num_workers=0",
             )

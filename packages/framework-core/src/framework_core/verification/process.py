@@ -15,13 +15,17 @@ def main(request: str) -> None:
         request: JSON: the settings' file, the file for what was seen, the run to continue, where to be killed.
     """
     from framework_core.config.compose import compose
+    from framework_core.errors import FrameworkError
     from framework_core.run import train
     from framework_core.verification.witness import Witness
 
     asked = json.loads(request)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = compose([], config_file=Path(asked["settings"])).config
-    train(config, resume=asked["resume"], callbacks=[Witness(Path(asked["seen"]), asked["kill_at"])])
+    try:
+        config = compose([], config_file=Path(asked["settings"])).config
+        train(config, resume=asked["resume"], callbacks=[Witness(Path(asked["seen"]), asked["kill_at"])])
+    except FrameworkError as error:
+        sys.exit(f"error: {error}")
 
 
 if __name__ == "__main__":

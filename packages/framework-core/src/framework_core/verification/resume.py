@@ -121,13 +121,13 @@ class _Trial:
         """Train to the end."""
         code, said = self._process(None)
         if code != 0:
-            raise ProofError(code, _last_line(said))
+            raise ProofError(code, _last_words(said))
 
     def kill_at(self, batches: int) -> Kill:
         """Train until it is killed."""
         code, said = self._process(batches)
         if code != -signal.SIGKILL:
-            raise ProofError(code, _last_line(said))
+            raise ProofError(code, _last_words(said))
         checkpoint, _ = newest(self.folder / "checkpoints")
         facts = Facts.read(checkpoint) if checkpoint else None
         return Kill(batches, f"epoch {facts.epoch + 1}, batch {facts.batch}" if facts else "the start")
@@ -169,9 +169,12 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _last_line(text: str) -> str:
+def _last_words(text: str) -> str:
+    """An error that was told in words, whole; else the last line."""
     lines = text.strip().splitlines()
-    return lines[-1] if lines else ""
+    told = [index for index, line in enumerate(lines) if line.startswith("error: ")]
+    last = lines[told[-1] :] if told else lines[-1:]
+    return " ".join(line.strip() for line in last).removeprefix("error: ")
 
 
 def _difference(
