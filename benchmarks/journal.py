@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from mlflow import MlflowClient
@@ -60,14 +61,14 @@ def _mlflow(folder: Path, steps: int, *, synchronous: bool) -> Measured:
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     run_id = client.create_run("0").info.run_id
     loss = torch.tensor(0.5)
-    last = []
+    sent: list[Any] = []
 
     def step(index: int) -> None:
         values = {"train/loss": float(loss), "lr": 0.001}
         metrics = [Metric(key, value, int(time.time() * 1000), index) for key, value in values.items()]
-        last[:] = [client.log_batch(run_id, metrics=metrics, synchronous=synchronous)]
+        sent.append(client.log_batch(run_id, metrics=metrics, synchronous=synchronous))
 
-    return timed(steps, step, lambda: None if synchronous else last[0].wait())
+    return timed(steps, step, lambda: None if synchronous else [each.wait() for each in sent])
 
 
 def checkpoint(folder: Path) -> float:
