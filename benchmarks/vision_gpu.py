@@ -147,8 +147,7 @@ def measured(model: str, run: str, folder: Path, compiled: bool) -> dict[str, fl
 
 def compare(model: str, folder: Path, rounds: int, compiled: bool) -> None:
     """Print the medians, and the share of the loop by hand."""
-    found = {run: [measured(model, run, folder, compiled) for _ in range(1)] for run in ("loading",)}
-    found |= {"resident": [], "framework": []}
+    found = {"loading": [measured(model, "loading", folder, compiled)], "resident": [], "framework": []}
     for _ in range(rounds):
         for run in ("resident", "framework"):
             found[run].append(measured(model, run, folder, compiled))

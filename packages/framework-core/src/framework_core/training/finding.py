@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from framework_core.training.memory import is_out_of_memory
 from framework_core.training.optimization import Optimization
 from framework_core.training.performance import applied
 from framework_core.training.preparation import Prepared
+from framework_core.training.recorder import batch_loss
 from framework_core.training.scheduler_settings import Constant
 from framework_core.training.trainer import build_trainer
 
@@ -188,7 +189,10 @@ class _Ramp(Callback):
         """Note the loss that the step began with."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return
-        loss = float(outputs["loss"] if isinstance(outputs, Mapping) else outputs) * trainer.accumulate_grad_batches
+        found = batch_loss(trainer, outputs)
+        if found is None:  # the author left the batch out
+            return
+        loss = float(found)
         count = len(self.losses) + 1
         self._mean = SMOOTHING * self._mean + (1 - SMOOTHING) * loss
         smooth = self._mean / (1 - SMOOTHING**count)
