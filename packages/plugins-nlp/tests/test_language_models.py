@@ -12,7 +12,7 @@ import torch
 from made_texts import made_texts
 
 from framework_core import registry
-from framework_core.errors import DataError
+from framework_core.errors import ContractError, DataError
 from framework_plugins_nlp.language_model import drawn
 
 SMALL = {"width": 16, "depth": 2, "heads": 2}
@@ -64,20 +64,51 @@ def test_a_text_shorter_than_a_block_is_refused():
         set_up(text=" \n")
 
 
-def test_documents_in_one_block_do_not_see_each_other():
+def losses(model, inputs, target):
+    """The loss of each token."""
+    return torch.nn.functional.cross_entropy(model(inputs)[0], target[0], reduction="none")
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("small_gpt", {}),
+        ("transformer_lm", {"architecture": "gpt2"}),
+        ("transformer_lm", {"architecture": "opt"}),
+        pytest.param("transformer_lm", {"architecture": "llama"}, marks=pytest.mark.thorough),
+        pytest.param("transformer_lm", {"architecture": "mpt"}, marks=pytest.mark.thorough),
+        pytest.param("transformer_lm", {"architecture": "bert"}, marks=pytest.mark.thorough),
+    ],
+)
+def test_a_document_in_a_block_with_others_has_the_loss_that_it_has_alone(name, given):
     module = set_up(documents="line", block_size=64)
-    inputs, _ = module.val_dataset.batch(torch.arange(1))
-    separator = module.data_spec().facts["separator_id"]
-    begins = inputs[0].eq(separator).nonzero().flatten().tolist()
+    inputs, target = module.val_dataset.batch(torch.arange(1))
+    begins = inputs[0].eq(module.data_spec().facts["separator_id"]).nonzero().flatten().tolist()
     assert len(begins) > 1
-    model = small(module)
-    together = model(inputs)[0]
+    sizes = {**SMALL, "feed_forward": 16, **({"positions": 64} if given else {}), **given}
+
+    def made(**more):
+        torch.manual_seed(0)
+        return registry.create_model(name, data=module.data_spec(), **sizes, **more).eval()
+
+    model = made()
+    together = losses(model, inputs, target)
     bounds = sorted({0, *begins, 64})
     for start, end in itertools.pairwise(bounds):
-        alone = model(inputs[:, start:end])[0]
-        torch.testing.assert_close(together[start:end], alone, rtol=1e-4, atol=1e-5)
-    across = small(module, across_documents=True)(inputs)[0]
-    assert not torch.allclose(across[begins[-1] + 1 :], together[begins[-1] + 1 :], atol=1e-5)
+        alone = losses(model, inputs[:, start:end], target[:, start:end])
+        torch.testing.assert_close(together[start:end], alone, rtol=1e-5, atol=1e-5)
+    leaking = losses(made(across_documents=True), inputs, target)
+    assert not torch.allclose(leaking[begins[-1] + 1 :], together[begins[-1] + 1 :], rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_that_cannot_keep_documents_apart_is_refused_unless_it_may_see_them():
+    module = set_up(documents="line")
+    sizes = {**SMALL, "feed_forward": 16, "architecture": "bloom"}
+    with pytest.raises(ContractError, match="bloom cannot keep documents apart") as refused:
+        registry.create_model("transformer_lm", data=module.data_spec(), **sizes)
+    assert "model.across_documents=true" in str(refused.value)
+    model = registry.create_model("transformer_lm", data=module.data_spec(), across_documents=True, **sizes)
+    assert model(module.val_dataset.batch(torch.arange(1))[0]).shape[:2] == (1, 16)
 
 
 def test_no_token_sees_what_follows_it():
@@ -88,6 +119,17 @@ def test_no_token_sees_what_follows_it():
     changed[0, 9:] = (changed[0, 9:] + 1) % model.vocabulary_size
     torch.testing.assert_close(model(inputs)[0, :9], model(changed)[0, :9], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(model(inputs)[0, 9:], model(changed)[0, 9:], atol=1e-4)
+
+
+def test_an_encoder_that_is_to_continue_text_sees_no_token_ahead():
+    module = set_up()
+    torch.manual_seed(0)
+    sizes = {**SMALL, "feed_forward": 16, "architecture": "bert"}
+    model = registry.create_model("transformer_lm", data=module.data_spec(), **sizes).eval()
+    inputs, _ = module.val_dataset.batch(torch.arange(1))
+    changed = inputs.clone()
+    changed[0, 9:] = (changed[0, 9:] + 1) % model.vocabulary_size
+    torch.testing.assert_close(model(inputs)[0, :9], model(changed)[0, :9], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("length", [1, 5, 16])

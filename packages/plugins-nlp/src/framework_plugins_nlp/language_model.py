@@ -30,6 +30,7 @@ class LanguageModel(BaseModel):
         max_new_tokens: How many tokens ``fw predict`` adds to a text.
         temperature: How daring they are: 0 takes the likeliest each time.
         top_k: Among how many of the likeliest one is drawn; ``None`` draws among all.
+        across_documents: Whether a token sees the documents before its own in a block.
         data: What the model is trained on.
     """
 
@@ -42,12 +43,14 @@ class LanguageModel(BaseModel):
         max_new_tokens: int = 200,
         temperature: float = 0.8,
         top_k: int | None = None,
+        across_documents: bool = False,
         data: DataSpec | None = None,
     ) -> None:
         super().__init__(data=data)
         self.max_new_tokens = max_new_tokens
         self.temperature = temperature
         self.top_k = top_k
+        self.across_documents = across_documents
 
     @property
     def contract(self) -> ModelContract:
@@ -64,6 +67,11 @@ class LanguageModel(BaseModel):
         """The token before each document, where there are several."""
         found = self.data.facts.get("separator_id")
         return found if isinstance(found, int) else None
+
+    @property
+    def packed_by(self) -> int | None:
+        """The token that begins a document which sees itself alone in a block."""
+        return None if self.across_documents else self.separator_id
 
     @abstractmethod
     def steps(self, tokens: Tensor) -> Iterator[Tensor]:

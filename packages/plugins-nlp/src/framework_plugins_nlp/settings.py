@@ -117,6 +117,9 @@ class LanguageModelConfig(ComponentConfig):
     top_k: PositiveInt | None = None
     """Among how many of the likeliest tokens one is drawn; empty draws among all."""
 
+    across_documents: bool = False
+    """Whether a token sees the documents before its own in a block."""
+
 
 class SmallGPTConfig(LanguageModelConfig):
     """A small transformer decoder."""
@@ -135,9 +138,6 @@ class SmallGPTConfig(LanguageModelConfig):
 
     drop_rate: Rate = 0.0
     """Dropout of embeddings, attention and dense layers."""
-
-    across_documents: bool = False
-    """Whether a token sees the documents before its own in a block."""
 
     @model_validator(mode="after")
     def _whole_heads(self) -> SmallGPTConfig:

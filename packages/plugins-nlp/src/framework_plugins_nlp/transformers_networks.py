@@ -64,7 +64,7 @@ def built(
         checkpoint: The checkpoint, where there is one.
         pretrained: Whether its weights are taken, and not its architecture alone.
         lora: How it is changed, where only low-rank changes are learned.
-        **wanted: What the network is to have: ``num_labels``.
+        **wanted: What the network is to have, where its architecture knows of it: ``num_labels``.
 
     Raises:
         ConfigError: There is no such architecture, or it has no such size.
@@ -115,10 +115,16 @@ def _config(auto_class: Any, architecture: str, sizes: Mapping[str, Any], data: 
 
 def _adjust(config: Any, data: DataSpec, wanted: Mapping[str, Any]) -> None:
     """Tokens as the data has them; those of the architecture's first checkpoint may be beyond its vocabulary."""
-    for name, value in wanted.items():
-        setattr(config, name, value)
+    _wish(config, wanted)
     config.pad_token_id = data.facts["pad_id"]
     config.bos_token_id = config.eos_token_id = data.facts.get("separator_id")
+
+
+def _wish(config: Any, wanted: Mapping[str, Any]) -> None:
+    """What the network is to have, as far as its architecture knows of it."""
+    for name, value in wanted.items():
+        if hasattr(config, name):
+            setattr(config, name, value)
 
 
 def _from_checkpoint(
@@ -129,8 +135,7 @@ def _from_checkpoint(
     with checkpoint.understood():
         config = AutoConfig.from_pretrained(checkpoint.location, **checkpoint.arguments())
     _check_vocabulary(config, checkpoint, data)
-    for name, value in wanted.items():
-        setattr(config, name, value)
+    _wish(config, wanted)
     if config.pad_token_id is None:
         config.pad_token_id = data.facts["pad_id"]
     with checkpoint.understood():

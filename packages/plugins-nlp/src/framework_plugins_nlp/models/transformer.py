@@ -13,6 +13,7 @@ from framework_plugins_nlp.checkpoints import Checkpoint
 from framework_plugins_nlp.language_model import LanguageModel
 from framework_plugins_nlp.model import BaseNLPModel
 from framework_plugins_nlp.transformers_networks import SIZES, Lora, built
+from framework_plugins_nlp.transformers_packing import Packing
 
 
 class _Chosen:
@@ -103,12 +104,13 @@ class TransformerLM(LanguageModel):
     """Any architecture of transformers that continues text, https://huggingface.co/docs/transformers.
 
     ``AutoModelForCausalLM``, with random weights and sizes of one's own, or from a checkpoint, whose tokenizer the data
-    then takes. Documents in one block see each other.
+    then takes. Where documents stand in one block, each sees itself alone and its positions begin anew.
 
     Args:
         max_new_tokens: How many tokens ``fw predict`` adds to a text.
         temperature: How daring they are: 0 takes the likeliest each time.
         top_k: Among how many of the likeliest one is drawn; ``None`` draws among all.
+        across_documents: Whether a token sees the documents before its own in a block.
         data: What the model is trained on.
         **chosen: The other settings: ``architecture``, ``checkpoint``, ``width``, ``lora_rank`` ...
     """
@@ -119,10 +121,12 @@ class TransformerLM(LanguageModel):
         max_new_tokens: int = 200,
         temperature: float = 0.8,
         top_k: int | None = None,
+        across_documents: bool = False,
         data: Any = None,
         **chosen: Any,
     ) -> None:
-        super().__init__(max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, data=data)
+        drawing: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
+        super().__init__(**drawing, across_documents=across_documents, data=data)
         self.chosen = _Chosen(**chosen)
 
     @classmethod
@@ -137,7 +141,10 @@ class TransformerLM(LanguageModel):
         _compute_again(_hugging(self.model))
 
     def _build_model(self) -> nn.Module:
-        return _Logits(self.chosen.built("AutoModelForCausalLM", self.data), None)
+        # An encoder as BERT would see the token that it is asked for.
+        network = self.chosen.built("AutoModelForCausalLM", self.data, is_decoder=True)
+        packing = None if self.packed_by is None else Packing(network, self.packed_by)
+        return _Logits(network, None, packing)
 
     def steps(self, tokens: Tensor) -> Generator[Tensor, Tensor, None]:
         """The next token by what the network keeps of those before; where there is no room left, half is forgotten."""
@@ -165,16 +172,20 @@ class _Logits(nn.Module):
     Args:
         network: The network.
         pad_id: The token that fills up, where there is any.
+        packing: How it is told where documents begin, where several stand in a block.
     """
 
-    def __init__(self, network: nn.Module, pad_id: int | None) -> None:
+    def __init__(self, network: nn.Module, pad_id: int | None, packing: Packing | None = None) -> None:
         super().__init__()
         self.network = network
         self.pad_id = pad_id
+        self.packing = packing
 
     def forward(self, tokens: Tensor) -> Tensor:
-        mask = {} if self.pad_id is None else {"attention_mask": tokens.ne(self.pad_id).long()}
-        outputs: Tensor = self.network(input_ids=tokens, **mask).logits
+        more: dict[str, Any] = {} if self.pad_id is None else {"attention_mask": tokens.ne(self.pad_id).long()}
+        if self.packing is not None:
+            more = self.packing.inputs(tokens)
+        outputs: Tensor = self.network(input_ids=tokens, **more).logits
         return outputs
 
 
