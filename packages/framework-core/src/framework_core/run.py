@@ -170,18 +170,18 @@ def evaluate(
         ContractError: The data does not fit the model.
     """
     with _quiet(), data_errors_of_workers():
-        trained = _trained(run, overrides, output_dir)
+        found = trained(run, overrides=overrides, output_dir=output_dir)
         stage = "fit" if split == "val" else "test"
-        datamodule = preparation.set_up_data(trained.config.dataset, stage, like=trained.data)
-        _same_classes(preparation.data_spec_of(datamodule), trained.data, trained.record.name)
+        datamodule = preparation.set_up_data(found.config.dataset, stage, like=found.data)
+        _same_classes(preparation.data_spec_of(datamodule), found.data, found.record.name)
         if not preparation.has_batches(datamodule, split):
-            raise DataError(f"The dataset {trained.config.dataset.name!r} has no {split} split.")
-        if not preparation.can_measure(trained.model, datamodule, split):
+            raise DataError(f"The dataset {found.config.dataset.name!r} has no {split} split.")
+        if not preparation.can_measure(found.model, datamodule, split):
             step = "validation_step" if split == "val" else "test_step"
-            raise ContractError(f"The model {trained.config.model.name!r} cannot be measured", [f"it has no {step}"])
-        trainer = _silent_trainer(trained.config)
+            raise ContractError(f"The model {found.config.model.name!r} cannot be measured", [f"it has no {step}"])
+        trainer = _silent_trainer(found.config)
         measure = trainer.validate if split == "val" else trainer.test
-        measure(trained.model, datamodule=datamodule, verbose=False)
+        measure(found.model, datamodule=datamodule, verbose=False)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
@@ -205,13 +205,13 @@ def predict(
         DataError: There are no files, or one cannot be read.
     """
     with _quiet():
-        trained = _trained(run, overrides, output_dir)
-        datamodule = build(registry.resolve("dataset", trained.config.dataset.name), trained.config.dataset)
+        found = trained(run, overrides=overrides, output_dir=output_dir)
+        datamodule = build(registry.resolve("dataset", found.config.dataset.name), found.config.dataset)
         files = files_in(paths, getattr(datamodule, "suffixes", ()))
-        dataset = datamodule.predict_dataset(files, trained.data)
+        dataset = datamodule.predict_dataset(files, found.data)
         loader = datamodule.loader(dataset)
         with data_errors_of_workers():
-            batches: Any = _silent_trainer(trained.config).predict(trained.model, dataloaders=loader)
+            batches: Any = _silent_trainer(found.config).predict(found.model, dataloaders=loader)
         return table_of(dataset, files, batches or [])
 
 
@@ -286,8 +286,15 @@ def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """A run's model with its best weights."""
+class Trained:
+    """A run's model with its best weights.
+
+    Attributes:
+        record: The run.
+        config: Its settings.
+        data: What it was trained on.
+        model: The model.
+    """
 
     record: RunRecord
     config: RunConfig
@@ -295,14 +302,24 @@ class _Trained:
     model: LightningModule
 
 
-def _trained(run: str, overrides: Sequence[str], output_dir: Path | None) -> _Trained:
+def trained(run: str, *, overrides: Sequence[str] = (), output_dir: Path | None = None) -> Trained:
+    """The model of a run with its best weights, else its last ones.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        overrides: Settings to change.
+        output_dir: Where runs are; ``runs`` here.
+
+    Raises:
+        RunNotFoundError: There is no such run, or it has no checkpoint.
+    """
     record = find_run(run, output_dir=output_dir or RUNS)
     checkpoint = record.checkpoint
     config = compose(overrides, config_file=record.directory / CONFIG).config
     data = DataSpec.model_validate_json((record.directory / DATA).read_text("utf-8"))
     model = preparation.build_model(without_pretrained(config.model), data)
     preparation.load_weights(model, checkpoint)
-    return _Trained(record, config, data, model)
+    return Trained(record, config, data, model)
 
 
 def _same_classes(found: DataSpec, trained: DataSpec, run: str) -> None:

@@ -142,7 +142,13 @@ class TrecConfig(LabelledConfig):
 
 
 class RunningConfig(TextConfig):
-    """What datasets of text to be continued take."""
+    """What datasets of text to be continued take, or to be filled in where tokens are masked."""
+
+    task: Literal["text-generation", "fill-mask"] | None = None
+    """Whether the text is to be continued, or tokens of it are masked; empty takes what suits the model."""
+
+    masked: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """The share of tokens that is asked for, where some are masked."""
 
     block_size: Annotated[int, Field(ge=2)] = 128
     """How many tokens make a block: how far a model looks back."""

@@ -10,6 +10,8 @@ from framework_plugins_nlp.published import FILES
 
 CLASSIFICATION = ("text-classification",)
 GENERATION = ("text-generation",)
+MASKING = ("fill-mask",)
+RUNNING = GENERATION + MASKING
 
 CLASSIFIERS = (
     (
@@ -55,6 +57,12 @@ CLASSIFIERS = (
 )
 """Name, class, settings, what it is, paper, tags."""
 
+BUILDERS = {
+    "transformer_classifier": "TransformerClassifier",
+    "transformer_lm": "TransformerLM",
+    "transformer_mlm": "TransformerMLM",
+}
+
 PUBLISHED = (
     ("ag_news", "AgNews", "AG News: 127,600 news of 4 kinds", "Zhang et al., https://arxiv.org/abs/1509.01626"),
     ("sst2", "Sst2", "SST-2: 68,221 parts of film reviews, good or bad", "https://aclanthology.org/D13-1170"),
@@ -91,6 +99,17 @@ def register_components() -> Iterable[ComponentSpec]:
         licence="MIT",
         paper="Radford et al., Language Models are Unsupervised Multitask Learners, https://github.com/openai/gpt-2",
     )
+    yield ModelSpec(
+        name="small_bert_mlm",
+        domain="nlp",
+        tasks=MASKING,
+        summary="A small transformer encoder that fills in masked tokens; small_bert can begin with it",
+        builder="framework_plugins_nlp.models.small_bert:SmallBertMLM",
+        config="framework_plugins_nlp.settings:SmallBertMLMConfig",
+        tags=("transformer",),
+        licence="MIT",
+        paper="Devlin et al., BERT, https://arxiv.org/abs/1810.04805",
+    )
     yield from _transformers()
     yield from _labelled()
     yield from _running()
@@ -100,8 +119,9 @@ def _transformers() -> Iterable[ModelSpec]:
     for name, task, what in (
         ("transformer_classifier", CLASSIFICATION, "tells classes of texts apart"),
         ("transformer_lm", GENERATION, "continues text"),
+        ("transformer_mlm", MASKING, "fills in masked tokens"),
     ):
-        builder = "TransformerClassifier" if task == CLASSIFICATION else "TransformerLM"
+        builder = BUILDERS[name]
         yield ModelSpec(
             name=name,
             domain="nlp",
@@ -119,7 +139,7 @@ def _running() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="manual",
         domain="nlp",
-        tasks=GENERATION,
+        tasks=RUNNING,
         summary="Python's manual as running text, 460,000 characters that come with Python",
         builder="framework_plugins_nlp.datasets.running:Manual",
         config="framework_plugins_nlp.dataset_settings:ManualConfig",
@@ -130,7 +150,7 @@ def _running() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="text_files",
         domain="nlp",
-        tasks=GENERATION,
+        tasks=RUNNING,
         summary="Your own text to be continued: a file, a folder of files, or lines",
         builder="framework_plugins_nlp.datasets.running:TextFiles",
         config="framework_plugins_nlp.dataset_settings:TextFilesConfig",
@@ -139,7 +159,7 @@ def _running() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="tiny_shakespeare",
         domain="nlp",
-        tasks=GENERATION,
+        tasks=RUNNING,
         summary="1.1 million characters of plays by Shakespeare; fetched once",
         files=FILES["tiny_shakespeare"],
         builder="framework_plugins_nlp.datasets.running:TinyShakespeare",
@@ -150,7 +170,7 @@ def _running() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="wikitext2",
         domain="nlp",
-        tasks=GENERATION,
+        tasks=RUNNING,
         summary="WikiText-2: 720 articles of Wikipedia; fetched once",
         files=FILES["wikitext2"],
         builder="framework_plugins_nlp.datasets.running:WikiText",

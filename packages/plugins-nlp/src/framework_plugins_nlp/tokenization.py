@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers import Tokenizer as Backend
 
 from framework_core.errors import DataError
 from framework_plugins_nlp.checkpoints import Checkpoint
 from framework_plugins_nlp.encodings import missing_file
+from framework_plugins_nlp.pretrained_runs import tokenizer_of_run
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
+BEGIN, END, MASK = "[CLS]", "[SEP]", "[MASK]"
 KINDS = ("word", "character", "bpe", "wordpiece", "unigram")
 CONTINUES = "##"
 """Before a piece that goes on with a word."""
@@ -81,6 +83,7 @@ class Tokenizer:
         vocabulary_size: int = 20_000,
         min_frequency: int = 1,
         lowercase: bool = False,
+        masking: bool = False,
     ) -> Tokenizer:
         """Learn the tokens of some texts.
 
@@ -90,13 +93,19 @@ class Tokenizer:
             vocabulary_size: How many tokens there are at most.
             min_frequency: How often a token has to be there.
             lowercase: Whether capital letters are made small.
+            masking: Whether there are tokens for what is masked, and for both ends of a text, as BERT has them.
         """
+        special = [PADDING, UNKNOWN, *((BEGIN, END, MASK) if masking else ())]
         normalizer = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])])
         characters = {each for text in texts for each in normalizer.normalize_str(clean(text))}
-        backend, trainer = _untrained(kind, vocabulary_size, min_frequency, characters)
+        backend, trainer = _untrained(kind, vocabulary_size, min_frequency, characters, special)
         backend.normalizer = normalizer
         backend.train_from_iterator((clean(text) for text in texts), trainer=trainer)
-        return cls((_without_helpers(backend) if kind == "wordpiece" else backend).to_str(), kind)
+        backend = _without_helpers(backend, special) if kind == "wordpiece" else backend
+        if masking:
+            first, last = (backend.token_to_id(name) for name in (BEGIN, END))
+            backend.post_processor = processors.BertProcessing((END, last), (BEGIN, first))
+        return cls(backend.to_str(), kind)
 
     @classmethod
     def of(cls, facts: Any) -> Tokenizer:
@@ -105,7 +114,7 @@ class Tokenizer:
 
     @classmethod
     def read(cls, name: str) -> Tokenizer:
-        """One from a file ``tokenizer.json``, the folder that it is in, or the hub.
+        """One from a file ``tokenizer.json``, the folder that it is in, the folder of a run, or the hub.
 
         Args:
             name: The file or folder; or a name on the hub, ``organisation/name`` or ``organisation/name@revision``.
@@ -114,6 +123,8 @@ class Tokenizer:
             DataError: There is none.
         """
         file = Path(name).expanduser()
+        if (kept := tokenizer_of_run(file)) is not None:
+            return cls(kept, name)
         if file.is_dir():
             file /= "tokenizer.json"
         if not file.is_file():
@@ -146,6 +157,22 @@ class Tokenizer:
         return next(
             (found for name in (UNKNOWN, "<unk>") if (found := self.backend.token_to_id(name)) is not None), None
         )
+
+    @property
+    def mask_id(self) -> int | None:
+        """The number that stands for what is masked, where there is one."""
+        return next((found for name in (MASK, "<mask>") if (found := self.backend.token_to_id(name)) is not None), None)
+
+    @property
+    def special_ids(self) -> list[int]:
+        """The numbers that are no text."""
+        return sorted(number for number, token in self.backend.get_added_tokens_decoder().items() if token.special)
+
+    def around(self) -> tuple[list[int], list[int]]:
+        """What the tokenizer puts before and behind a text."""
+        found = self.backend.encode("a")
+        first, count = _own(found.special_tokens_mask)
+        return found.ids[:first], found.ids[first + count :]
 
     def encode(self, texts: Sequence[str], *, max_length: int | None = None, special: bool = True) -> Encoded:
         """Texts to numbers; an empty one becomes a single unknown token.
@@ -205,9 +232,17 @@ def clean(text: str) -> str:
     return text
 
 
-def _untrained(kind: str, size: int, frequency: int, characters: set[str]) -> tuple[Backend, Any]:
+def _own(special: Sequence[int]) -> tuple[int, int]:
+    """Where the tokens of the text itself begin, and how many there are."""
+    own = [index for index, mark in enumerate(special) if not mark]
+    return (own[0], len(own)) if own else (len(special) // 2, 0)
+
+
+def _untrained(
+    kind: str, size: int, frequency: int, characters: set[str], names: Sequence[str]
+) -> tuple[Backend, Any]:
     """A tokenizer without a vocabulary, and what learns one from texts of these characters."""
-    special: dict[str, Any] = {"special_tokens": [PADDING, UNKNOWN], "vocab_size": size, "show_progress": False}
+    special: dict[str, Any] = {"special_tokens": list(names), "vocab_size": size, "show_progress": False}
     frequent: dict[str, Any] = {"min_frequency": frequency}
     if kind == "word":
         backend = Backend(models.WordLevel({}, unk_token=UNKNOWN))
@@ -242,12 +277,12 @@ def _goes_on(character: str) -> bool:
     return not character.isspace() and not unicodedata.category(character).startswith("P")
 
 
-def _without_helpers(backend: Backend) -> Backend:
-    """The same WordPiece, in which only padding and the unknown token are no text."""
+def _without_helpers(backend: Backend, special: Sequence[str]) -> Backend:
+    """The same WordPiece, in which only these tokens are no text."""
     found = Backend(models.WordPiece(backend.get_vocab(), unk_token=UNKNOWN))
     for part in ("normalizer", "pre_tokenizer", "decoder"):
         setattr(found, part, getattr(backend, part))
-    found.add_special_tokens([PADDING, UNKNOWN])
+    found.add_special_tokens(list(special))
     return found
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from framework_core import DataSpec
 from framework_core.errors import ConfigError, ConfigProblem, ContractError, MissingPackageError, near_names
-from framework_plugins_nlp.checkpoints import Checkpoint, quiet
+from framework_plugins_nlp.checkpoints import OFFSET, Checkpoint, quiet
 
 SIZES = {
     "width": "hidden_size",
@@ -21,9 +21,6 @@ SIZES = {
     "positions": "max_position_embeddings",
 }
 """The settings of this package, and what most architectures call them."""
-
-OFFSET = 2
-"""Positions that RoBERTa and its kin leave out at the beginning."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ def _with_lora(network: nn.Module, lora: Lora, auto: str) -> nn.Module:
         raise MissingPackageError(
             "peft", needed_for="model.lora_rank", requirement="framework-plugins-nlp[lora]"
         ) from error
-    task = "SEQ_CLS" if "Sequence" in auto else "TOKEN_CLS" if "Token" in auto else "CAUSAL_LM"
+    task = "SEQ_CLS" if "Sequence" in auto else "TOKEN_CLS" if "Token" in auto else "CAUSAL_LM" if "Causal" in auto else None
     config = peft.LoraConfig(
         task_type=task,
         r=lora.rank,

@@ -1,16 +1,16 @@
-"""Networks of transformers as models: a class for each text, and text that is continued."""
+"""Networks of transformers as models: a class for each text, masked tokens, and text that is continued."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from framework_plugins_nlp.checkpoints import Checkpoint
+from framework_plugins_nlp.checkpoints import Checkpoint, positions_of
 from framework_plugins_nlp.language_model import LanguageModel
+from framework_plugins_nlp.masked_language_model import MaskedLanguageModel
 from framework_plugins_nlp.model import BaseNLPModel
 from framework_plugins_nlp.transformers_networks import SIZES, Lora, built
 from framework_plugins_nlp.transformers_packing import Packing
@@ -63,7 +63,10 @@ def _wishes(checkpoint: str | None, revision: str | None, positions: int | None)
     """The checkpoint's own tokenizer, and as many tokens as can be read."""
     if checkpoint is None:
         return {"tokenizer": "wordpiece", "max_length": positions}
-    where = checkpoint if revision is None or Path(checkpoint).expanduser().is_dir() else f"{checkpoint}@{revision}"
+    found = Checkpoint(checkpoint, revision)
+    if positions is not None and (most := found.positions()) is not None:
+        positions = min(positions, most)
+    where = checkpoint if revision is None or found.folder is not None else f"{checkpoint}@{revision}"
     return {"tokenizer": where, "max_length": positions}
 
 
@@ -97,6 +100,37 @@ class TransformerClassifier(BaseNLPModel):
 
     def _build_model(self) -> nn.Module:
         network = self.chosen.built("AutoModelForSequenceClassification", self.data, num_labels=self.data.num_classes)
+        return _Logits(network, self.pad_id)
+
+
+class TransformerMLM(MaskedLanguageModel):
+    """Any architecture of transformers that fills in masked tokens, https://huggingface.co/docs/transformers.
+
+    ``AutoModelForMaskedLM``, with random weights and sizes of one's own, or from a checkpoint, whose tokenizer the data
+    then takes. ``transformer_classifier`` can begin with what a run of it learned.
+
+    Args:
+        data: What the model is trained on.
+        **chosen: The other settings: ``architecture``, ``checkpoint``, ``width``, ``lora_rank`` ...
+    """
+
+    def __init__(self, *, data: Any = None, **chosen: Any) -> None:
+        super().__init__(data=data)
+        self.chosen = _Chosen(**chosen)
+
+    @classmethod
+    def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
+        """Masked tokens, by the checkpoint's own tokenizer or by WordPiece."""
+        wishes = _wishes(settings.get("checkpoint"), settings.get("revision"), None)
+        return {"task": "fill-mask", "tokenizer": wishes["tokenizer"]}
+
+    def enable_gradient_checkpointing(self) -> None:
+        """Compute activations again in the backward pass, as the architecture does it."""
+        _compute_again(_hugging(self.model))
+
+    def _build_model(self) -> nn.Module:
+        network = self.chosen.built("AutoModelForMaskedLM", self.data)
+        self.check_positions(positions_of(network.config))
         return _Logits(network, self.pad_id)
 
 
