@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ import torch
 from made_texts import made_texts
 
 from framework_core import registry
+from framework_core.cli import predict as predict_command
 from framework_core.errors import ContractError, DataError
 from framework_plugins_nlp.language_model import drawn
 
@@ -199,6 +204,55 @@ def test_the_command_continues_each_line(train, fw):
     found = list(csv.DictReader(Path("said.csv").read_text("utf-8").splitlines(True)))
     assert [row["text"] for row in found] == ["Fool: the", "King"]
     assert all(len(row["continued"]) == 20 for row in found)
+
+
+def test_the_command_prints_text_as_it_is_made_drawn_by_the_settings_and_the_seed(train, fw, monkeypatch):
+    set_up()
+    where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.batch_size=4")
+    sizes = ("model.width=16", "model.depth=1", "model.heads=2", "model.max_new_tokens=20")
+    assert train("--model", "small_gpt", *where, *sizes, "experiment.run_name=fool").code == 0
+    Path("prompts.txt").write_text("Fool: the\nKing\n")
+    daring = ("model.temperature=2", "model.max_new_tokens=9")
+    assert fw("predict", "fool", "prompts.txt", *daring, "-o", "said.csv").code == 0
+    first, second = csv.DictReader(Path("said.csv").read_text("utf-8").splitlines(True))
+    pieces = []
+    monkeypatch.setattr(predict_command, "print", lambda text, **how: pieces.append((text, how)), raising=False)
+    assert fw("predict", "fool", "prompts.txt", *daring).code == 0
+    assert all(how == {"end": "", "flush": True} for _, how in pieces)
+    assert len(pieces) > 10
+    said = "".join(text for text, _ in pieces)
+    assert said == f"Fool: the{first['continued']}\n\nKing{second['continued']}\n"
+    pieces.clear()
+    assert fw("predict", "fool", "prompts.txt", *daring, "seed=7").code == 0
+    assert "".join(text for text, _ in pieces) != said
+    refused = fw("predict", "fool", "prompts.txt", "model.top_p=0")
+    assert refused.code == 2
+    assert "model.top_p: must be more than 0" in refused.err
+
+
+@pytest.mark.thorough
+def test_ctrl_c_ends_text_that_is_made_with_one_message(train, project):
+    set_up()
+    where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.batch_size=4")
+    assert train("--model", "small_gpt", *where, "model.width=16", "model.depth=1", "experiment.run_name=fool").code == 0
+    Path("prompts.txt").write_text("Fool: the\n")
+    command = [sys.executable, "-m", "framework_core", "predict", "fool", "prompts.txt", "model.max_new_tokens=1000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        begun = os.read(process.stdout.fileno(), 9)
+        assert begun
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out.endswith(b"\n")
+    assert err.decode().splitlines()[1:] == ["error: Stopped by Ctrl-C."]
+
+
+def test_the_likeliest_tokens_that_make_up_a_share_are_drawn_among():
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    chance = torch.Generator().manual_seed(0)
+    assert {int(drawn(logits, 1.0, None, chance, top_p=0.6)) for _ in range(200)} == {0, 1}
+    assert {int(drawn(logits, 1.0, None, chance, top_p=0.01)) for _ in range(20)} == {0}
 
 
 def test_each_kind_of_model_has_data_of_its_own_where_none_is_named(fw):

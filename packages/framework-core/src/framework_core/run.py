@@ -15,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 
+from framework_core.base.model import BaseModel
 from framework_core.config.compose import complete, compose, dataset_settings
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
@@ -193,7 +194,7 @@ def predict(
     Args:
         run: Its id, the beginning of its id, its name, its folder, or ``last``.
         paths: Files, or folders of files.
-        overrides: Settings to change: ``dataset.batch_size=256``.
+        overrides: Settings to change: ``dataset.batch_size=256``, ``seed=1`` for others where something is drawn.
         output_dir: Where runs are; ``runs`` here.
 
     Returns:
@@ -205,14 +206,34 @@ def predict(
         DataError: There are no files, or one cannot be read.
     """
     with _quiet():
-        found = trained(run, overrides=overrides, output_dir=output_dir)
-        datamodule = build(registry.resolve("dataset", found.config.dataset.name), found.config.dataset)
-        files = files_in(paths, getattr(datamodule, "suffixes", ()))
-        dataset = datamodule.predict_dataset(files, found.data)
-        loader = datamodule.loader(dataset)
-        with data_errors_of_workers():
-            batches: Any = _silent_trainer(found.config).predict(found.model, dataloaders=loader)
-        return table_of(dataset, files, batches or [])
+        return _rows(_asked(run, paths, overrides, output_dir))
+
+
+def answers(
+    run: str, paths: Sequence[Path], *, overrides: Sequence[str] = (), output_dir: Path | None = None
+) -> list[Row] | Iterator[str]:
+    """What ``predict`` gives; of a model whose predictions are text that is made bit by bit, that text as it is made.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        paths: Files, or folders of files.
+        overrides: Settings to change: ``model.temperature=0.5``, ``seed=1``.
+        output_dir: Where runs are; ``runs`` here.
+
+    Raises:
+        RunNotFoundError: There is no such run, or it has no checkpoint.
+        DataError: There are no files, or one cannot be read.
+    """
+    with _quiet():
+        asked = _asked(run, paths, overrides, output_dir)
+        model = asked.trained.model
+        if isinstance(model, BaseModel):
+            kind = device(asked.trained.config.trainer.accelerator).kind
+            pieces = model.to(kind).eval().stream_predictions(asked.dataset)
+            if pieces is not None:
+                seed_everything(asked.trained.config.seed, verbose=False)
+                return pieces
+        return _rows(asked)
 
 
 def replay(run: str, step: int, *, output_dir: Path | None = None) -> ReplayedStep:
@@ -322,6 +343,33 @@ def trained(run: str, *, overrides: Sequence[str] = (), output_dir: Path | None 
     return Trained(record, config, data, model)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A trained model and what it is to predict."""
+
+    trained: Trained
+    files: list[Path]
+    datamodule: Any
+    dataset: Any
+
+
+def _asked(run: str, paths: Sequence[Path], overrides: Sequence[str], output_dir: Path | None) -> _Asked:
+    found = trained(run, overrides=overrides, output_dir=output_dir)
+    datamodule: Any = build(registry.resolve("dataset", found.config.dataset.name), found.config.dataset)
+    files = files_in(paths, getattr(datamodule, "suffixes", ()))
+    return _Asked(found, files, datamodule, datamodule.predict_dataset(files, found.data))
+
+
+def _rows(asked: _Asked) -> list[Row]:
+    """One pass over everything; what is drawn is drawn by the seed of the settings."""
+    config = asked.trained.config
+    with data_errors_of_workers(), isolate_rng():
+        seed_everything(config.seed, verbose=False)
+        loader = asked.datamodule.loader(asked.dataset)
+        batches: Any = _silent_trainer(config).predict(asked.trained.model, dataloaders=loader)
+    return table_of(asked.dataset, asked.files, batches or [])
+
+
 def _same_classes(found: DataSpec, trained: DataSpec, run: str) -> None:
     if found.class_names != trained.class_names:
         raise ContractError(
@@ -381,6 +429,8 @@ def _quiet() -> Iterator[None]:
 
 __all__ = [
     "FrameworkTrainer",
+    "Trained",
+    "answers",
     "check_data",
     "dry_run",
     "evaluate",
@@ -389,4 +439,5 @@ __all__ = [
     "predict",
     "replay",
     "train",
+    "trained",
 ]

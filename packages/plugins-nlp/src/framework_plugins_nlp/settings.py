@@ -131,6 +131,9 @@ class LanguageModelConfig(ComponentConfig):
     top_k: PositiveInt | None = None
     """Among how many of the likeliest tokens one is drawn; empty draws among all."""
 
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Among the likeliest tokens that together have this probability one is drawn; 1 draws among all."""
+
     across_documents: bool = False
     """Whether a token sees the documents before its own in a block."""
 

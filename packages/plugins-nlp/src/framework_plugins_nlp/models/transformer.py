@@ -144,6 +144,7 @@ class TransformerLM(LanguageModel):
         max_new_tokens: How many tokens ``fw predict`` adds to a text.
         temperature: How daring they are: 0 takes the likeliest each time.
         top_k: Among how many of the likeliest one is drawn; ``None`` draws among all.
+        top_p: Among the likeliest that together have so much probability one is drawn.
         across_documents: Whether a token sees the documents before its own in a block.
         data: What the model is trained on.
         **chosen: The other settings: ``architecture``, ``checkpoint``, ``width``, ``lora_rank`` ...
@@ -155,12 +156,13 @@ class TransformerLM(LanguageModel):
         max_new_tokens: int = 200,
         temperature: float = 0.8,
         top_k: int | None = None,
+        top_p: float = 1.0,
         across_documents: bool = False,
         data: Any = None,
         **chosen: Any,
     ) -> None:
         drawing: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
-        super().__init__(**drawing, across_documents=across_documents, data=data)
+        super().__init__(**drawing, top_p=top_p, across_documents=across_documents, data=data)
         self.chosen = _Chosen(**chosen)
 
     @classmethod
