@@ -206,6 +206,42 @@ class WikiTextConfig(RunningConfig):
     """The folder with wiki.train.tokens and the others, or with the archive; empty fetches it, once."""
 
 
+class HubConfig(ComponentConfig):
+    """Where a dataset of the Hugging Face hub is, and what its parts are called."""
+
+    path: str
+    """An id of the hub, ``user/name``, or a folder: of ``save_to_disk``, or of Parquet, CSV or JSON lines files."""
+
+    subset: str | None = None
+    """The subset, which the hub calls config."""
+
+    revision: str | None = None
+    """The version on the hub: a branch, a tag or a commit."""
+
+    text_column: str | None = None
+    """The column of texts; empty takes text, sentence, content, question, review, message or document."""
+
+    train_split: str = "train"
+    """The split to train on."""
+
+    val_split: str | None = None
+    """The split to validate on; empty takes validation, valid, val or dev, else a share of training."""
+
+    test_split: str | None = None
+    """The split to test on; empty takes test, where its labels are known, else a share of training."""
+
+
+class HuggingFaceTextsConfig(HubConfig, LabelledConfig):
+    """A dataset of the Hugging Face hub, or one that was saved on the disk, of texts with a class each."""
+
+    label_column: str | None = None
+    """The column of labels; empty takes the one that holds classes, else label, class, category or the like."""
+
+
+class HuggingFaceCorpusConfig(HubConfig, RunningConfig):
+    """A dataset of the Hugging Face hub, or one that was saved on the disk, of texts to be continued."""
+
+
 class PublishedConfig(LabelledConfig):
     """A published set."""
 

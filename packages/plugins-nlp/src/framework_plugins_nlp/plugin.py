@@ -157,6 +157,16 @@ def _running() -> Iterable[DatasetSpec]:
         tags=("own-data",),
     )
     yield DatasetSpec(
+        name="huggingface_corpus",
+        domain="nlp",
+        tasks=RUNNING,
+        summary="Text to be continued from the Hugging Face hub by its id, or saved on the disk",
+        builder="framework_plugins_nlp.datasets.huggingface:HuggingFaceCorpus",
+        config="framework_plugins_nlp.dataset_settings:HuggingFaceCorpusConfig",
+        tags=("own-data", "download"),
+        requires=("datasets>=3.2",),
+    )
+    yield DatasetSpec(
         name="tiny_shakespeare",
         domain="nlp",
         tasks=RUNNING,
@@ -219,6 +229,16 @@ def _labelled() -> Iterable[DatasetSpec]:
         builder="framework_plugins_nlp.datasets.labelled_lines:LabelledLines",
         config="framework_plugins_nlp.dataset_settings:LabelledLinesConfig",
         tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="huggingface_texts",
+        domain="nlp",
+        tasks=CLASSIFICATION,
+        summary="Texts and labels from the Hugging Face hub by its id, or saved on the disk",
+        builder="framework_plugins_nlp.datasets.huggingface:HuggingFaceTexts",
+        config="framework_plugins_nlp.dataset_settings:HuggingFaceTextsConfig",
+        tags=("own-data", "download"),
+        requires=("datasets>=3.2",),
     )
     yield DatasetSpec(
         name="trec",
