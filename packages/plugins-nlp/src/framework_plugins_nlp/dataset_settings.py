@@ -39,7 +39,7 @@ class TextConfig(ComponentConfig):
     """Whether capital letters are made small, where the tokenizer is learned."""
 
     max_length: PositiveInt | None = None
-    """How many tokens of a text are used at most; empty takes what the model can read, and otherwise all."""
+    """How many tokens of a text are used at most; empty takes what the model can read, and otherwise 8192."""
 
     encoding: Encoding | None = None
     """How text was written, as Python names it; empty takes a file's mark, and UTF-8 where there is none."""

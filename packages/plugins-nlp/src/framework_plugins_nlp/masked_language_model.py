@@ -31,7 +31,7 @@ AT_ONCE = 32
 class MaskedLanguageModel(BaseModel):
     """Learns which tokens are masked. Inputs are tokens ``(batch, length)``, outputs ``(batch, length, vocabulary)``.
 
-    A subclass gives ``_build_model``.
+    A subclass gives ``_build_model``, and ``outputs_of`` where it can leave out what nobody asks for.
 
     Args:
         data: What the model is trained on.
@@ -83,11 +83,26 @@ class MaskedLanguageModel(BaseModel):
                 next_step=f"dataset.block_size={positions}",
             )
 
+    def outputs_of(self, inputs: Tensor, asked: Tensor) -> Tensor:
+        """The outputs of some tokens alone, ``(asked, vocabulary)``.
+
+        Args:
+            inputs: The tokens, ``(batch, length)``.
+            asked: True where the output is wanted, ``(batch, length)``.
+        """
+        found: Tensor = self(inputs)[asked]
+        return found
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """One batch to its loss. The vocabulary is the largest layer: it is asked for masked tokens alone."""
+        inputs, target = batch
+        asked = target.ne(IGNORED)
+        return self.loss(self.outputs_of(inputs, asked), target[asked])
+
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy of the tokens that are asked for, in nats; 0 where there is none."""
-        total = functional.cross_entropy(
-            outputs.flatten(0, 1), target.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
+        outputs, target = outputs.flatten(0, -2), target.flatten()
+        total = functional.cross_entropy(outputs, target, ignore_index=IGNORED, reduction="sum")
         return total / target.ne(IGNORED).sum().clamp(min=1)
 
     def expected_loss(self, target: Tensor | None = None) -> float:
@@ -100,15 +115,17 @@ class MaskedLanguageModel(BaseModel):
         accuracy = MulticlassAccuracy(self.vocabulary_size, average="micro")
         return {"accuracy": accuracy, "perplexity": Perplexity()}
 
-    def _log_evaluation(self, outputs: Any, target: Tensor, split: str, metrics: MetricCollection) -> None:
+    def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> Mapping[str, Any]:
+        inputs, target = batch
         asked = target.ne(IGNORED)
+        outputs, target = self.outputs_of(inputs, asked), target[asked]
         # A batch counts by how many tokens it asks for, so that the mean is that of tokens.
-        count = int(asked.sum())
-        value = self.loss(outputs, target)
+        value, count = self.loss(outputs, target), len(target)
         self.log(f"{split}/loss", value, on_epoch=True, on_step=False, sync_dist=True, batch_size=count)
         if count:
-            metrics.update(outputs[asked], target[asked])
+            metrics.update(outputs, target)
         self.log_dict(metrics, on_epoch=True, on_step=False)
+        return {}
 
     def on_test_start(self) -> None:
         """Count anew."""

@@ -32,6 +32,10 @@ CHUNK = 1000
 LONGEST_TOKEN = 100
 """Characters a token has at most on average: of a longer text only as much is read as can be used."""
 
+ENDLESS = 1_000
+"""Characters of a word behind which it is cut where tokens are learned."""
+
+_ENDLESS = re.compile(rf"\S{{{ENDLESS}}}")
 _ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _log = logging.getLogger("framework_core")
 
@@ -100,7 +104,7 @@ class Tokenizer:
         characters = {each for text in texts for each in normalizer.normalize_str(clean(text))}
         backend, trainer = _untrained(kind, vocabulary_size, min_frequency, characters, special)
         backend.normalizer = normalizer
-        backend.train_from_iterator((clean(text) for text in texts), trainer=trainer)
+        backend.train_from_iterator((_in_words(clean(text), kind) for text in texts), trainer=trainer)
         backend = _without_helpers(backend, special) if kind == "wordpiece" else backend
         if masking:
             first, last = (backend.token_to_id(name) for name in (BEGIN, END))
@@ -230,6 +234,11 @@ def clean(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8", "replace").decode()
     return text
+
+
+def _in_words(text: str, kind: str) -> str:
+    """The text with endless words cut in pieces: to learn pieces from one takes time by its length times theirs."""
+    return text if kind == "character" or len(text) < ENDLESS else _ENDLESS.sub(lambda word: f"{word[0]} ", text)
 
 
 def _own(special: Sequence[int]) -> tuple[int, int]:

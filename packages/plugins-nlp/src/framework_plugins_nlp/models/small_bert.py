@@ -104,6 +104,11 @@ class SmallBertMLM(MaskedLanguageModel):
         """Masked tokens by WordPiece."""
         return {"task": "fill-mask", "tokenizer": "wordpiece"}
 
+    def outputs_of(self, inputs: Tensor, asked: Tensor) -> Tensor:
+        """The last layer of some tokens alone."""
+        found: Tensor = self.model(inputs, asked)
+        return found
+
     def _build_model(self) -> nn.Module:
         self.check_positions(int(self.sizes["positions"]))
         embedding = nn.Embedding(self.vocabulary_size, self.width, padding_idx=self.pad_id)
@@ -167,8 +172,10 @@ class _FillIn(nn.Module):
         self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
         initialise(self, sizes["depth"])
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        return nn.functional.linear(self.encoder(tokens)[:, 1:], self.encoder.embedding.weight, self.bias)
+    def forward(self, tokens: Tensor, asked: Tensor | None = None) -> Tensor:
+        hidden = self.encoder(tokens)[:, 1:]
+        hidden = hidden if asked is None else hidden[asked]
+        return nn.functional.linear(hidden, self.encoder.embedding.weight, self.bias)
 
 
 def _begin_with(encoder: nn.Module, folder: Path, tokenizer: Any) -> None:

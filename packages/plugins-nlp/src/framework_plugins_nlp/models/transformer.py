@@ -134,6 +134,19 @@ class TransformerMLM(MaskedLanguageModel):
         return _Logits(network, self.pad_id)
 
 
+    def outputs_of(self, inputs: Tensor, asked: Tensor) -> Tensor:
+        """The last layer of some tokens alone: it is handed no other."""
+        last = _hugging(self.model).get_output_embeddings()
+        if last is None:
+            return super().outputs_of(inputs, asked)
+        hook = last.register_forward_pre_hook(lambda module, given: (given[0][asked],))
+        try:
+            found: Tensor = self.model(inputs)
+        finally:
+            hook.remove()
+        return found
+
+
 class TransformerLM(LanguageModel):
     """Any architecture of transformers that continues text, https://huggingface.co/docs/transformers.
 
