@@ -19,6 +19,7 @@ first tenth, loading with them. A ratio is taken inside its round; the raw loop 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -88,7 +89,7 @@ def framework(problem: str, watch: Any) -> None:
 def rows(dataset: Any) -> list[list[int]]:
     """The tokens of each text, as lists."""
     ids, offsets = dataset.ids.tolist(), dataset.offsets.tolist()
-    return [ids[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [ids[start:end] for start, end in itertools.pairwise(offsets)]
 
 
 def raw_bert(data: Any) -> Iterator[tuple[Any, Any]]:

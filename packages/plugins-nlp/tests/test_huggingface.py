@@ -68,7 +68,10 @@ def test_documents_to_be_continued_are_rows(project):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"text_column": "sentense"}, ["has no column 'sentense'", "Near it: sentence", "dataset.text_column=sentence"]),
+        (
+            {"text_column": "sentense"},
+            ["has no column 'sentense'", "Near it: sentence", "dataset.text_column=sentence"],
+        ),
         ({"label_column": "labels"}, ["has no column 'labels'", "Its columns are sentence, kind"]),
         ({"val_split": "validaton"}, ["has no split 'validaton'", "dataset.val_split=validation"]),
     ],

@@ -234,7 +234,9 @@ def test_the_command_prints_text_as_it_is_made_drawn_by_the_settings_and_the_see
 def test_ctrl_c_ends_text_that_is_made_with_one_message(train, project):
     set_up()
     where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.batch_size=4")
-    assert train("--model", "small_gpt", *where, "model.width=16", "model.depth=1", "experiment.run_name=fool").code == 0
+    assert (
+        train("--model", "small_gpt", *where, "model.width=16", "model.depth=1", "experiment.run_name=fool").code == 0
+    )
     Path("prompts.txt").write_text("Fool: the\n")
     command = [sys.executable, "-m", "framework_core", "predict", "fool", "prompts.txt", "model.max_new_tokens=1000000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -70,7 +70,10 @@ def test_training_masks_others_each_time_and_validation_the_same_whatever_the_ba
         length = alone[0].shape[1]
         for part, one in zip(whole, alone, strict=True):
             assert torch.equal(part[index, :length], one[0])
-    assert all(torch.equal(a, b) for a, b in zip(set_up().val_dataset.batch(torch.arange(9)), val.batch(torch.arange(9)), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(set_up().val_dataset.batch(torch.arange(9)), val.batch(torch.arange(9)), strict=True)
+    )
 
 
 def test_no_text_spans_two_documents_and_ends_are_in_place():
@@ -89,7 +92,9 @@ def test_no_text_spans_two_documents_and_ends_are_in_place():
 def test_each_model_learns_and_fills_up_without_an_effect(name):
     module = set_up()
     torch.manual_seed(0)
-    model = registry.create_model(name, data=module.data_spec(), width=16, depth=1, heads=2, feed_forward=32, positions=32)
+    model = registry.create_model(
+        name, data=module.data_spec(), width=16, depth=1, heads=2, feed_forward=32, positions=32
+    )
     batch = module.val_dataset.batch(torch.arange(24))
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
     first = None
@@ -144,7 +149,9 @@ def test_the_command_fills_masks_in_and_a_classifier_begins_with_what_was_learne
 
     table()
     still = ("optimizer.lr=0.000001",)
-    done = train("--model", "small_bert", *SIZES, f"model.checkpoint={folder}", *OWN, *still, "experiment.run_name=kinds")
+    done = train(
+        "--model", "small_bert", *SIZES, f"model.checkpoint={folder}", *OWN, *still, "experiment.run_name=kinds"
+    )
     assert done.code == 0, done.err
     learned, begun = loaded(folder).model.encoder, loaded(Path("runs/kinds")).model.encoder
     torch.testing.assert_close(learned.embedding.weight, begun.embedding.weight, rtol=1e-3, atol=1e-4)
@@ -152,7 +159,9 @@ def test_the_command_fills_masks_in_and_a_classifier_begins_with_what_was_learne
     assert fw("predict", "kinds", "new.txt").code == 0
     done = train("--model", "small_bert", "model.width=32", f"model.checkpoint={folder}", *OWN)
     assert done.code == 2
-    assert "Take its own: model.width=16 model.feed_forward=64 model.depth=1 model.heads=2 model.positions=512" in done.err
+    assert (
+        "Take its own: model.width=16 model.feed_forward=64 model.depth=1 model.heads=2 model.positions=512" in done.err
+    )
     done = train("--model", "small_bert", *SIZES, "model.checkpoint=runs/kinds", *OWN)
     assert done.code == 2
     assert "it is not the folder of a run of small_bert_mlm" in done.err
@@ -171,7 +180,9 @@ def test_a_run_of_transformers_is_a_checkpoint_of_a_classifier(train, pretrained
     assert f"tokenizer {folder}, max_length 34" in done.err
     network = loaded(Path("runs/kinds")).model.network
     learned = loaded(folder).model.network.bert.encoder.layer[0].attention.self.query.weight
-    (begun,) = [each for key, each in network.named_parameters() if key.endswith("0.attention.self.query.base_layer.weight")]
+    (begun,) = [
+        each for key, each in network.named_parameters() if key.endswith("0.attention.self.query.base_layer.weight")
+    ]
     assert torch.equal(learned, begun)
     Path("new.txt").write_text("star moon\n")
     assert fw("predict", "kinds", "new.txt").code == 0

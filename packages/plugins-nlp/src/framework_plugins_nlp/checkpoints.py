@@ -17,8 +17,22 @@ from framework_plugins_nlp.pretrained_runs import as_checkpoint, is_run
 OFFSET = 2
 """Positions that RoBERTa and its kin leave out at the beginning."""
 
-SHIFTED = frozenset({"camembert", "data2vec-text", "esm", "ibert", "longformer", "luke", "mpnet", "roberta",
-                     "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod"})
+SHIFTED = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "esm",
+        "ibert",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
 """Those kin."""
 
 _ON_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -82,8 +96,12 @@ class Checkpoint:
     @contextmanager
     def understood(self) -> Iterator[None]:
         """What transformers and the hub raise, in words."""
+        from safetensors import SafetensorError
+
         try:
             yield
+        except SafetensorError as error:
+            raise self.missing(f"its weights are damaged ({error})") from error
         except (OSError, ValueError) as error:
             if self._has_code(error):
                 raise self.brings_code() from error

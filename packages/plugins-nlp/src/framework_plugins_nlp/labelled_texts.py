@@ -108,6 +108,8 @@ class LabelledTexts(BaseNLPDataModule):
         numbers = {name: index for index, name in enumerate(self.class_names)}
         known = {split: self._known(texts, split, numbers) for split, texts in read.items()}
         self.texts = self._divided(known, numbers)
+        if not any(text.strip() for text in self.texts["train"].texts):
+            raise DataError("Every text to train on is empty.", possible=f"The first is {read['train'].place(0)}.")
         self.tokenizer = self.make_tokenizer(self.texts["train"].texts)
         self.max_length = self.max_length or LONGEST
         for split, texts in self.texts.items():

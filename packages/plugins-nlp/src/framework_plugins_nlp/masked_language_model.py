@@ -80,7 +80,7 @@ class MaskedLanguageModel(BaseModel):
             raise ContractError(
                 f"{type(self).__name__} and this data do not fit",
                 [f"texts have {self.longest:,} tokens, and it reads {positions:,}"],
-                next_step=f"dataset.block_size={positions}",
+                next_step=f"Take shorter ones: dataset.block_size={positions}",
             )
 
     def outputs_of(self, inputs: Tensor, asked: Tensor) -> Tensor:

@@ -173,6 +173,8 @@ class RunningText(BaseNLPDataModule):
     def _masked_texts(self, split: str, encoded: Encoded) -> MaskedTexts:
         tokenizer = self.tokenizer
         assert tokenizer is not None  # noqa: S101  # setup has made it
+        if not len(encoded.ids) or encoded.empty == len(encoded):
+            raise _nothing_left(split)
         cut = stretches(encoded, tokenizer.around(), self.block_size)
         return MaskedTexts(cut, tokenizer, share=self.masked, fixed=split != "train")
 
@@ -217,6 +219,14 @@ def _no_mask(kind: str) -> DataError:
         f"The tokenizer {kind} has no token that stands for what is masked.",
         possible="One that is learned from the texts has it: word, character, bpe, wordpiece or unigram.",
         next_step="Leave dataset.tokenizer out, or take that of a masked language model.",
+    )
+
+
+def _nothing_left(split: str) -> DataError:
+    return DataError(
+        f"There is no text in the {split} split.",
+        possible="It is taken from the end of the text, as a share of its characters.",
+        next_step="Take more text, or a larger share: dataset.val_size=0.2",
     )
 
 

@@ -131,6 +131,8 @@ class Tokenizer:
             return cls(kept, name)
         if file.is_dir():
             file /= "tokenizer.json"
+            if not file.is_file():
+                raise _no_tokenizer(file)
         if not file.is_file():
             file = _from_hub(name)
         try:
@@ -227,6 +229,16 @@ def _from_hub(name: str) -> Path:
     return Checkpoint(where, revision or None).file("tokenizer.json")
 
 
+def _no_tokenizer(file: Path) -> DataError:
+    return DataError(
+        f"There is no {file.name} in {file.parent}.",
+        paths=[file],
+        possible="Older checkpoints have vocab.txt or the like alone; transformers makes the file of it.",
+        next_step=f'Make it: python -c "from transformers import AutoTokenizer as T; '
+        f"T.from_pretrained('{file.parent}').save_pretrained('{file.parent}')\"",
+    )
+
+
 def clean(text: str) -> str:
     """The text as UTF-8 can hold it: half a surrogate pair, which JSON may have, is replaced."""
     try:
@@ -247,9 +259,7 @@ def _own(special: Sequence[int]) -> tuple[int, int]:
     return (own[0], len(own)) if own else (len(special) // 2, 0)
 
 
-def _untrained(
-    kind: str, size: int, frequency: int, characters: set[str], names: Sequence[str]
-) -> tuple[Backend, Any]:
+def _untrained(kind: str, size: int, frequency: int, characters: set[str], names: Sequence[str]) -> tuple[Backend, Any]:
     """A tokenizer without a vocabulary, and what learns one from texts of these characters."""
     special: dict[str, Any] = {"special_tokens": list(names), "vocab_size": size, "show_progress": False}
     frequent: dict[str, Any] = {"min_frequency": frequency}

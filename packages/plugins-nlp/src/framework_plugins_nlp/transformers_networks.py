@@ -168,7 +168,15 @@ def _with_lora(network: nn.Module, lora: Lora, auto: str) -> nn.Module:
         raise MissingPackageError(
             "peft", needed_for="model.lora_rank", requirement="framework-plugins-nlp[lora]"
         ) from error
-    task = "SEQ_CLS" if "Sequence" in auto else "TOKEN_CLS" if "Token" in auto else "CAUSAL_LM" if "Causal" in auto else None
+    task = (
+        "SEQ_CLS"
+        if "Sequence" in auto
+        else "TOKEN_CLS"
+        if "Token" in auto
+        else "CAUSAL_LM"
+        if "Causal" in auto
+        else None
+    )
     config = peft.LoraConfig(
         task_type=task,
         r=lora.rank,

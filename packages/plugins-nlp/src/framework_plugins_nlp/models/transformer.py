@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from framework_core.errors import ContractError
 from framework_plugins_nlp.checkpoints import Checkpoint, positions_of
 from framework_plugins_nlp.language_model import LanguageModel
 from framework_plugins_nlp.masked_language_model import MaskedLanguageModel
@@ -133,7 +134,6 @@ class TransformerMLM(MaskedLanguageModel):
         self.check_positions(positions_of(network.config))
         return _Logits(network, self.pad_id)
 
-
     def outputs_of(self, inputs: Tensor, asked: Tensor) -> Tensor:
         """The last layer of some tokens alone: it is handed no other."""
         last = _hugging(self.model).get_output_embeddings()
@@ -192,8 +192,18 @@ class TransformerLM(LanguageModel):
     def _build_model(self) -> nn.Module:
         # An encoder as BERT would see the token that it is asked for.
         network = self.chosen.built("AutoModelForCausalLM", self.data, is_decoder=True)
+        self._check_positions(positions_of(network.config))
         packing = None if self.packed_by is None else Packing(network, self.packed_by)
         return _Logits(network, None, packing)
+
+    def _check_positions(self, positions: int | None) -> None:
+        block = self.data.input_shape[0]
+        if positions is not None and block > positions:
+            raise ContractError(
+                "TransformerLM and this data do not fit",
+                [f"blocks have {block:,} tokens, and it reads {positions:,}"],
+                next_step=f"Take smaller ones: dataset.block_size={positions}",
+            )
 
     def steps(self, tokens: Tensor) -> Generator[Tensor, Tensor, None]:
         """The next token by what the network keeps of those before; where there is no room left, half is forgotten."""
