@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve()
+SIGNS = {"pad_token": "[PAD]", "unk_token": "[UNK]"}
 BATCH, LONGEST, EPOCHS = 32, 128, 3
 
 
@@ -78,9 +79,7 @@ def datasets(folder: Path) -> Iterator[tuple[int, int]]:
 
     library.disable_progress_bars()
     yield 0, 0
-    fast = PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]", unk_token="[UNK]", model_max_length=LONGEST
-    )
+    fast = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), model_max_length=LONGEST, **SIGNS)
     texts = library.load_dataset(
         "csv", data_files=str(folder / "texts.csv"), split="train", cache_dir=str(folder / f"cache-{os.getpid()}")
     ).class_encode_column("label")

@@ -150,6 +150,7 @@ def hf_trainer(problem: str, watch: Any) -> None:
     """transformers.Trainer."""
     import datasets
     import torch
+    from nlp_input import SIGNS
     from transformers import (
         DataCollatorWithPadding,
         PreTrainedTokenizerFast,
@@ -176,9 +177,7 @@ def hf_trainer(problem: str, watch: Any) -> None:
 
     if problem == "bert":
         columns = {"input_ids": rows(data.train_dataset), "labels": data.train_dataset.labels.tolist()}
-        collate: Any = DataCollatorWithPadding(
-            PreTrainedTokenizerFast(tokenizer_file="tokenizer.json", pad_token="[PAD]")
-        )
+        collate: Any = DataCollatorWithPadding(PreTrainedTokenizerFast(tokenizer_file="tokenizer.json", **SIGNS))
         more: dict[str, Any] = {"train_sampling_strategy": "group_by_length"}
     else:
         row = data.train_dataset.ids.long()

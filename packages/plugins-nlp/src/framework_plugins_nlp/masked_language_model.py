@@ -153,7 +153,7 @@ class MaskedLanguageModel(BaseModel):
     def _mask_each(self, row: Tensor) -> None:
         before, behind = Tokenizer.of(self.data.facts).around()
         places = torch.arange(len(before), len(row) - len(behind), device=row.device)
-        for some in places.split(AT_ONCE):
+        for some in torch.split(places, AT_ONCE):
             texts = row.repeat(len(some), 1)
             lines = torch.arange(len(some), device=row.device)
             texts[lines, some] = self.mask_id

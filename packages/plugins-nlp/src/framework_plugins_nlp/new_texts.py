@@ -62,7 +62,7 @@ class TextsToFill(TextsToPredict):
     """
 
     def __init__(self, texts: Sequence[NewText], tokenizer: Tokenizer, *, max_length: int | None) -> None:
-        self.sign = tokenizer.backend.id_to_token(tokenizer.mask_id or 0)
+        self.sign = tokenizer.backend.id_to_token(tokenizer.mask_id or 0) or MASK
         signed = [each._replace(text=each.text.replace(MASK, self.sign)) for each in texts]
         super().__init__(signed, tokenizer, max_length=max_length)
         for index, (start, end) in enumerate(itertools.pairwise(self.offsets.tolist())):

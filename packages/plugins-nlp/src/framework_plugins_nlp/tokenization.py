@@ -107,8 +107,8 @@ class Tokenizer:
         backend.train_from_iterator((_in_words(clean(text), kind) for text in texts), trainer=trainer)
         backend = _without_helpers(backend, special) if kind == "wordpiece" else backend
         if masking:
-            first, last = (backend.token_to_id(name) for name in (BEGIN, END))
-            backend.post_processor = processors.BertProcessing((END, last), (BEGIN, first))
+            first, last = ((name, backend.token_to_id(name) or 0) for name in (BEGIN, END))
+            backend.post_processor = processors.BertProcessing(last, first)
         return cls(backend.to_str(), kind)
 
     @classmethod

@@ -96,7 +96,7 @@ def _config(auto_class: Any, architecture: str, sizes: Mapping[str, Any], data: 
     for name, value in sizes.items():
         own = SIZES.get(name, name)
         own = config_class.attribute_map.get(own, own)
-        if not hasattr(usual, own):
+        if not hasattr(usual, own) or not _can_be_set(config_class, own):
             if name in SIZES:
                 continue  # a size that this architecture does not have, as ALiBi has no positions
             names = [each for each in usual.to_dict() if not each.startswith("_")]
@@ -108,6 +108,11 @@ def _config(auto_class: Any, architecture: str, sizes: Mapping[str, Any], data: 
         return config_class(**found)
     except ValueError as error:
         raise ConfigError([ConfigProblem("model.sizes", str(error).strip().partition("\n")[0])]) from error
+
+
+def _can_be_set(config_class: Any, name: str) -> bool:
+    """Whether it is no property: XLNet has positions as one that refuses to be set."""
+    return not isinstance(getattr(config_class, name, None), property)
 
 
 def _adjust(config: Any, data: DataSpec, wanted: Mapping[str, Any]) -> None:

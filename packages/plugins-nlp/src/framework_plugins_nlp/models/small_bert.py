@@ -180,7 +180,7 @@ class _FillIn(nn.Module):
 
 def _begin_with(encoder: nn.Module, folder: Path, tokenizer: Any) -> None:
     """Take the weights of a run."""
-    model = loaded(folder) if is_run(folder) else None
+    model: Any = loaded(folder) if is_run(folder) else None
     if not isinstance(model, SmallBertMLM):
         raise ContractError(
             f"The checkpoint {folder} is nothing that small_bert can begin with",
