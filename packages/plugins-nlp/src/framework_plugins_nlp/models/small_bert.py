@@ -193,8 +193,9 @@ def _begin_with(encoder: nn.Module, folder: Path, tokenizer: Any) -> None:
             ["the data's tokens are others, and numbers would mean other words"],
             next_step="Leave dataset.tokenizer out: the checkpoint's own is taken.",
         )
+    learned: Any = model.model
     try:
-        encoder.load_state_dict(model.model.encoder.state_dict())
+        encoder.load_state_dict(learned.encoder.state_dict())
     except RuntimeError as error:
         sizes = {"width": model.width, "feed_forward": model.feed_forward, **model.sizes}
         wanted = " ".join(f"model.{name}={value}" for name, value in sizes.items() if name != "drop_rate")
