@@ -126,6 +126,14 @@ def test_no_token_sees_what_follows_it():
     assert not torch.allclose(model(inputs)[0, 9:], model(changed)[0, 9:], atol=1e-4)
 
 
+def test_blocks_longer_than_a_network_reads_are_refused():
+    module = set_up(block_size=32)
+    sizes = {**SMALL, "feed_forward": 16, "positions": 16}
+    with pytest.raises(ContractError, match="blocks have 32 tokens, and it reads 18") as refused:
+        registry.create_model("transformer_lm", data=module.data_spec(), **sizes)
+    assert "dataset.block_size=18" in str(refused.value)
+
+
 def test_an_encoder_that_is_to_continue_text_sees_no_token_ahead():
     module = set_up()
     torch.manual_seed(0)

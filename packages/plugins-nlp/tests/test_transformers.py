@@ -158,6 +158,18 @@ def test_code_from_the_hub_needs_a_whole_commit(labelled, revision):
         )
 
 
+def test_a_checkpoint_whose_parts_are_damaged_or_missing_is_refused(table, checkpoint, train):
+    table()
+    (checkpoint / "model.safetensors").write_bytes(b"broken")
+    done = train("--model", "transformer_classifier", "model.checkpoint=bert", *TABLE)
+    assert done.code == 2
+    assert "The checkpoint bert cannot be read: its weights are damaged" in done.err
+    (checkpoint / "tokenizer.json").unlink()
+    done = train("--model", "transformer_classifier", "model.checkpoint=bert", *TABLE)
+    assert done.code == 2
+    assert "There is no tokenizer.json in bert." in done.err
+
+
 def test_weights_that_are_pickled_are_not_read(table, checkpoint):
     (checkpoint / "model.safetensors").unlink()
     torch.save({"x": torch.zeros(1)}, checkpoint / "pytorch_model.bin")
