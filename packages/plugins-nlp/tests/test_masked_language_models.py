@@ -197,7 +197,7 @@ def test_what_cannot_be_masked_is_refused():
         registry.create_model("small_bert_mlm", data=module.data_spec(), width=16, depth=1, positions=16)
     assert "dataset.block_size=16" in str(refused.value)
     Path("lines.txt").write_text("a")
-    with pytest.raises(DataError, match="There is no text in the (train|val) split"):
+    with pytest.raises(DataError, match=r"There is no text in the (train|val) split"):
         set_up(val_size=0.5)
 
 
