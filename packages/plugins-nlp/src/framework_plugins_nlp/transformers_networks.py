@@ -118,7 +118,8 @@ def _can_be_set(config_class: Any, name: str) -> bool:
 def _adjust(config: Any, data: DataSpec, wanted: Mapping[str, Any]) -> None:
     """Tokens as the data has them; those of the architecture's first checkpoint may be beyond its vocabulary."""
     _wish(config, wanted)
-    config.pad_token_id = data.facts["pad_id"]
+    # Nothing is filled up in blocks, and the embedding of what is padding would never be learned.
+    config.pad_token_id = None if data.task == "text-generation" else data.facts["pad_id"]
     config.bos_token_id = config.eos_token_id = data.facts.get("separator_id")
 
 
@@ -138,7 +139,7 @@ def _from_checkpoint(
         config = AutoConfig.from_pretrained(checkpoint.location, **checkpoint.arguments())
     _check_vocabulary(config, checkpoint, data)
     _wish(config, wanted)
-    if config.pad_token_id is None:
+    if config.pad_token_id is None and data.task != "text-generation":
         config.pad_token_id = data.facts["pad_id"]
     with checkpoint.understood():
         if not pretrained:
