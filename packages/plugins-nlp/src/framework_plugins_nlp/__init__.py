@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from framework_plugins_nlp.language_model import LanguageModel as LanguageModel
     from framework_plugins_nlp.model import BaseNLPModel as BaseNLPModel
     from framework_plugins_nlp.running_text import RunningText as RunningText
+    from framework_plugins_nlp.tagged_texts import TaggedTexts as TaggedTexts
 
 __version__ = "0.1.0"
 
@@ -23,6 +24,7 @@ _HOMES = {
     "LabelledTexts": "labelled_texts",
     "LanguageModel": "language_model",
     "RunningText": "running_text",
+    "TaggedTexts": "tagged_texts",
 }
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562
 

@@ -9,6 +9,8 @@ from framework_plugins_nlp.tables import Table
 
 TEXT_COLUMNS = ("text", "sentence", "content", "question", "review", "message", "document")
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "topic", "sentiment", "intent")
+WORD_COLUMNS = ("tokens", "words", "token", "word")
+TAG_COLUMNS = ("tags", "ner_tags", "ner", "labels", "pos_tags", "upos", "tag")
 
 
 def text_column(table: Table, given: str | None) -> str:
@@ -27,6 +29,24 @@ def label_column(table: Table, given: str | None) -> str:
         DataError: It cannot be told.
     """
     return given or _only(table, LABEL_COLUMNS, "label_column", "labels")
+
+
+def words_column(table: Table, given: str | None) -> str:
+    """The column of lists of words.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, WORD_COLUMNS, "word_column", "words")
+
+
+def tags_column(table: Table, given: str | None) -> str:
+    """The column of lists of tags.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, TAG_COLUMNS, "tag_column", "tags")
 
 
 def _only(table: Table, names: Sequence[str], setting: str, what: str) -> str:

@@ -18,6 +18,13 @@ def _known_encoding(name: str) -> str:
     return name
 
 
+def _no_zero(column: int) -> int:
+    if not column:
+        raise ValueError("columns count from 1, and from the last by -1")
+    return column
+
+
+Column = Annotated[int, AfterValidator(_no_zero)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
@@ -139,6 +146,80 @@ class TrecConfig(LabelledConfig):
 
     labels: Literal["coarse", "fine"] = "coarse"
     """The 6 kinds, or the 50."""
+
+
+class TaggedConfig(TextConfig):
+    """What datasets of sentences whose words have a tag each take."""
+
+    scheme: Literal["bio", "iob1", "iobes", "none"] | None = None
+    """What tags mark: entities by BIO, IOB1 or IOBES (also as BILOU and BMES), or none, where each word has a tag, as a
+    part of speech; empty lets the tags tell."""
+
+    bucketing: bool = True
+    """Whether sentences of nearly one length make a batch in training, so that little is filled up."""
+
+    val_size: Share = 0.1
+    """The share of the sentences that is validated on, where there is no such split."""
+
+    test_size: Share = 0.2
+    """The share of the sentences that is tested on, where there is no such split."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which."""
+
+    unknown_tags: Literal["refuse", "skip"] = "refuse"
+    """What is done with a sentence of validation or test that has a tag which training has not."""
+
+    lowercase: bool = False
+    """Whether capital letters are made small, where the tokenizer is learned."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> TaggedConfig:
+        if self.val_size + self.test_size >= 1:
+            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
+        return self
+
+
+class MarkupConfig(TaggedConfig):
+    """Sentences of Python's own manual, and which of their words are code."""
+
+
+class ConllConfig(TaggedConfig):
+    """CoNLL files of your own."""
+
+    path: str
+    """The file to train on: a word a line with its columns apart by blanks or tabs, an empty line between sentences."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    word_column: Column | None = None
+    """The column of words, from 1, or from the last by -1; empty takes the first, and the second of a .conllu file."""
+
+    tag_column: Column | None = None
+    """The column of tags likewise; empty takes the last, and the fourth of a .conllu file, the part of speech."""
+
+
+class TaggedTableConfig(TaggedConfig):
+    """A table of sentences of your own."""
+
+    path: str
+    """The file to train on, JSON lines, Parquet, CSV or TSV, with a list of words and one of tags in each row."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    word_column: str | None = None
+    """The column of words; empty takes tokens, words, token or word."""
+
+    tag_column: str | None = None
+    """The column of tags; empty takes tags, ner_tags, ner, labels, pos_tags, upos or tag."""
 
 
 class RunningConfig(TextConfig):

@@ -9,6 +9,7 @@ from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
 from framework_plugins_nlp.published import FILES
 
 CLASSIFICATION = ("text-classification",)
+TAGGING = ("token-classification",)
 GENERATION = ("text-generation",)
 
 CLASSIFIERS = (
@@ -55,6 +56,9 @@ CLASSIFIERS = (
 )
 """Name, class, settings, what it is, paper, tags."""
 
+TAGGERS = ("text_gru", "text_lstm", "small_bert")
+"""Those that give each word a class too."""
+
 PUBLISHED = (
     ("ag_news", "AgNews", "AG News: 127,600 news of 4 kinds", "Zhang et al., https://arxiv.org/abs/1509.01626"),
     ("sst2", "Sst2", "SST-2: 68,221 parts of film reviews, good or bad", "https://aclanthology.org/D13-1170"),
@@ -72,7 +76,7 @@ def register_components() -> Iterable[ComponentSpec]:
         yield ModelSpec(
             name=name,
             domain="nlp",
-            tasks=CLASSIFICATION,
+            tasks=CLASSIFICATION + TAGGING if name in TAGGERS else CLASSIFICATION,
             summary=summary,
             builder=f"framework_plugins_nlp.models.{builder}",
             config=f"framework_plugins_nlp.settings:{config}",
@@ -93,15 +97,16 @@ def register_components() -> Iterable[ComponentSpec]:
     )
     yield from _transformers()
     yield from _labelled()
+    yield from _tagged()
     yield from _running()
 
 
 def _transformers() -> Iterable[ModelSpec]:
-    for name, task, what in (
-        ("transformer_classifier", CLASSIFICATION, "tells classes of texts apart"),
-        ("transformer_lm", GENERATION, "continues text"),
+    for name, builder, task, what in (
+        ("transformer_classifier", "TransformerClassifier", CLASSIFICATION, "tells classes of texts apart"),
+        ("transformer_tagger", "TransformerTagger", TAGGING, "gives each word a class"),
+        ("transformer_lm", "TransformerLM", GENERATION, "continues text"),
     ):
-        builder = "TransformerClassifier" if task == CLASSIFICATION else "TransformerLM"
         yield ModelSpec(
             name=name,
             domain="nlp",
@@ -113,6 +118,38 @@ def _transformers() -> Iterable[ModelSpec]:
             licence="Apache-2.0",
             paper="Wolf et al., Transformers: State-of-the-Art Natural Language Processing, https://arxiv.org/abs/1910.03771",
         )
+
+
+def _tagged() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="manual_markup",
+        domain="nlp",
+        tasks=TAGGING,
+        summary="Sentences of Python's manual, and which of their words are code or emphasised; they come with Python",
+        builder="framework_plugins_nlp.datasets.markup:ManualMarkup",
+        config="framework_plugins_nlp.dataset_settings:MarkupConfig",
+        tags=("built-in",),
+        licence="PSF-2.0",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="conll",
+        domain="nlp",
+        tasks=TAGGING,
+        summary="Your own words and tags in CoNLL files: a word a line, an empty line between sentences",
+        builder="framework_plugins_nlp.datasets.tagged:ConllFiles",
+        config="framework_plugins_nlp.dataset_settings:ConllConfig",
+        tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="tagged_table",
+        domain="nlp",
+        tasks=TAGGING,
+        summary="Your own words and tags as lists in JSON lines, a Parquet file or another table",
+        builder="framework_plugins_nlp.datasets.tagged:TaggedTable",
+        config="framework_plugins_nlp.dataset_settings:TaggedTableConfig",
+        tags=("own-data",),
+    )
 
 
 def _running() -> Iterable[DatasetSpec]:

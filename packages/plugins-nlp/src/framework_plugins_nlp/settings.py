@@ -216,6 +216,10 @@ class TransformerClassifierConfig(TransformerConfig, ClassifierConfig):
     """Any architecture of transformers that tells classes apart."""
 
 
+class TransformerTaggerConfig(TransformerConfig, ClassifierConfig):
+    """Any architecture of transformers that gives each word a class."""
+
+
 class TransformerLMConfig(TransformerConfig, LanguageModelConfig):
     """Any architecture of transformers that continues text."""
 

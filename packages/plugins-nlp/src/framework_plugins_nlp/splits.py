@@ -1,4 +1,4 @@
-"""Splitting texts into train, validation and test, each class in the same shares."""
+"""Splitting texts into train, validation and test."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def stratified(labels: Sequence[int], *, sizes: dict[str, float], seed: int) -> 
             order = order[count:]
         found["train"] += order.tolist()
     return {name: sorted(indices) for name, indices in found.items()}
+
+
+def drawn(count: int, *, sizes: dict[str, float], seed: int) -> dict[str, list[int]]:
+    """Take shares of samples without classes; the same count and seed give the same split.
+
+    Args:
+        count: How many samples there are.
+        sizes: The share of each split that is taken away from training: ``{"val": 0.1, "test": 0.2}``.
+        seed: Decides which samples go where.
+
+    Returns:
+        The samples of each split and of ``train``, in ascending order; one at least is left to train on.
+    """
+    return stratified([0] * count, sizes=sizes, seed=seed)

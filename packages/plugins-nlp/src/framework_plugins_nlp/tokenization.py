@@ -81,6 +81,7 @@ class Tokenizer:
         vocabulary_size: int = 20_000,
         min_frequency: int = 1,
         lowercase: bool = False,
+        whole_words: bool = False,
     ) -> Tokenizer:
         """Learn the tokens of some texts.
 
@@ -90,11 +91,14 @@ class Tokenizer:
             vocabulary_size: How many tokens there are at most.
             min_frequency: How often a token has to be there.
             lowercase: Whether capital letters are made small.
+            whole_words: Whether ``word`` takes what stands between blanks as it is, and parts no punctuation from it.
         """
         normalizer = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])])
         characters = {each for text in texts for each in normalizer.normalize_str(clean(text))}
         backend, trainer = _untrained(kind, vocabulary_size, min_frequency, characters)
         backend.normalizer = normalizer
+        if whole_words and kind == "word":
+            backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         backend.train_from_iterator((clean(text) for text in texts), trainer=trainer)
         return cls((_without_helpers(backend) if kind == "wordpiece" else backend).to_str(), kind)
 

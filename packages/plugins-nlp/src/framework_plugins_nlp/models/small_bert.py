@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ class SmallBert(BaseNLPModel):
 
     Deviations: it is not pretrained; layers are normalised before and not after their parts, which trains without a
     long warm-up (Xiong et al., https://arxiv.org/abs/2002.04745); the token for the class is a weight of the network,
-    so any tokenizer will do; no segments and no pooling layer.
+    so any tokenizer will do; no segments and no pooling layer. The class of a word is read off at its first token.
 
     Args:
         width: The length of a token's vector.
@@ -28,6 +28,8 @@ class SmallBert(BaseNLPModel):
         drop_rate: Dropout of embeddings, attention and dense layers.
         **common: What every classifier of text takes: ``label_smoothing``, ``data`` ...
     """
+
+    tasks: ClassVar[tuple[str, ...]] = ("text-classification", "token-classification")
 
     def __init__(
         self,
@@ -61,11 +63,12 @@ class SmallBert(BaseNLPModel):
             feed_forward=self.feed_forward,
             positions=self.positions,
             drop_rate=self.drop_rate,
+            of_words=self.of_words,
         )
 
 
 class _Encoder(nn.Module):
-    """Tokens ``(B, T)`` to ``(B, classes)``."""
+    """Tokens ``(B, T)`` to ``(B, classes)``, and of words to ``(B, classes, T)``."""
 
     def __init__(
         self,
@@ -77,8 +80,10 @@ class _Encoder(nn.Module):
         feed_forward: int,
         positions: int,
         drop_rate: float,
+        of_words: bool,
     ) -> None:
         super().__init__()
+        self.of_words = of_words
         width = embedding.embedding_dim
         self.embedding = embedding
         self.position = nn.Embedding(positions + 1, width)
@@ -97,5 +102,8 @@ class _Encoder(nn.Module):
         mask = inside[:, None, None, :]
         for layer in self.layers:
             hidden, _ = layer(hidden, mask=mask)
+        if self.of_words:
+            of_tokens: Tensor = self.head(self.norm(hidden[:, 1:]))
+            return of_tokens.transpose(1, 2)
         outputs: Tensor = self.head(self.norm(hidden[:, 0]))
         return outputs

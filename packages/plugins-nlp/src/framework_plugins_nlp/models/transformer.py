@@ -1,10 +1,10 @@
-"""Networks of transformers as models: a class for each text, and text that is continued."""
+"""Networks of transformers as models: a class for each text or word, and text that is continued."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -96,6 +96,31 @@ class TransformerClassifier(BaseNLPModel):
 
     def _build_model(self) -> nn.Module:
         network = self.chosen.built("AutoModelForSequenceClassification", self.data, num_labels=self.data.num_classes)
+        return _Logits(network, self.pad_id)
+
+
+class TransformerTagger(TransformerClassifier):
+    """Any architecture of transformers that gives each word a class, https://huggingface.co/docs/transformers.
+
+    ``AutoModelForTokenClassification``, with random weights and sizes of one's own, or from a checkpoint, whose
+    tokenizer the data then takes. The class of a word is read off at its first token.
+
+    Args:
+        label_smoothing: The share of a label that is spread over all classes.
+        class_weights: ``balanced`` lets every class count as much as any other in the loss.
+        data: What the model is trained on.
+        **chosen: The other settings: ``architecture``, ``checkpoint``, ``width``, ``lora_rank`` ...
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("token-classification",)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens ``(batch, length)`` to ``(batch, classes, length)``."""
+        logits: Tensor = self.model(x)
+        return logits.transpose(1, 2)
+
+    def _build_model(self) -> nn.Module:
+        network = self.chosen.built("AutoModelForTokenClassification", self.data, num_labels=self.data.num_classes)
         return _Logits(network, self.pad_id)
 
 
