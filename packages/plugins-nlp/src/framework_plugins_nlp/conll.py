@@ -67,7 +67,7 @@ class Conll:
             with_tags: Whether tags are read; without them a single column will do.
 
         Raises:
-            DataError: A line has more or fewer columns, or there is no such column.
+            DataError: A line has more or fewer columns, there is no such column, or no sentence.
         """
         universal = path.suffix.lower() == ".conllu"
         word_column = word_column or (2 if universal else 1)
@@ -80,6 +80,8 @@ class Conll:
             elif (row := rows.row(number, line, first=not found[-1])) is not None:
                 found[-1].append((number, row))
         sentences = [sentence for sentence in found if sentence]
+        if not sentences:
+            raise _without_sentences(path)
         word, tag = rows.index(word_column, "word"), rows.index(tag_column, "tag")
         if with_tags and word == tag:
             raise rows.one_column()
@@ -127,7 +129,7 @@ class _Rows:
         """The place of a column in a row."""
         width = self.width or 0
         place = column - 1 if column > 0 else width + column
-        if width and not 0 <= place < width:
+        if not 0 <= place < width:
             raise DataError(
                 f"{self.path} has {width} columns, and column {column} was to be the {what}.",
                 paths=[self.path],
@@ -139,16 +141,20 @@ class _Rows:
 
     def one_column(self) -> DataError:
         """The error about a file in which words and tags would be the same."""
-        if self.width is None:
-            return DataError(
-                f"{self.path} has no sentences.", paths=[self.path], possible="A line is a word and its tag."
-            )
         return DataError(
             f"{self.path}, line {self.first:,} has {self.width} columns, and words and tags would be the same one.",
             paths=[self.path],
             possible="A line is a word and its tag, apart by a blank or a tab.",
             next_step="Name others: dataset.word_column=NUMBER dataset.tag_column=NUMBER",
         )
+
+
+def _without_sentences(path: Path) -> DataError:
+    return DataError(
+        f"{path} has no sentences.",
+        paths=[path],
+        possible="A line is a word with its columns apart by blanks or tabs; an empty line ends a sentence.",
+    )
 
 
 def words_of_cell(value: Any, place: str) -> list[str]:

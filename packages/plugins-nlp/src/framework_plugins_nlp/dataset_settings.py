@@ -167,6 +167,9 @@ class TaggedConfig(TextConfig):
     split_seed: NonNegativeInt = 0
     """Decides which."""
 
+    vocabulary_size: Annotated[int, Field(ge=3)] = 4_000
+    """How many tokens are learned at most: few, so that rare words are several of them, and new words are like those."""
+
     unknown_tags: Literal["refuse", "skip"] = "refuse"
     """What is done with a sentence of validation or test that has a tag which training has not."""
 

@@ -85,12 +85,14 @@ class TaggedTexts(BaseNLPDataModule):
         split_seed: Decides which.
         unknown_tags: What is done with a sentence outside training that has a tag which training has not: ``refuse`` or
             ``skip``.
+        vocabulary_size: How many tokens are learned at most: few, so that rare words are several of them.
         lowercase: Whether capital letters are made small, where the tokenizer is learned.
         **common: What every dataset of text takes: ``tokenizer``, ``max_length``, ``batch_size`` ...
     """
 
     tasks: ClassVar[tuple[str, ...]] = ("token-classification",)
     suffixes: ClassVar[tuple[str, ...]] = (".txt", *ENDINGS, *TABLES)
+    default_tokenizer: ClassVar[str] = "wordpiece"
     learning: ClassVar[Mapping[str, Any]] = {"whole_words": True}
 
     word_column: str | int | None = None
@@ -105,11 +107,13 @@ class TaggedTexts(BaseNLPDataModule):
         test_size: float = 0.2,
         split_seed: int = 0,
         unknown_tags: str = "refuse",
+        vocabulary_size: int = 4_000,
         lowercase: bool = False,
         **common: Any,
     ) -> None:
-        super().__init__(lowercase=lowercase, **common)
-        self.scheme = scheme
+        super().__init__(vocabulary_size=vocabulary_size, lowercase=lowercase, **common)
+        self.scheme_setting = scheme
+        self.scheme = scheme or PLAIN
         self.bucketing = bucketing
         self.val_size = val_size
         self.test_size = test_size
@@ -229,17 +233,17 @@ class TaggedTexts(BaseNLPDataModule):
         return [words_of_cell(value, table.place(row)) for row, value in enumerate(column)]
 
     def _scheme_of(self, train: Sentences) -> str:
-        """That of the trained model, of the settings, or what the tags tell."""
-        if self.scheme is None:
-            known = self._trained.facts.get("scheme") if self._trained else None
-            self.scheme = told(train.tags) if known != PLAIN else PLAIN
-            _log.info("text      tags are %s (as they tell)", _WORDS[self.scheme])
-        read = self.scheme
+        """That of the settings, or what the tags tell; those of a model without entities mark none."""
+        read = self.scheme_setting
+        if read is None:
+            plain = self._trained is not None and self._trained.facts.get("scheme") == PLAIN
+            read = PLAIN if plain else told(train.tags)
+            _log.info("text      tags are %s (as they tell)", _WORDS[read])
         self.scheme = "bio" if read == "iob1" else read
         return read
 
     def _check_tags(self, sentences: Sentences, split: str, scheme: str) -> None:
-        """Tags are those of the scheme; one that stands where it cannot is told, and begins an entity."""
+        """Tags are those of the scheme; where nobody named it, one that cannot stand where it does is told of."""
         wrong = []
         for index, tags in enumerate(sentences.tags):
             word = outside_scheme(tags, scheme)
@@ -247,18 +251,26 @@ class TaggedTexts(BaseNLPDataModule):
                 raise _not_of_scheme(tags[word], sentences.place(index, word), scheme)
             if (word := out_of_order(as_learned(tags, scheme), scheme)) is not None:
                 wrong.append((index, word % len(tags)))
-        if wrong:
-            index, word = wrong[0]
-            _log.warning(
-                "text      %s: %s sentences have a tag that cannot stand where it does, the first %s; as in conlleval it "
-                "begins an entity",
-                split, f"{len(wrong):,}", sentences.place(index, word),
-            )  # fmt: skip
+        if not wrong:
+            return
+        index, word = wrong[0]
+        place, tag = sentences.place(index, word), sentences.tags[index][word]
+        if self.scheme_setting is not None:
+            raise DataError(
+                f"{place} has the tag {tag!r}, which {scheme.upper()} does not have there.",
+                possible=f"It concerns {len(wrong):,} sentences of {split}; conlleval lets such a tag begin an entity.",
+                next_step="Take them so: leave dataset.scheme out. Or were it IOB1: dataset.scheme=iob1",
+            )
+        _log.warning(
+            "text      %s: %s sentences have a tag that cannot stand where it does, the first %r, %s; as in conlleval it "
+            "begins an entity",
+            split, f"{len(wrong):,}", tag, place,
+        )  # fmt: skip
 
     def _classes(self, train: Sentences) -> tuple[str, ...]:
         if self._trained is not None:
             return self._trained.class_names
-        names = all_tags((tag for tags in train.tags for tag in tags), str(self.scheme))
+        names = all_tags((tag for tags in train.tags for tag in tags), self.scheme)
         if len(names) < 2:
             raise DataError(
                 f"Every word has the tag {names[0]!r}: there is nothing to tell apart.",
