@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from framework_plugins_nlp.labelled_texts import LabelledTexts as LabelledTexts
     from framework_plugins_nlp.language_model import LanguageModel as LanguageModel
     from framework_plugins_nlp.model import BaseNLPModel as BaseNLPModel
+    from framework_plugins_nlp.paired_texts import PairedTexts as PairedTexts
     from framework_plugins_nlp.running_text import RunningText as RunningText
+    from framework_plugins_nlp.seq2seq import Seq2SeqModel as Seq2SeqModel
     from framework_plugins_nlp.tagged_texts import TaggedTexts as TaggedTexts
 
 __version__ = "0.1.0"
@@ -23,7 +25,9 @@ _HOMES = {
     "BaseNLPModel": "model",
     "LabelledTexts": "labelled_texts",
     "LanguageModel": "language_model",
+    "PairedTexts": "paired_texts",
     "RunningText": "running_text",
+    "Seq2SeqModel": "seq2seq",
     "TaggedTexts": "tagged_texts",
 }
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562

@@ -11,6 +11,8 @@ TEXT_COLUMNS = ("text", "sentence", "content", "question", "review", "message", 
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "topic", "sentiment", "intent")
 WORD_COLUMNS = ("tokens", "words", "token", "word")
 TAG_COLUMNS = ("tags", "ner_tags", "ner", "labels", "pos_tags", "upos", "tag")
+SOURCE_COLUMNS = ("source", "src", "input", "document", "article", "text")
+TARGET_COLUMNS = ("target", "tgt", "output", "summary", "highlights", "translation")
 
 
 def text_column(table: Table, given: str | None) -> str:
@@ -47,6 +49,24 @@ def tags_column(table: Table, given: str | None) -> str:
         DataError: It cannot be told.
     """
     return given or _only(table, TAG_COLUMNS, "tag_column", "tags")
+
+
+def source_column(table: Table, given: str | None) -> str:
+    """The column of texts to begin with.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, SOURCE_COLUMNS, "source_column", "sources")
+
+
+def target_column(table: Table, given: str | None) -> str:
+    """The column of texts to be made of them.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, TARGET_COLUMNS, "target_column", "targets")
 
 
 def _only(table: Table, names: Sequence[str], setting: str, what: str) -> str:

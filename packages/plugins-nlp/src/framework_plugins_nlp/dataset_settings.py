@@ -225,6 +225,66 @@ class TaggedTableConfig(TaggedConfig):
     """The column of tags; empty takes tags, ner_tags, ner, labels, pos_tags, upos or tag."""
 
 
+class PairsConfig(TextConfig):
+    """What datasets of pairs of texts, one to be made of the other, take."""
+
+    max_target_length: PositiveInt | None = None
+    """How many tokens of a target are used at most; empty takes what the model can read, and otherwise all."""
+
+    bucketing: bool = True
+    """Whether pairs of nearly one length make a batch in training, so that little is filled up."""
+
+    val_size: Share = 0.1
+    """The share of the pairs that is validated on, where there is no such split."""
+
+    test_size: Share = 0.2
+    """The share of the pairs that is tested on, where there is no such split."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which."""
+
+    lowercase: bool = False
+    """Whether capital letters are made small, where the tokenizer is learned."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> PairsConfig:
+        if self.val_size + self.test_size >= 1:
+            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
+        return self
+
+
+class SpokenNumbersConfig(PairsConfig):
+    """Numbers in English words and in digits, made on the spot."""
+
+    count: Annotated[int, Field(ge=20, le=500_000)] = 4_000
+    """How many numbers there are."""
+
+    number_seed: NonNegativeInt = 0
+    """Decides which."""
+
+
+class TextPairsConfig(PairsConfig):
+    """A table of pairs of your own."""
+
+    path: str
+    """The file to train on, CSV, TSV, JSON lines or Parquet."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    source_column: str | None = None
+    """The column of texts to begin with; empty takes source, src, input, document, article or text."""
+
+    target_column: str | None = None
+    """The column of texts to be made; empty takes target, tgt, output, summary, highlights or translation."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the columns of a CSV file; empty takes a comma, and a tab for .tsv."""
+
+
 class RunningConfig(TextConfig):
     """What datasets of text to be continued take."""
 

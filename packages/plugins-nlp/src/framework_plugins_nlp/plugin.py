@@ -10,6 +10,7 @@ from framework_plugins_nlp.published import FILES
 
 CLASSIFICATION = ("text-classification",)
 TAGGING = ("token-classification",)
+PAIRS = ("text2text-generation",)
 GENERATION = ("text-generation",)
 
 CLASSIFIERS = (
@@ -66,6 +67,9 @@ PUBLISHED = (
 )
 """Name, class, what it is, paper."""
 
+MODULES = {"TransformerSeq2Seq": "transformer_seq2seq"}
+"""Where models of transformers are, but for those that are in one module."""
+
 TREC_PAPER = "Li and Roth, Learning Question Classifiers, https://aclanthology.org/C02-1150"
 
 
@@ -98,6 +102,7 @@ def register_components() -> Iterable[ComponentSpec]:
     yield from _transformers()
     yield from _labelled()
     yield from _tagged()
+    yield from _pairs()
     yield from _running()
 
 
@@ -105,14 +110,16 @@ def _transformers() -> Iterable[ModelSpec]:
     for name, builder, task, what in (
         ("transformer_classifier", "TransformerClassifier", CLASSIFICATION, "tells classes of texts apart"),
         ("transformer_tagger", "TransformerTagger", TAGGING, "gives each word a class"),
+        ("transformer_seq2seq", "TransformerSeq2Seq", PAIRS, "makes one text of another"),
         ("transformer_lm", "TransformerLM", GENERATION, "continues text"),
     ):
+        module = MODULES.get(builder, "transformer")
         yield ModelSpec(
             name=name,
             domain="nlp",
             tasks=task,
             summary=f"Any architecture or checkpoint of transformers that {what}, with LoRA",
-            builder=f"framework_plugins_nlp.models.transformer:{builder}",
+            builder=f"framework_plugins_nlp.models.{module}:{builder}",
             config=f"framework_plugins_nlp.settings:{builder}Config",
             tags=("transformer", "transformers"),
             licence="Apache-2.0",
@@ -148,6 +155,29 @@ def _tagged() -> Iterable[DatasetSpec]:
         summary="Your own words and tags as lists in JSON lines, a Parquet file or another table",
         builder="framework_plugins_nlp.datasets.tagged:TaggedTable",
         config="framework_plugins_nlp.dataset_settings:TaggedTableConfig",
+        tags=("own-data",),
+    )
+
+
+def _pairs() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="spoken_numbers",
+        domain="nlp",
+        tasks=PAIRS,
+        summary="Made on the spot: numbers in English words, and the same in digits",
+        builder="framework_plugins_nlp.datasets.spoken_numbers:SpokenNumbers",
+        config="framework_plugins_nlp.dataset_settings:SpokenNumbersConfig",
+        tags=("built-in", "made"),
+        licence="MIT",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="text_pairs",
+        domain="nlp",
+        tasks=PAIRS,
+        summary="Your own pairs of texts in a CSV, TSV, JSON lines or Parquet table: translations, summaries",
+        builder="framework_plugins_nlp.datasets.pairs:TextPairs",
+        config="framework_plugins_nlp.dataset_settings:TextPairsConfig",
         tags=("own-data",),
     )
 

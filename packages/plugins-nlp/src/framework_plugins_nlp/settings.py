@@ -220,6 +220,22 @@ class TransformerTaggerConfig(TransformerConfig, ClassifierConfig):
     """Any architecture of transformers that gives each word a class."""
 
 
+class TransformerSeq2SeqConfig(TransformerConfig):
+    """Any architecture of transformers that makes one text of another."""
+
+    architecture: str = "bart"
+    """The architecture, by transformers' name for it, with random weights; a checkpoint has its own."""
+
+    max_new_tokens: PositiveInt = 128
+    """How many tokens a text that is made has at most."""
+
+    beams: PositiveInt = 1
+    """How many beginnings of a text are followed at once; 1 takes the likeliest token each time."""
+
+    label_smoothing: Rate = 0.0
+    """The share of a label that is spread over all tokens."""
+
+
 class TransformerLMConfig(TransformerConfig, LanguageModelConfig):
     """Any architecture of transformers that continues text."""
 

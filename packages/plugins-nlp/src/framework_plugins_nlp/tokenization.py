@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from tokenizers import Tokenizer as Backend
 
 from framework_core.errors import DataError
 from framework_plugins_nlp.checkpoints import Checkpoint
 from framework_plugins_nlp.encodings import missing_file
 
-PADDING, UNKNOWN = "[PAD]", "[UNK]"
+PADDING, UNKNOWN, END = "[PAD]", "[UNK]", "[END]"
 KINDS = ("word", "character", "bpe", "wordpiece", "unigram")
 CONTINUES = "##"
 """Before a piece that goes on with a word."""
@@ -82,6 +82,7 @@ class Tokenizer:
         min_frequency: int = 1,
         lowercase: bool = False,
         whole_words: bool = False,
+        ended: bool = False,
     ) -> Tokenizer:
         """Learn the tokens of some texts.
 
@@ -92,6 +93,7 @@ class Tokenizer:
             min_frequency: How often a token has to be there.
             lowercase: Whether capital letters are made small.
             whole_words: Whether ``word`` takes what stands between blanks as it is, and parts no punctuation from it.
+            ended: Whether a token ``[END]`` stands at the end of each text.
         """
         normalizer = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])])
         characters = {each for text in texts for each in normalizer.normalize_str(clean(text))}
@@ -100,7 +102,12 @@ class Tokenizer:
         if whole_words and kind == "word":
             backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         backend.train_from_iterator((clean(text) for text in texts), trainer=trainer)
-        return cls((_without_helpers(backend) if kind == "wordpiece" else backend).to_str(), kind)
+        backend = _without_helpers(backend) if kind == "wordpiece" else backend
+        if ended:
+            backend.add_special_tokens([END])
+            end = backend.token_to_id(END)
+            backend.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, end)])
+        return cls(backend.to_str(), kind)
 
     @classmethod
     def of(cls, facts: Any) -> Tokenizer:
@@ -175,8 +182,22 @@ class Tokenizer:
         """Numbers to text, without padding."""
         return self.backend.decode([token for token in ids if token != self.pad_id], skip_special_tokens=False)
 
+    def written_text(self, ids: Sequence[int]) -> str:
+        """Numbers to text, without padding and what stands around a text."""
+        return self.backend.decode([token for token in ids if token != self.pad_id], skip_special_tokens=True)
+
+    @property
+    def around(self) -> int:
+        """How many tokens are put around a text."""
+        return self.backend.num_special_tokens_to_add(False)
+
+    @property
+    def end_id(self) -> int | None:
+        """The token at the end of each text, where it is one that was learned."""
+        return self.backend.token_to_id(END)
+
     def _encoded(self, texts: Sequence[str], max_length: int | None, special: bool) -> Iterator[tuple[list[int], bool]]:
-        around = self.backend.num_special_tokens_to_add(False) if special else 0
+        around = self.around if special else 0
         most = None if max_length is None else max_length * LONGEST_TOKEN
         for first in range(0, len(texts), CHUNK):
             chunk = [clean(text if most is None else text[:most]) for text in texts[first : first + CHUNK]]
@@ -255,18 +276,25 @@ def _without_helpers(backend: Backend) -> Backend:
     return found
 
 
-def say(encoded: Encoded, split: str, max_length: int | None) -> None:
-    """Say what was left out of the texts of a split, or was not known."""
+def say(encoded: Encoded, split: str, max_length: int | None, *, setting: str = "max_length") -> None:
+    """Say what was left out of the texts of a split, or was not known.
+
+    Args:
+        encoded: The texts.
+        split: The split, for people.
+        max_length: How many tokens of each are kept.
+        setting: The setting that says so.
+    """
     if encoded.cut:
         share = 100 * encoded.cut / len(encoded)
         _log.warning(
-            "text      %s: %s of %s texts (%.3g %%) are longer than %s tokens and are cut  else: dataset.max_length=N",
-            split, f"{encoded.cut:,}", f"{len(encoded):,}", share, f"{max_length:,}",
+            "text      %s: %s of %s texts (%.3g %%) are longer than %s tokens and are cut  else: dataset.%s=N",
+            split, f"{encoded.cut:,}", f"{len(encoded):,}", share, f"{max_length:,}", setting,
         )  # fmt: skip
     if encoded.empty:
         _log.warning(
             "text      %s: %s texts are empty and stand for a single unknown token", split, f"{encoded.empty:,}"
         )
-    if encoded.unknown and split != "train":
+    if encoded.unknown and not split.startswith("train"):
         share = 100 * encoded.unknown / max(len(encoded.ids), 1)
         _log.info("text      %s: %.2g %% of the tokens are unknown to the tokenizer", split, share)

@@ -22,8 +22,25 @@ SIZES = {
 }
 """The settings of this package, and what most architectures call them."""
 
+OF_PAIRS = {
+    "depth": ("encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers"),
+    "heads": ("decoder_attention_heads", "num_decoder_attention_heads"),
+    "feed_forward": ("encoder_ffn_dim", "decoder_ffn_dim", "d_ff"),
+}
+"""What architectures with an encoder and a decoder call them beside."""
+
 OFFSET = 2
 """Positions that RoBERTa and its kin leave out at the beginning."""
+
+
+LORA_TASKS = {
+    "AutoModelForSequenceClassification": "SEQ_CLS",
+    "AutoModelForTokenClassification": "TOKEN_CLS",
+    "AutoModelForCausalLM": "CAUSAL_LM",
+    "AutoModelForSeq2SeqLM": "SEQ_2_SEQ_LM",
+    "AutoModelForQuestionAnswering": "QUESTION_ANS",
+}
+"""What peft calls the tasks of the Auto classes."""
 
 
 @dataclass(frozen=True)
@@ -98,15 +115,18 @@ def _config(auto_class: Any, architecture: str, sizes: Mapping[str, Any], data: 
     found: dict[str, Any] = {"vocab_size": data.facts["vocabulary_size"]}
     for name, value in sizes.items():
         own = SIZES.get(name, name)
-        own = config_class.attribute_map.get(own, own)
-        if not hasattr(usual, own):
+        named = {config_class.attribute_map.get(each, each) for each in (own, *OF_PAIRS.get(name, ()))}
+        known_to_it = sorted(each for each in named if hasattr(usual, each))
+        if not known_to_it:
             if name in SIZES:
                 continue  # a size that this architecture does not have, as ALiBi has no positions
             names = [each for each in usual.to_dict() if not each.startswith("_")]
             what = f"{architecture} has no such setting"
             raise ConfigError([ConfigProblem(f"model.sizes.{name}", what, near=near_names(name, names))])
         if value is not None:
-            found[own] = value + OFFSET if name == "positions" else value
+            found |= dict.fromkeys(known_to_it, value + OFFSET if name == "positions" else value)
+    if hasattr(usual, "d_kv") and "d_kv" not in found and {"width", "heads"} <= set(sizes):
+        found["d_kv"] = sizes["width"] // sizes["heads"]  # T5 and its kin would keep theirs
     try:
         return config_class(**found)
     except ValueError as error:
@@ -115,10 +135,10 @@ def _config(auto_class: Any, architecture: str, sizes: Mapping[str, Any], data: 
 
 def _adjust(config: Any, data: DataSpec, wanted: Mapping[str, Any]) -> None:
     """Tokens as the data has them; those of the architecture's first checkpoint may be beyond its vocabulary."""
-    for name, value in wanted.items():
-        setattr(config, name, value)
     config.pad_token_id = data.facts["pad_id"]
     config.bos_token_id = config.eos_token_id = data.facts.get("separator_id")
+    for name, value in wanted.items():
+        setattr(config, name, value)
 
 
 def _from_checkpoint(
@@ -166,9 +186,8 @@ def _with_lora(network: nn.Module, lora: Lora, auto: str) -> nn.Module:
         raise MissingPackageError(
             "peft", needed_for="model.lora_rank", requirement="framework-plugins-nlp[lora]"
         ) from error
-    task = "SEQ_CLS" if "Sequence" in auto else "TOKEN_CLS" if "Token" in auto else "CAUSAL_LM"
     config = peft.LoraConfig(
-        task_type=task,
+        task_type=LORA_TASKS[auto],
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.drop_rate,

@@ -15,7 +15,7 @@ from framework_plugins_nlp.model import BaseNLPModel
 from framework_plugins_nlp.transformers_networks import SIZES, Lora, built
 
 
-class _Chosen:
+class Chosen:
     """Which network, out of the settings.
 
     Args:
@@ -58,7 +58,7 @@ class _Chosen:
         )
 
 
-def _wishes(checkpoint: str | None, revision: str | None, positions: int | None) -> dict[str, Any]:
+def wishes(checkpoint: str | None, revision: str | None, positions: int | None) -> dict[str, Any]:
     """The checkpoint's own tokenizer, and as many tokens as can be read."""
     if checkpoint is None:
         return {"tokenizer": "wordpiece", "max_length": positions}
@@ -83,16 +83,16 @@ class TransformerClassifier(BaseNLPModel):
         self, *, label_smoothing: float = 0.0, class_weights: str = "none", data: Any = None, **chosen: Any
     ) -> None:
         super().__init__(label_smoothing=label_smoothing, class_weights=class_weights, data=data)
-        self.chosen = _Chosen(**chosen)
+        self.chosen = Chosen(**chosen)
 
     @classmethod
     def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
         """The checkpoint's own tokenizer, and as many tokens as can be read."""
-        return _wishes(settings.get("checkpoint"), settings.get("revision"), settings.get("positions"))
+        return wishes(settings.get("checkpoint"), settings.get("revision"), settings.get("positions"))
 
     def enable_gradient_checkpointing(self) -> None:
         """Compute activations again in the backward pass, as the architecture does it."""
-        _compute_again(_hugging(self.model))
+        compute_again(hugging(self.model))
 
     def _build_model(self) -> nn.Module:
         network = self.chosen.built("AutoModelForSequenceClassification", self.data, num_labels=self.data.num_classes)
@@ -148,25 +148,25 @@ class TransformerLM(LanguageModel):
         **chosen: Any,
     ) -> None:
         super().__init__(max_new_tokens=max_new_tokens, temperature=temperature, top_k=top_k, data=data)
-        self.chosen = _Chosen(**chosen)
+        self.chosen = Chosen(**chosen)
 
     @classmethod
     def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
         """The checkpoint's own tokenizer."""
         if settings.get("checkpoint") is None:
             return {}
-        return {"tokenizer": _wishes(settings["checkpoint"], settings.get("revision"), None)["tokenizer"]}
+        return {"tokenizer": wishes(settings["checkpoint"], settings.get("revision"), None)["tokenizer"]}
 
     def enable_gradient_checkpointing(self) -> None:
         """Compute activations again in the backward pass, as the architecture does it."""
-        _compute_again(_hugging(self.model))
+        compute_again(hugging(self.model))
 
     def _build_model(self) -> nn.Module:
         return _Logits(self.chosen.built("AutoModelForCausalLM", self.data), None)
 
     def steps(self, tokens: Tensor) -> Generator[Tensor, Tensor, None]:
         """The next token by what the network keeps of those before; where there is no room left, half is forgotten."""
-        network: Any = _hugging(self.model)
+        network: Any = hugging(self.model)
         room = getattr(network.config, "max_position_embeddings", None) or self.data.input_shape[0]
         while True:
             tokens = tokens[-room:]
@@ -203,11 +203,13 @@ class _Logits(nn.Module):
         return outputs
 
 
-def _hugging(model: nn.Module) -> Any:
+def hugging(model: nn.Module) -> Any:
+    """The network of transformers in a model."""
     return model.network
 
 
-def _compute_again(network: Any) -> None:
+def compute_again(network: Any) -> None:
+    """Let a network of transformers compute activations again in the backward pass."""
     # What it was called before.
     enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
     enable()
