@@ -111,12 +111,14 @@ def _config(auto_class: Any, architecture: str, sizes: Mapping[str, Any], data: 
         what = f"transformers has no such architecture for this; it has {len(known)}"
         raise ConfigError([ConfigProblem("model.architecture", what, value=architecture, near=near)])
     config_class = CONFIG_MAPPING[architecture]
+    if config_class.sub_configs:
+        what = "it is made of several networks, whose sizes cannot be set here; a checkpoint of it can be used"
+        raise ConfigError([ConfigProblem("model.architecture", what, value=architecture)])
     usual = config_class()
     found: dict[str, Any] = {"vocab_size": data.facts["vocabulary_size"]}
     for name, value in sizes.items():
         own = SIZES.get(name, name)
-        named = {config_class.attribute_map.get(each, each) for each in (own, *OF_PAIRS.get(name, ()))}
-        known_to_it = sorted(each for each in named if hasattr(usual, each))
+        known_to_it = _names_of_size(usual, own, OF_PAIRS.get(name, ()))
         if not known_to_it:
             if name in SIZES:
                 continue  # a size that this architecture does not have, as ALiBi has no positions
@@ -131,6 +133,14 @@ def _config(auto_class: Any, architecture: str, sizes: Mapping[str, Any], data: 
         return config_class(**found)
     except ValueError as error:
         raise ConfigError([ConfigProblem("model.sizes", str(error).strip().partition("\n")[0])]) from error
+
+
+def _names_of_size(usual: Any, own: str, of_pairs: tuple[str, ...]) -> list[str]:
+    """What an architecture calls a size; one with encoder and decoder may have two names, and a third for both."""
+    fields = usual.to_dict()
+    separate = [each for each in of_pairs if each in fields]
+    both = usual.attribute_map.get(own, own)
+    return sorted({*separate, *([both] if both in fields or (hasattr(usual, both) and not separate) else [])})
 
 
 def _adjust(config: Any, data: DataSpec, wanted: Mapping[str, Any]) -> None:
