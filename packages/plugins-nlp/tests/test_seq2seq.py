@@ -157,7 +157,11 @@ BAD = {
     "an empty target": ("source,target\na,\nb,\n", {}, ["line 2 has no target", "It concerns 2 of 2 pairs of train."]),
     "only a header": ("source,target\n", {}, ["pairs.csv has no rows."]),
     "an empty file": ("", {}, ["pairs.csv is empty."]),
-    "no column of targets": ("source,label\na,b\n", {}, ["Which column of pairs.csv has the targets?", "target_column"]),
+    "no column of targets": (
+        "source,label\na,b\n",
+        {},
+        ["Which column of pairs.csv has the targets?", "target_column"],
+    ),
     "a renamed column": (
         pairs(4),
         {"source_column": "sourc"},

@@ -31,7 +31,8 @@ def made_sentences(count: int, seed: int = 0) -> list[list[tuple[str, str]]]:
     for number in range(count):
         second = [("Hopper", "I-PER")] if number % 3 == 0 else []
         who, where = chance.choice(PEOPLE), chance.choice(PLACES)
-        more = [(word, "O") for word in chance.choices("today again soon with them".split(), k=chance.randint(1, 4))]
+        rest = chance.choices(["today", "again", "soon", "with", "them"], k=chance.randint(1, 4))
+        more = [(word, "O") for word in rest]
         found.append([(who, "B-PER"), *second, ("visited", "O"), (where, "B-LOC"), *more, (".", "O")])
     return found
 
@@ -81,8 +82,8 @@ def test_tags_tell_their_scheme(tags, scheme):
 
 
 def test_every_scheme_is_learned_with_the_same_entities():
-    assert as_learned("I-A I-A O I-A B-A I-B".split(), "iob1") == "B-A I-A O B-A B-A B-B".split()
-    assert as_learned("B-A I-A L-A U-B".split(), "iobes") == "B-A I-A E-A S-B".split()
+    assert as_learned(["I-A", "I-A", "O", "I-A", "B-A", "I-B"], "iob1") == ["B-A", "I-A", "O", "B-A", "B-A", "B-B"]
+    assert as_learned(["B-A", "I-A", "L-A", "U-B"], "iobes") == ["B-A", "I-A", "E-A", "S-B"]
 
 
 def scored(said, true, tags):
@@ -142,7 +143,9 @@ def test_a_table_of_lists_is_what_the_file_of_lines_is(suffix):
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     elif suffix == "csv":
         with path.open("w", newline="") as file:
-            csv.writer(file).writerows([list(rows[0]), *[[json.dumps(value) for value in row.values()] for row in rows]])
+            csv.writer(file).writerows(
+                [list(rows[0]), *[[json.dumps(value) for value in row.values()] for row in rows]]
+            )
     else:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     module = registry.create_dataset("tagged_table", path=str(path))

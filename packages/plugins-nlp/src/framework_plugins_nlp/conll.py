@@ -120,7 +120,7 @@ class _Rows:
             raise DataError(
                 f"{self.path}, line {number:,} has {len(columns)} columns, and line {self.first:,} has {self.width}.",
                 paths=[self.path],
-                possible="A line is a word with its columns apart by tabs, or by blanks; an empty line ends a sentence.",
+                possible="A line is a word with its columns apart by tabs or blanks; an empty line ends a sentence.",
                 next_step=f"See it: sed -n {number}p {quoted(str(self.path))}",
             )
         return columns

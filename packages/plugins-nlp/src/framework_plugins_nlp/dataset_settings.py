@@ -168,7 +168,7 @@ class TaggedConfig(TextConfig):
     """Decides which."""
 
     vocabulary_size: Annotated[int, Field(ge=3)] = 4_000
-    """How many tokens are learned at most: few, so that rare words are several of them, and new words are like those."""
+    """How many tokens are learned at most: few, so that rare words are several of them, as new words are."""
 
     unknown_tags: Literal["refuse", "skip"] = "refuse"
     """What is done with a sentence of validation or test that has a tag which training has not."""

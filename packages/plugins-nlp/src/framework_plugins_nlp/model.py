@@ -28,8 +28,8 @@ class BaseNLPModel(BaseModel):
     """Learns the class of a text, or of each of its words, as the data says.
 
     Inputs are tokens, ``(batch, length)``, filled up with ``self.pad_id``; outputs are one number a class,
-    ``(batch, self.data.num_classes)``, and for words one a class and token, ``(batch, self.data.num_classes, length)``. A
-    subclass gives ``_build_model``: ``self.vocabulary_size`` says how many tokens there are, and ``self.of_words``
+    ``(batch, self.data.num_classes)``, and for words one a class and token, ``(batch, self.data.num_classes,
+    length)``. A subclass gives ``_build_model``: ``self.vocabulary_size`` says how many tokens there are, and ``self.of_words``
     what is wanted. Loss, metrics, tables and predictions are here.
 
     Args:

@@ -198,7 +198,10 @@ class PairedTexts(BaseNLPDataModule):
             return super().new_texts(path)
         table = self.read_table(path)
         column = table.column(source_column(table, self.source_column), "source_column")
-        return [NewText(path, line, "" if text is None else str(text)) for line, text in zip(table.lines, column, strict=True)]
+        return [
+            NewText(path, line, "" if text is None else str(text))
+            for line, text in zip(table.lines, column, strict=True)
+        ]
 
     def _divided(self, known: Mapping[str, Pairs]) -> dict[str, Pairs]:
         """The splits, those that are missing taken from training."""
@@ -221,8 +224,7 @@ def _check(pairs: Pairs, split: str) -> None:
             raise DataError(
                 f"{pairs.place(empty[0])} has no {what}: the text is empty.",
                 possible=f"It concerns {len(empty):,} of {len(pairs):,} pairs of {split}.",
-                next_step="Take these lines out, or name another column: "
-                f"dataset.{what}_column=NAME",
+                next_step=f"Take these lines out, or name another column: dataset.{what}_column=NAME",
             )
 
 

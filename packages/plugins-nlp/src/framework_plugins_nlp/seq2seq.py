@@ -95,7 +95,10 @@ class Seq2SeqModel(BaseModel):
         inputs, target = batch
         tokenizer = Tokenizer.of(self.data.facts)
         made = _texts(tokenizer, self.generate(inputs[:, 0]))
-        sources, wanted = _texts(tokenizer, inputs[:, 0]), _texts(tokenizer, target.masked_fill(target < 0, self.pad_id))
+        sources, wanted = (
+            _texts(tokenizer, inputs[:, 0]),
+            _texts(tokenizer, target.masked_fill(target < 0, self.pad_id)),
+        )
         for source, text, one in zip(sources, wanted, made, strict=True):
             self._rows.append({"source": source, "target": text, "generated": one})
         return {}

@@ -262,8 +262,8 @@ class TaggedTexts(BaseNLPDataModule):
                 next_step="Take them so: leave dataset.scheme out. Or were it IOB1: dataset.scheme=iob1",
             )
         _log.warning(
-            "text      %s: %s sentences have a tag that cannot stand where it does, the first %r, %s; as in conlleval it "
-            "begins an entity",
+            "text      %s: %s sentences have a tag that cannot stand where it does, the first %r, %s; as in "
+            "conlleval it begins an entity",
             split, f"{len(wrong):,}", tag, place,
         )  # fmt: skip
 

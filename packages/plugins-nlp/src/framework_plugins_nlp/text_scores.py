@@ -10,14 +10,14 @@ _NO_LETTERS = re.compile(r"[\W_]+")
 
 
 def scores(made: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
-    """BLEU and chrF of all texts, from 0 to 100, and the mean F of ROUGE-1, -2 and -L and the share of equal texts,
-    from 0 to 1.
+    """BLEU and chrF of all texts, of 100; the mean F of ROUGE-1, -2 and -L and the share of equal texts, of 1.
 
     Args:
         made: The texts of a model.
         wanted: The one text that each was to be.
     """
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     references = [list(wanted)]
     equal = sum(one.strip() == other.strip() for one, other in zip(made, wanted, strict=True))
@@ -43,8 +43,8 @@ def rouge(made: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
 
 
 def of_one(made: str, wanted: str) -> float:
-    """chrF of one text, from 0 to 100."""
-    from sacrebleu.metrics import CHRF
+    """ChrF of one text, from 0 to 100."""
+    from sacrebleu.metrics.chrf import CHRF
 
     return float(CHRF().sentence_score(made, [wanted]).score)
 

@@ -82,7 +82,9 @@ def encode_words(tokenizer: Tokenizer, sentences: Sequence[Sequence[str]], *, ma
 def say_left_out(encoded: EncodedWords, split: str, max_length: int | None) -> None:
     """Say which words of a split count nowhere."""
     if encoded.left_out:
-        where = "" if max_length is None else f", {encoded.encoded.cut:,} sentences are longer than {max_length:,} tokens"
+        where = (
+            "" if max_length is None else f", {encoded.encoded.cut:,} sentences are longer than {max_length:,} tokens"
+        )
         _log.warning("text      %s: %s words have no token and count nowhere%s", split, f"{encoded.left_out:,}", where)
 
 

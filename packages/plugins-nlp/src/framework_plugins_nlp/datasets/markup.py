@@ -14,7 +14,7 @@ KINDS = {'"': "code", "*": "emphasis"}
 
 _MARKED = re.compile(r"""(?<![\w"*])(?P<mark>["*])(?P<inside>[^\s"*](?:[^"*]*[^\s"*])?)(?P=mark)(?![\w"*])""")
 _NO_SENTENCE = re.compile(r"::=|>>>|\+--")
-BEFORE, BEHIND = "([{'“‘*", ".,;:!?)]}'”’*"
+BEFORE, BEHIND = "([{'\u201c\u2018*", ".,;:!?)]}'\u201d\u2019*"
 """Punctuation at the beginning of a word, and at its end."""
 
 OPENING = {")": "(", "]": "[", "}": "{"}
@@ -23,8 +23,8 @@ OPENING = {")": "(", "]": "[", "}": "{"}
 class ManualMarkup(TaggedTexts):
     """Sentences of ``help()`` without their marks; to be found is what was marked as code or emphasised.
 
-    Rules of grammar, sessions, tables, and sentences with marks inside of marks are left out. The texts are those of the Python that runs, so their fingerprint
-    changes with its version.
+    Rules of grammar, sessions, tables, and sentences with marks inside of marks are left out. The texts are those of the
+    Python that runs, so their fingerprint changes with its version.
     """
 
     def read_sentences(self) -> Mapping[str, Sentences]:

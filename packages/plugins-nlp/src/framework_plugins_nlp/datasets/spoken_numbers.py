@@ -10,11 +10,10 @@ from framework_plugins_nlp.paired_texts import PairedTexts, Pairs
 
 HIGHEST = 999_999
 
-_ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen"
-).split()
-_TENS = "- - twenty thirty forty fifty sixty seventy eighty ninety".split()
+_TO_NINE = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEENS = ["ten", "eleven", "twelve", "thir", "four", "fif", "six", "seven", "eigh", "nine"]
+_ONES = [*_TO_NINE, *_TEENS[:3], *(f"{each}teen" for each in _TEENS[3:])]
+_TENS = ["-", "-", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 
 
 class SpokenNumbers(PairedTexts):

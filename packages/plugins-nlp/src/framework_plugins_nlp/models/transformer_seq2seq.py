@@ -15,8 +15,8 @@ from framework_plugins_nlp.seq2seq import Seq2SeqModel
 class TransformerSeq2Seq(Seq2SeqModel):
     """Any architecture of transformers that makes one text of another, https://huggingface.co/docs/transformers.
 
-    ``AutoModelForSeq2SeqLM``, with random weights and sizes of one's own, or from a checkpoint, whose tokenizer the data
-    then takes.
+    ``AutoModelForSeq2SeqLM``, with random weights and sizes of one's own, or from a checkpoint, whose tokenizer the
+    data then takes.
 
     Args:
         max_new_tokens: How many tokens a text that is made has at most.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
@@ -26,7 +26,7 @@ MOST_DRAWN = 40
 
 
 class TokenClassification(torch.nn.Module):
-    """Outputs are one logit a class and token, ``(batch, classes, length)``; a target is a class for each token, or -100.
+    """Outputs are one logit a class and token, ``(batch, classes, length)``; targets a class for each token, or -100.
 
     Args:
         data: What the data turned out to be.
@@ -56,9 +56,7 @@ class TokenClassification(torch.nn.Module):
         weight = None if self.weight is None else self.weight.to(outputs.dtype)
         if not bool(target.ne(IGNORED).any()):
             return outputs.sum() * 0.0  # a batch in which no word has a token
-        return functional.cross_entropy(
-            outputs, target, weight=weight, label_smoothing=smoothing, ignore_index=IGNORED
-        )
+        return functional.cross_entropy(outputs, target, weight=weight, label_smoothing=smoothing, ignore_index=IGNORED)
 
     def expected_loss(self) -> float:
         """The logarithm of the number of classes."""
