@@ -28,9 +28,9 @@ class BaseNLPModel(BaseModel):
     """Learns the class of a text, or of each of its words, as the data says.
 
     Inputs are tokens, ``(batch, length)``, filled up with ``self.pad_id``; outputs are one number a class,
-    ``(batch, self.data.num_classes)``, and for words one a class and token, ``(batch, self.data.num_classes,
-    length)``. A subclass gives ``_build_model``: ``self.vocabulary_size`` says how many tokens there are, and ``self.of_words``
-    what is wanted. Loss, metrics, tables and predictions are here.
+    ``(batch, self.data.num_classes)``, and for words one a class and token, with the length behind. A subclass gives
+    ``_build_model``: ``self.vocabulary_size`` says how many tokens there are, and ``self.of_words`` what is wanted. Loss,
+    metrics, tables and predictions are here.
 
     Args:
         label_smoothing: The share of a label that is spread over all classes.

@@ -23,8 +23,8 @@ OPENING = {")": "(", "]": "[", "}": "{"}
 class ManualMarkup(TaggedTexts):
     """Sentences of ``help()`` without their marks; to be found is what was marked as code or emphasised.
 
-    Rules of grammar, sessions, tables, and sentences with marks inside of marks are left out. The texts are those of the
-    Python that runs, so their fingerprint changes with its version.
+    Rules of grammar, sessions, tables, and sentences with marks inside of marks are left out. The texts are those of
+    the Python that runs, so their fingerprint changes with its version.
     """
 
     def read_sentences(self) -> Mapping[str, Sentences]:
