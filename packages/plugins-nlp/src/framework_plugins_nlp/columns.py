@@ -11,6 +11,8 @@ TEXT_COLUMNS = ("text", "sentence", "content", "question", "review", "message", 
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "topic", "sentiment", "intent")
 WORD_COLUMNS = ("tokens", "words", "token", "word")
 TAG_COLUMNS = ("tags", "ner_tags", "ner", "labels", "pos_tags", "upos", "tag")
+QUESTION_COLUMNS = ("question", "query")
+CONTEXT_COLUMNS = ("context", "passage", "paragraph", "text")
 SOURCE_COLUMNS = ("source", "src", "input", "document", "article", "text")
 TARGET_COLUMNS = ("target", "tgt", "output", "summary", "highlights", "translation")
 
@@ -67,6 +69,24 @@ def target_column(table: Table, given: str | None) -> str:
         DataError: It cannot be told.
     """
     return given or _only(table, TARGET_COLUMNS, "target_column", "targets")
+
+
+def question_column(table: Table, given: str | None) -> str:
+    """The column of questions.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, QUESTION_COLUMNS, "question_column", "questions")
+
+
+def context_column(table: Table, given: str | None) -> str:
+    """The column of texts that questions are about.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, CONTEXT_COLUMNS, "context_column", "contexts")
 
 
 def _only(table: Table, names: Sequence[str], setting: str, what: str) -> str:

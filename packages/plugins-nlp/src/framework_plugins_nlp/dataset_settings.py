@@ -285,6 +285,79 @@ class TextPairsConfig(PairsConfig):
     """What stands between the columns of a CSV file; empty takes a comma, and a tab for .tsv."""
 
 
+class QuestionsConfig(TextConfig):
+    """What datasets of questions whose answers stand in a text take."""
+
+    max_length: Annotated[int, Field(ge=16)] | None = None
+    """How many tokens a window of a context with its question has at most; empty takes what the model can read, and
+    otherwise 384."""
+
+    stride: NonNegativeInt = 128
+    """How many tokens of a long context two windows of it share."""
+
+    bucketing: bool = True
+    """Whether windows of nearly one length make a batch in training, so that little is filled up."""
+
+    val_size: Share = 0.1
+    """The share of the contexts that is validated on, where there is no such split."""
+
+    test_size: Share = 0.2
+    """The share of the contexts that is tested on, where there is no such split."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> QuestionsConfig:
+        if self.val_size + self.test_size >= 1:
+            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
+        return self
+
+
+class WhereaboutsConfig(QuestionsConfig):
+    """Texts about what is where, and questions about them, made on the spot."""
+
+    count: Annotated[int, Field(ge=20, le=100_000)] = 1_000
+    """How many texts there are, with a question each."""
+
+    without_answer: Share = 0.1
+    """The share of the questions that are about a thing which the text does not have."""
+
+    made_seed: NonNegativeInt = 0
+    """Decides what is where."""
+
+
+class QuestionFilesConfig(QuestionsConfig):
+    """Questions about texts of your own."""
+
+    path: str
+    """The file to train on: .json as SQuAD has it, or a CSV, TSV, JSON lines or Parquet table."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    question_column: str | None = None
+    """The column of questions of a table; empty takes question or query."""
+
+    context_column: str | None = None
+    """The column of texts that they are about; empty takes context, passage, paragraph or text."""
+
+    answer_column: str = "answer"
+    """The column of answers, each a part of its context; an empty one is no answer."""
+
+    start_column: str = "answer_start"
+    """The column that says at which character of its context an answer begins; without it, where it first stands."""
+
+    bad_answers: Literal["refuse", "skip"] = "refuse"
+    """What is done with a question whose answer does not stand in its context."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the columns of a CSV file; empty takes a comma, and a tab for .tsv."""
+
+
 class RunningConfig(TextConfig):
     """What datasets of text to be continued take."""
 

@@ -10,6 +10,7 @@ from framework_plugins_nlp.published import FILES
 
 CLASSIFICATION = ("text-classification",)
 TAGGING = ("token-classification",)
+ANSWERS = ("question-answering",)
 PAIRS = ("text2text-generation",)
 GENERATION = ("text-generation",)
 
@@ -67,7 +68,7 @@ PUBLISHED = (
 )
 """Name, class, what it is, paper."""
 
-MODULES = {"TransformerSeq2Seq": "transformer_seq2seq"}
+MODULES = {"TransformerSeq2Seq": "transformer_seq2seq", "TransformerQA": "transformer_qa"}
 """Where models of transformers are, but for those that are in one module."""
 
 TREC_PAPER = "Li and Roth, Learning Question Classifiers, https://aclanthology.org/C02-1150"
@@ -99,10 +100,22 @@ def register_components() -> Iterable[ComponentSpec]:
         licence="MIT",
         paper="Radford et al., Language Models are Unsupervised Multitask Learners, https://github.com/openai/gpt-2",
     )
+    yield ModelSpec(
+        name="small_bert_qa",
+        domain="nlp",
+        tasks=ANSWERS,
+        summary="A small transformer encoder that finds answers in a text, trained from scratch",
+        builder="framework_plugins_nlp.models.small_bert_qa:SmallBertQA",
+        config="framework_plugins_nlp.settings:SmallBertQAConfig",
+        tags=("transformer",),
+        licence="MIT",
+        paper="Devlin et al., BERT, https://arxiv.org/abs/1810.04805",
+    )
     yield from _transformers()
     yield from _labelled()
     yield from _tagged()
     yield from _pairs()
+    yield from _questions()
     yield from _running()
 
 
@@ -110,6 +123,7 @@ def _transformers() -> Iterable[ModelSpec]:
     for name, builder, task, what in (
         ("transformer_classifier", "TransformerClassifier", CLASSIFICATION, "tells classes of texts apart"),
         ("transformer_tagger", "TransformerTagger", TAGGING, "gives each word a class"),
+        ("transformer_qa", "TransformerQA", ANSWERS, "finds answers in a text"),
         ("transformer_seq2seq", "TransformerSeq2Seq", PAIRS, "makes one text of another"),
         ("transformer_lm", "TransformerLM", GENERATION, "continues text"),
     ):
@@ -178,6 +192,29 @@ def _pairs() -> Iterable[DatasetSpec]:
         summary="Your own pairs of texts in a CSV, TSV, JSON lines or Parquet table: translations, summaries",
         builder="framework_plugins_nlp.datasets.pairs:TextPairs",
         config="framework_plugins_nlp.dataset_settings:TextPairsConfig",
+        tags=("own-data",),
+    )
+
+
+def _questions() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="whereabouts",
+        domain="nlp",
+        tasks=ANSWERS,
+        summary="Made on the spot: texts about what is where, and a question about each",
+        builder="framework_plugins_nlp.datasets.whereabouts:Whereabouts",
+        config="framework_plugins_nlp.dataset_settings:WhereaboutsConfig",
+        tags=("built-in", "made"),
+        licence="MIT",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="questions",
+        domain="nlp",
+        tasks=ANSWERS,
+        summary="Your own questions and answers that stand in a text: JSON as of SQuAD, or a table",
+        builder="framework_plugins_nlp.datasets.questions:QuestionFiles",
+        config="framework_plugins_nlp.dataset_settings:QuestionFilesConfig",
         tags=("own-data",),
     )
 

@@ -105,6 +105,34 @@ class SmallBertConfig(ClassifierConfig):
         return self
 
 
+class SmallBertQAConfig(ComponentConfig):
+    """A small transformer encoder that finds answers in a text."""
+
+    width: PositiveInt = 128
+    """The length of a token's vector."""
+
+    depth: PositiveInt = 2
+    """How many layers."""
+
+    heads: PositiveInt = 2
+    """How many attention heads."""
+
+    feed_forward: PositiveInt | None = None
+    """The length of the hidden dense layer; empty takes four widths."""
+
+    positions: Annotated[int, Field(ge=16)] = 384
+    """How many tokens of a question and its context it can read at once."""
+
+    drop_rate: Rate = 0.1
+    """Dropout of embeddings, attention and dense layers."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> SmallBertQAConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
 class LanguageModelConfig(ComponentConfig):
     """What every language model takes."""
 
@@ -218,6 +246,10 @@ class TransformerClassifierConfig(TransformerConfig, ClassifierConfig):
 
 class TransformerTaggerConfig(TransformerConfig, ClassifierConfig):
     """Any architecture of transformers that gives each word a class."""
+
+
+class TransformerQAConfig(TransformerConfig):
+    """Any architecture of transformers that finds answers in a text."""
 
 
 class TransformerSeq2SeqConfig(TransformerConfig):

@@ -20,6 +20,7 @@ from framework_plugins_nlp.checkpoints import Checkpoint
 from framework_plugins_nlp.encodings import missing_file
 
 PADDING, UNKNOWN, END = "[PAD]", "[UNK]", "[END]"
+FIRST, BETWEEN = "[CLS]", "[SEP]"
 KINDS = ("word", "character", "bpe", "wordpiece", "unigram")
 CONTINUES = "##"
 """Before a piece that goes on with a word."""
@@ -83,6 +84,7 @@ class Tokenizer:
         lowercase: bool = False,
         whole_words: bool = False,
         ended: bool = False,
+        paired: bool = False,
     ) -> Tokenizer:
         """Learn the tokens of some texts.
 
@@ -94,6 +96,7 @@ class Tokenizer:
             lowercase: Whether capital letters are made small.
             whole_words: Whether ``word`` takes what stands between blanks as it is, and parts no punctuation from it.
             ended: Whether a token ``[END]`` stands at the end of each text.
+            paired: Whether ``[CLS]`` stands before two texts and ``[SEP]`` behind each, as in BERT.
         """
         normalizer = normalizers.Sequence([normalizers.NFC(), *([normalizers.Lowercase()] if lowercase else [])])
         characters = {each for text in texts for each in normalizer.normalize_str(clean(text))}
@@ -104,9 +107,9 @@ class Tokenizer:
         backend.train_from_iterator((clean(text) for text in texts), trainer=trainer)
         backend = _without_helpers(backend) if kind == "wordpiece" else backend
         if ended:
-            backend.add_special_tokens([END])
-            end = backend.token_to_id(END)
-            backend.post_processor = processors.TemplateProcessing(single=f"$A {END}", special_tokens=[(END, end)])
+            _put_around(backend, f"$A {END}", None, END)
+        if paired:
+            _put_around(backend, f"{FIRST} $A {BETWEEN}", f"{FIRST} $A {BETWEEN} $B:1 {BETWEEN}:1", FIRST, BETWEEN)
         return cls(backend.to_str(), kind)
 
     @classmethod
@@ -265,6 +268,13 @@ def _untrained(kind: str, size: int, frequency: int, characters: set[str]) -> tu
 def _goes_on(character: str) -> bool:
     """Whether a character can stand inside a word."""
     return not character.isspace() and not unicodedata.category(character).startswith("P")
+
+
+def _put_around(backend: Backend, single: str, pair: str | None, *names: str) -> None:
+    """Let tokens that are no text stand around a text, or around two."""
+    backend.add_special_tokens(list(names))
+    numbers = [(name, backend.token_to_id(name)) for name in names]
+    backend.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=numbers)
 
 
 def _without_helpers(backend: Backend) -> Backend:
