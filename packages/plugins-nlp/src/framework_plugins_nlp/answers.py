@@ -17,7 +17,7 @@ def normalised(answer: str) -> str:
 
 
 def exact(said: str, wanted: Sequence[str]) -> float:
-    """1 where an answer is one of those wanted, and else 0; where there is none to be, one that says nothing is right."""
+    """1 where an answer is one of those wanted, and else 0; where there is to be none, saying nothing is right."""
     return float(any(normalised(said) == normalised(each) for each in wanted or [""]))
 
 

@@ -29,8 +29,8 @@ class BaseNLPModel(BaseModel):
 
     Inputs are tokens, ``(batch, length)``, filled up with ``self.pad_id``; outputs are one number a class,
     ``(batch, self.data.num_classes)``, and for words one a class and token, with the length behind. A subclass gives
-    ``_build_model``: ``self.vocabulary_size`` says how many tokens there are, and ``self.of_words`` what is wanted. Loss,
-    metrics, tables and predictions are here.
+    ``_build_model``: ``self.vocabulary_size`` says how many tokens there are, and ``self.of_words`` what is wanted.
+    Loss, metrics, tables and predictions are here.
 
     Args:
         label_smoothing: The share of a label that is spread over all classes.

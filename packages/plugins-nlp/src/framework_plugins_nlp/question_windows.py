@@ -70,9 +70,7 @@ class Encoding:
     cut_questions: int = 0
 
 
-def windows_of(
-    tokenizer: Tokenizer, questions: Sequence[Question], *, max_length: int, stride: int
-) -> Encoding:
+def windows_of(tokenizer: Tokenizer, questions: Sequence[Question], *, max_length: int, stride: int) -> Encoding:
     """Questions with their contexts as windows of tokens.
 
     Args:
@@ -98,9 +96,7 @@ def windows_of(
             if room < 1:
                 raise _no_room(max_length)
             other.truncate(room, stride=min(stride, room - 1))
-            found.windows += [
-                _window(tokenizer, number, question, one, part) for part in (other, *other.overflowing)
-            ]
+            found.windows += [_window(tokenizer, number, question, one, part) for part in (other, *other.overflowing)]
     return found
 
 
@@ -305,7 +301,8 @@ def check_places(question: Question, place: str) -> None:
         there = question.context[max(0, start) : max(0, start) + max(len(answer), 10)]
         elsewhere = question.context.find(answer) if answer.strip() else -1
         raise DataError(
-            f"{place}: the answer {answer[:60]!r} does not stand in its context at {start}; there stands {there[:60]!r}.",
+            f"{place}: the answer {answer[:60]!r} does not stand in its context at {start}; "
+            f"there stands {there[:60]!r}.",
             possible=(
                 f"It stands at {elsewhere}: places count characters from 0, not bytes."
                 if elsewhere >= 0

@@ -14,7 +14,14 @@ from framework_core import DataError, DataSpec
 from framework_core.contracts import SampleHash
 from framework_plugins_nlp.columns import context_column, question_column
 from framework_plugins_nlp.datamodule import BaseNLPDataModule
-from framework_plugins_nlp.question_windows import NewQuestion, Question, QuestionsToPredict, TokenWindows, Window, windows_of
+from framework_plugins_nlp.question_windows import (
+    NewQuestion,
+    Question,
+    QuestionsToPredict,
+    TokenWindows,
+    Window,
+    windows_of,
+)
 from framework_plugins_nlp.splits import drawn
 from framework_plugins_nlp.squad import read_squad
 from framework_plugins_nlp.tables import TABLES
@@ -170,12 +177,15 @@ class QuestionedTexts(BaseNLPDataModule):
     def new_questions(self, path: Path) -> list[NewQuestion]:
         """The questions of a file to predict."""
         if path.suffix.lower() == ".json":
-            return [NewQuestion(path, each.id, each.question, each.context) for each in read_squad(path, self.read(path))]
+            return [
+                NewQuestion(path, each.id, each.question, each.context) for each in read_squad(path, self.read(path))
+            ]
         if path.suffix.lower() not in TABLES:
             raise DataError(
                 f"{path} is neither .json nor a table.",
                 paths=[path],
-                possible=f"Files that are read: {', '.join(self.suffixes)}; a table has the columns question and context.",
+                possible=f"Files that are read: {', '.join(self.suffixes)}; a table has the columns question and "
+                "context.",
             )
         table = self.read_table(path)
         asked = table.column(question_column(table, self.question_column), "question_column")
@@ -211,4 +221,6 @@ class QuestionedTexts(BaseNLPDataModule):
                 "text      %s: %s answers are in no window as a whole  else: dataset.stride=N", split, f"{len(lost):,}"
             )
         if cut_questions:
-            _log.warning("text      %s: %s questions are longer than half a window and are cut", split, f"{cut_questions:,}")
+            _log.warning(
+                "text      %s: %s questions are longer than half a window and are cut", split, f"{cut_questions:,}"
+            )

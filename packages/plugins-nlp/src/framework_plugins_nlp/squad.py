@@ -10,7 +10,10 @@ from typing import Any
 from framework_core.errors import DataError
 from framework_plugins_nlp.question_windows import Question
 
-_FORM = 'It is {"data": [{"paragraphs": [{"context": "...", "qas": [{"id": "...", "question": "...", "answers": [...]}]}]}]}.'
+_FORM = (
+    'It is {"data": [{"paragraphs": [{"context": "...", "qas": [{"id": "...", "question": "...", '
+    '"answers": [{"text": "...", "answer_start": 0}]}]}]}]}.'
+)
 
 
 def read_squad(path: Path, text: str) -> list[Question]:
@@ -34,6 +37,7 @@ def read_squad(path: Path, text: str) -> list[Question]:
 
 
 def _questions(path: Path, found: Any) -> Iterator[Question]:
+    place = "its top"
     try:
         for number, article in enumerate(found["data"], start=1):
             place = f"article {number}"
@@ -49,9 +53,8 @@ def _questions(path: Path, found: Any) -> Iterator[Question]:
                         tuple(int(answer["answer_start"]) for answer in answers),
                     )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        where = "" if isinstance(found, dict) and "data" in found else ", at its top"
         raise DataError(
-            f"{path} is not in the form of SQuAD{where or f', {place}'}: {type(error).__name__}: {error}.",
+            f"{path} is not in the form of SQuAD, {place}: {type(error).__name__}: {error}.",
             paths=[path],
             possible=_FORM,
         ) from error

@@ -140,7 +140,7 @@ def _names_of_size(usual: Any, own: str, of_pairs: tuple[str, ...]) -> list[str]
     fields = usual.to_dict()
     separate = [each for each in of_pairs if each in fields]
     both = usual.attribute_map.get(own, own)
-    return sorted({*separate, *([both] if both in fields or (hasattr(usual, both) and not separate) else [])})
+    return sorted({*separate, *([both] if both in fields else [])})
 
 
 def _adjust(config: Any, data: DataSpec, wanted: Mapping[str, Any]) -> None:

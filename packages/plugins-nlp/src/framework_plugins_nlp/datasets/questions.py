@@ -130,7 +130,9 @@ def _listed(value: Any, place: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
 
 
 def _say_found_again(path: Path, contexts: Sequence[str], given: Sequence[tuple[tuple[str, ...], Any]]) -> None:
-    several = sum(context.count(answers[0]) > 1 for context, (answers, _) in zip(contexts, given, strict=True) if answers)
+    several = sum(
+        context.count(answers[0]) > 1 for context, (answers, _) in zip(contexts, given, strict=True) if answers
+    )
     if several:
         _log.warning(
             "text      %s: %s answers stand in their contexts more than once; the first place is taken",
