@@ -154,7 +154,7 @@ def test_a_misspelt_command_or_option_is_refused_with_the_nearest(words, near, f
 
 def test_the_module_and_the_command_are_one_program(fresh, fw):
     (script,) = entry_points(group="console_scripts", name="fw")
-    assert script.value == "framework_core.cli.program:main"
+    assert script.value == "framework_core.cli.program:program"
     assert fresh("list", "strategies").out == fw("list", "strategies").out
 
 

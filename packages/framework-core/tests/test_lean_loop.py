@@ -6,7 +6,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from framework_core.training.lean_loop import frozen_heap, make_lean, without_empty_hooks
+from framework_core.heap import frozen_heap
+from framework_core.training.lean_loop import make_lean, without_empty_hooks
 
 QUIET = {
     "logger": False,

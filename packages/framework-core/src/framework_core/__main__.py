@@ -1,5 +1,5 @@
 """``python -m framework_core`` is the same program as ``fw``."""
 
-from framework_core.cli.program import main
+from framework_core.cli.program import program
 
-main()
+program()

@@ -14,8 +14,24 @@ from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from framework_core.errors import FrameworkError, RunInterrupted
+from framework_core.heap import seldom_collected
 from framework_core.process import COMPLETE, is_main_process
 from framework_core.secrets import concealed_output
+
+
+def program() -> None:
+    """``fw`` as a process of its own."""
+    code = 0
+    try:
+        main()
+    except SystemExit as end:
+        if not (end.code is None or isinstance(end.code, int)):
+            raise
+        code = end.code or 0
+    from framework_core.cli.leaving import leave
+
+    leave(code)
+    sys.exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -26,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         answer(words)
         return
-    with concealed_output(), _stoppable():
+    with seldom_collected(), concealed_output(), _stoppable():
         _answer(words)
 
 

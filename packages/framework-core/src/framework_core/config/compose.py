@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hydra import compose as hydra_compose
 from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -244,10 +245,9 @@ def _split(overrides: Iterable[Override], named: Mapping[str, str]) -> tuple[dic
 
 
 def _unknown_options(chosen: Iterable[tuple[str, str]]) -> list[ConfigProblem]:
-    loader = GlobalHydra.instance().config_loader()
     problems = []
     for group, option in chosen:
-        options = loader.get_group_options(group)
+        options = _options(group)
         if option not in options:
             problems.append(no_option(group, option, options))
     return problems
@@ -269,8 +269,7 @@ def _not_replaced(request: Request, chosen: Mapping[str, str]) -> dict[str, Any]
 
 def _set_by_preset(name: str) -> set[str]:
     """The settings of the trainer that a preset gives another value than their default."""
-    options = GlobalHydra.instance().config_loader().get_group_options("trainer")
-    if name not in options:
+    if name not in _options("trainer"):
         return set()
     preset, default = (hydra_compose(overrides=[f"+trainer={each}"]).trainer for each in (name, "default"))
     return {str(key) for key in preset if preset[key] != default.get(key, ...)}
@@ -348,7 +347,7 @@ def _word_for(group: str, option: str, aliases: dict[tuple[str, str], str]) -> s
 
     A component that cannot be found is told with everything else that is wrong, when all of it is checked.
     """
-    options = GlobalHydra.instance().config_loader().get_group_options(group)
+    options = _options(group)
     if option in options:
         return option
     if group not in COMPONENT_GROUPS:
@@ -358,6 +357,13 @@ def _word_for(group: str, option: str, aliases: dict[tuple[str, str], str]) -> s
     alias = f"chosen_{group}_{len(aliases)}"
     aliases[group, alias] = option
     return alias
+
+
+def _options(group: str) -> list[str]:
+    """The options of a config group; Hydra's loader would copy every source to answer it."""
+    sources = GlobalHydra.instance().config_loader().get_sources()
+    found = (source.list(group, ObjectType.CONFIG) for source in sources if source.is_group(group))
+    return sorted({option for options in found for option in options})
 
 
 def _quoted(value: str) -> str:

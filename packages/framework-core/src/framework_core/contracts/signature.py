@@ -57,7 +57,8 @@ def accepts(builder: Callable[..., Any], name: str) -> bool:
 
 
 class _FromSignature(ComponentConfig):
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    # Without a source of its own there is nothing to read descriptions from; to look for it takes a tenth of a second.
+    model_config = ConfigDict(arbitrary_types_allowed=True, use_attribute_docstrings=False)
 
 
 def _constructors(builder: Callable[..., Any]) -> list[Callable[..., Any]]:

@@ -9,7 +9,6 @@ counters, checkpoints and numbers are the same either way; tests hold that, benc
 
 from __future__ import annotations
 
-import gc
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,21 +66,6 @@ def without_empty_hooks(trainer: Any, model: LightningModule) -> Iterator[None]:
     finally:
         for owner, name in hidden:
             vars(owner).pop(name, None)
-
-
-@contextmanager
-def frozen_heap() -> Iterator[None]:
-    """Leave everything that is there before training out of garbage collection.
-
-    Importing torch, Lightning and MLflow makes about a million objects, and Python would look at them all again and
-    again; what training itself makes is collected as ever.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 class _LeanEpochLoop(ExactEpochLoop):

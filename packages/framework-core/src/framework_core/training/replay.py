@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import StepNotFoundError
+from framework_core.heap import frozen_heap
 from framework_core.tracking.checkpoints import Facts, damage
 from framework_core.tracking.lookup import CHECKPOINTS, RunRecord
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.guard import SkippingGuard
-from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
+from framework_core.training.lean_loop import without_empty_hooks
 from framework_core.training.locating import Origin, first_bad_gradient, first_bad_weight, is_finite
 from framework_core.training.performance import applied
 from framework_core.training.preparation import Prepared

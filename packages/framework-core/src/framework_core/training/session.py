@@ -17,6 +17,7 @@ from framework_core.config.saved import settings_text
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.run import RunInfo, RunResult, Status
 from framework_core.errors import DataError, RunInterrupted
+from framework_core.heap import frozen_heap
 from framework_core.plugins.registry import registry
 from framework_core.process import is_main_process
 from framework_core.secrets import conceal
@@ -36,7 +37,7 @@ from framework_core.training.first_step import AfterFirstStep
 from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder
 from framework_core.training.guard import RollBack
 from framework_core.training.interruption import Interruption
-from framework_core.training.lean_loop import frozen_heap, without_empty_hooks
+from framework_core.training.lean_loop import without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
 from framework_core.training.performance import applied
 from framework_core.training.preparation import Prepared, can_measure, load_weights
