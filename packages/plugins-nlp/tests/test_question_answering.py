@@ -164,7 +164,7 @@ def test_questions_about_one_context_are_in_one_split():
     ],
 )
 def test_each_model_learns_and_what_fills_up_changes_no_answer(name, architecture):
-    module = registry.create_dataset("whereabouts", count=40, max_length=64, batch_size=8)
+    module = registry.create_dataset("lost_things", count=40, max_length=64, batch_size=8)
     module.setup("fit")
     torch.manual_seed(0)
     sizes = SMALL if architecture is None else {**SMALL, "architecture": architecture}

@@ -314,17 +314,17 @@ class QuestionsConfig(TextConfig):
         return self
 
 
-class WhereaboutsConfig(QuestionsConfig):
-    """Texts about what is where, and questions about them, made on the spot."""
+class LostThingsConfig(QuestionsConfig):
+    """Reports of lost things, and questions about them, made on the spot."""
 
     count: Annotated[int, Field(ge=20, le=100_000)] = 1_000
-    """How many texts there are, with a question each."""
+    """How many reports there are, with a question each."""
 
-    without_answer: Share = 0.1
-    """The share of the questions that are about a thing which the text does not have."""
+    without_answer: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """The share of the questions about what the report does not say: about where and when alone."""
 
     made_seed: NonNegativeInt = 0
-    """Decides what is where."""
+    """Decides what was lost."""
 
 
 class QuestionFilesConfig(QuestionsConfig):

@@ -198,12 +198,12 @@ def _pairs() -> Iterable[DatasetSpec]:
 
 def _questions() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
-        name="whereabouts",
+        name="lost_things",
         domain="nlp",
         tasks=ANSWERS,
-        summary="Made on the spot: texts about what is where, and a question about each",
-        builder="framework_plugins_nlp.datasets.whereabouts:Whereabouts",
-        config="framework_plugins_nlp.dataset_settings:WhereaboutsConfig",
+        summary="Made on the spot: reports of lost things, and who, what, where or when",
+        builder="framework_plugins_nlp.datasets.lost_things:LostThings",
+        config="framework_plugins_nlp.dataset_settings:LostThingsConfig",
         tags=("built-in", "made"),
         licence="MIT",
         default=True,

@@ -110,7 +110,7 @@ class QuestionAnsweringModel(BaseModel):
 
     def _log_scores(self, split: str) -> list[dict[str, Any]]:
         """Exact match and F1, of 1, where one process has seen all windows in their order."""
-        datamodule = getattr(self._trainer, "datamodule", None)
+        datamodule: Any = getattr(self._trainer, "datamodule", None)
         windows = getattr(datamodule, "windows", {}).get(split, ())[: len(self._seen)]
         if not windows or self.trainer.world_size > 1:
             return []

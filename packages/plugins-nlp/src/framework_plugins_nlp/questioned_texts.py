@@ -206,8 +206,8 @@ class QuestionedTexts(BaseNLPDataModule):
         parts = drawn(len(contexts), sizes=missing, seed=self.split_seed)
         split_of = {contexts[index]: name for name, indices in parts.items() for index in indices}
         made: dict[str, list[Question]] = {name: [] for name, indices in parts.items() if indices}
-        for each in train:
-            made[split_of[each.context]].append(each)
+        for question in train:
+            made[split_of[question.context]].append(question)
         return {name: each for name in ("train", "val", "test") if (each := {**known, **made}.get(name)) is not None}
 
     def _say(self, split: str, windows: Sequence[Window], cut_questions: int) -> None:
