@@ -259,7 +259,7 @@ class TransformerSeq2SeqConfig(TransformerConfig):
     """The architecture, by transformers' name for it, with random weights; a checkpoint has its own."""
 
     max_new_tokens: PositiveInt = 128
-    """How many tokens a text that is made has at most."""
+    """How many tokens a text that is made has at most; never more than the architecture has positions for."""
 
     beams: PositiveInt = 1
     """How many beginnings of a text are followed at once; 1 takes the likeliest token each time."""

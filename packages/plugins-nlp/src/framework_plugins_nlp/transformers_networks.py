@@ -42,6 +42,12 @@ LORA_TASKS = {
 }
 """What peft calls the tasks of the Auto classes."""
 
+LAST_LAYERS = {
+    "AutoModelForTokenClassification": ["classifier", "score"],
+    "AutoModelForQuestionAnswering": ["qa_outputs"],
+}
+"""Layers that are learned as a whole, where peft does not leave them out by itself."""
+
 
 @dataclass(frozen=True)
 class Lora:
@@ -202,6 +208,7 @@ def _with_lora(network: nn.Module, lora: Lora, auto: str) -> nn.Module:
         lora_alpha=lora.alpha,
         lora_dropout=lora.drop_rate,
         target_modules=list(lora.targets) or "all-linear",
+        exclude_modules=LAST_LAYERS.get(auto),
     )
     try:
         with warnings.catch_warnings():

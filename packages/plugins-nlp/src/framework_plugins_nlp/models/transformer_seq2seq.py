@@ -55,11 +55,12 @@ class TransformerSeq2Seq(Seq2SeqModel):
     def generate(self, sources: Tensor) -> Tensor:
         """The likeliest text of each source, by beams where there are several."""
         network: Any = hugging(self.model)
+        most = getattr(network.config, "max_position_embeddings", None) or self.max_new_tokens
         with torch.no_grad():
             made: Tensor = network.generate(
                 input_ids=sources,
                 attention_mask=sources.ne(self.pad_id).long(),
-                max_new_tokens=self.max_new_tokens,
+                max_new_tokens=min(self.max_new_tokens, most),
                 num_beams=self.beams,
                 do_sample=False,
                 **self._tokens(),
