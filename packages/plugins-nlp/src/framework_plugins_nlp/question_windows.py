@@ -298,11 +298,10 @@ def check_places(question: Question, place: str) -> None:
     for answer, start in zip(question.answers, question.starts, strict=True):
         if question.context[start : start + len(answer)] == answer and answer.strip():
             continue
-        there = question.context[max(0, start) : max(0, start) + max(len(answer), 10)]
+        where = f" at {start}; there stands {question.context[start : start + max(len(answer), 10)][:60]!r}"
         elsewhere = question.context.find(answer) if answer.strip() else -1
         raise DataError(
-            f"{place}: the answer {answer[:60]!r} does not stand in its context at {start}; "
-            f"there stands {there[:60]!r}.",
+            f"{place}: the answer {answer[:60]!r} does not stand in its context{where if start >= 0 else ''}.",
             possible=(
                 f"It stands at {elsewhere}: places count characters from 0, not bytes."
                 if elsewhere >= 0

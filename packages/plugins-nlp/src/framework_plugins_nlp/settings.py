@@ -255,7 +255,7 @@ class TransformerQAConfig(TransformerConfig):
 class TransformerSeq2SeqConfig(TransformerConfig):
     """Any architecture of transformers that makes one text of another."""
 
-    architecture: str = "bart"
+    architecture: str = "t5"
     """The architecture, by transformers' name for it, with random weights; a checkpoint has its own."""
 
     max_new_tokens: PositiveInt = 128
