@@ -148,24 +148,34 @@ class TrecConfig(LabelledConfig):
     """The 6 kinds, or the 50."""
 
 
-class TaggedConfig(TextConfig):
+class DividedConfig(TextConfig):
+    """What datasets take whose samples are drawn into splits, whatever is to be learned from them."""
+
+    bucketing: bool = True
+    """Whether samples of nearly one length make a batch in training, so that little is filled up."""
+
+    val_size: Share = 0.1
+    """The share of the sentences, pairs or contexts that is validated on, where there is no such split."""
+
+    test_size: Share = 0.2
+    """The share of the sentences, pairs or contexts that is tested on, where there is no such split."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> DividedConfig:
+        if self.val_size + self.test_size >= 1:
+            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
+        return self
+
+
+class TaggedConfig(DividedConfig):
     """What datasets of sentences whose words have a tag each take."""
 
     scheme: Literal["bio", "iob1", "iobes", "none"] | None = None
     """What tags mark: entities by BIO, IOB1 or IOBES (also as BILOU and BMES), or none, where each word has a tag, as a
     part of speech; empty lets the tags tell."""
-
-    bucketing: bool = True
-    """Whether sentences of nearly one length make a batch in training, so that little is filled up."""
-
-    val_size: Share = 0.1
-    """The share of the sentences that is validated on, where there is no such split."""
-
-    test_size: Share = 0.2
-    """The share of the sentences that is tested on, where there is no such split."""
-
-    split_seed: NonNegativeInt = 0
-    """Decides which."""
 
     vocabulary_size: Annotated[int, Field(ge=3)] = 4_000
     """How many tokens are learned at most: few, so that rare words are several of them, as new words are."""
@@ -175,12 +185,6 @@ class TaggedConfig(TextConfig):
 
     lowercase: bool = False
     """Whether capital letters are made small, where the tokenizer is learned."""
-
-    @model_validator(mode="after")
-    def _some_to_train_on(self) -> TaggedConfig:
-        if self.val_size + self.test_size >= 1:
-            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
-        return self
 
 
 class MarkupConfig(TaggedConfig):
@@ -225,32 +229,14 @@ class TaggedTableConfig(TaggedConfig):
     """The column of tags; empty takes tags, ner_tags, ner, labels, pos_tags, upos or tag."""
 
 
-class PairsConfig(TextConfig):
+class PairsConfig(DividedConfig):
     """What datasets of pairs of texts, one to be made of the other, take."""
 
     max_target_length: PositiveInt | None = None
     """How many tokens of a target are used at most; empty takes what the model can read, and otherwise all."""
 
-    bucketing: bool = True
-    """Whether pairs of nearly one length make a batch in training, so that little is filled up."""
-
-    val_size: Share = 0.1
-    """The share of the pairs that is validated on, where there is no such split."""
-
-    test_size: Share = 0.2
-    """The share of the pairs that is tested on, where there is no such split."""
-
-    split_seed: NonNegativeInt = 0
-    """Decides which."""
-
     lowercase: bool = False
     """Whether capital letters are made small, where the tokenizer is learned."""
-
-    @model_validator(mode="after")
-    def _some_to_train_on(self) -> PairsConfig:
-        if self.val_size + self.test_size >= 1:
-            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
-        return self
 
 
 class SpokenNumbersConfig(PairsConfig):
@@ -285,7 +271,7 @@ class TextPairsConfig(PairsConfig):
     """What stands between the columns of a CSV file; empty takes a comma, and a tab for .tsv."""
 
 
-class QuestionsConfig(TextConfig):
+class QuestionsConfig(DividedConfig):
     """What datasets of questions whose answers stand in a text take."""
 
     max_length: Annotated[int, Field(ge=16)] | None = None
@@ -294,24 +280,6 @@ class QuestionsConfig(TextConfig):
 
     stride: NonNegativeInt = 128
     """How many tokens of a long context two windows of it share."""
-
-    bucketing: bool = True
-    """Whether windows of nearly one length make a batch in training, so that little is filled up."""
-
-    val_size: Share = 0.1
-    """The share of the contexts that is validated on, where there is no such split."""
-
-    test_size: Share = 0.2
-    """The share of the contexts that is tested on, where there is no such split."""
-
-    split_seed: NonNegativeInt = 0
-    """Decides which."""
-
-    @model_validator(mode="after")
-    def _some_to_train_on(self) -> QuestionsConfig:
-        if self.val_size + self.test_size >= 1:
-            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
-        return self
 
 
 class LostThingsConfig(QuestionsConfig):

@@ -21,7 +21,7 @@ from framework_core.contracts import SampleHash
 from framework_plugins_nlp.columns import source_column
 from framework_plugins_nlp.datamodule import BaseNLPDataModule
 from framework_plugins_nlp.new_texts import NewText
-from framework_plugins_nlp.splits import drawn
+from framework_plugins_nlp.splits import divided
 from framework_plugins_nlp.tables import TABLES
 from framework_plugins_nlp.tokenization import Encoded, Tokenizer, say
 from framework_plugins_nlp.tokens import LengthBuckets, padded
@@ -146,7 +146,7 @@ class PairedTexts(BaseNLPDataModule):
         read = self.read_pairs()
         for split, pairs in read.items():
             _check(pairs, split)
-        self.pairs = self._divided(read)
+        self.pairs = divided(read, sizes={"test": self.test_size, "val": self.val_size}, seed=self.split_seed)
         train = self.pairs["train"]
         self.tokenizer = self.make_tokenizer([*train.sources, *train.targets])
         if not self.tokenizer.around:
@@ -202,17 +202,6 @@ class PairedTexts(BaseNLPDataModule):
             NewText(path, line, "" if text is None else str(text))
             for line, text in zip(table.lines, column, strict=True)
         ]
-
-    def _divided(self, known: Mapping[str, Pairs]) -> dict[str, Pairs]:
-        """The splits, those that are missing taken from training."""
-        wanted = {"test": self.test_size, "val": self.val_size}
-        missing = {name: size for name, size in wanted.items() if name not in known and size}
-        if not missing:
-            return dict(known)
-        train = known["train"]
-        parts = drawn(len(train), sizes=missing, seed=self.split_seed)
-        made = {name: train.only(indices) for name, indices in parts.items() if indices}
-        return {name: each for name in ("train", "val", "test") if (each := {**known, **made}.get(name)) is not None}
 
 
 def _check(pairs: Pairs, split: str) -> None:

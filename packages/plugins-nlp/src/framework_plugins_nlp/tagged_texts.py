@@ -18,7 +18,7 @@ from framework_plugins_nlp.columns import tags_column, words_column
 from framework_plugins_nlp.conll import ENDINGS, Conll, words_of_cell
 from framework_plugins_nlp.datamodule import BaseNLPDataModule
 from framework_plugins_nlp.encodings import lines_of
-from framework_plugins_nlp.splits import drawn
+from framework_plugins_nlp.splits import divided
 from framework_plugins_nlp.tables import TABLES, Table
 from framework_plugins_nlp.tags import PLAIN, SIGNS, all_tags, as_learned, out_of_order, outside_scheme, told
 from framework_plugins_nlp.tokenization import Tokenizer, say
@@ -147,7 +147,8 @@ class TaggedTexts(BaseNLPDataModule):
         made = {split: sentences.learned(scheme) for split, sentences in read.items()}
         self.class_names = self._classes(made["train"])
         numbers = {name: index for index, name in enumerate(self.class_names)}
-        self.texts = self._divided({split: self._known(each, split, numbers) for split, each in made.items()})
+        known = {split: self._known(each, split, numbers) for split, each in made.items()}
+        self.texts = divided(known, sizes={"test": self.test_size, "val": self.val_size}, seed=self.split_seed)
         self.tokenizer = self.make_tokenizer([" ".join(words) for words in self.texts["train"].words])
         for split, sentences in self.texts.items():
             encoded = encode_words(self.tokenizer, sentences.words, max_length=self.max_length)
@@ -300,17 +301,6 @@ class TaggedTexts(BaseNLPDataModule):
             possible=f"Training has {', '.join(map(repr, list(numbers)[:12]))}.",
             next_step="Leave these sentences out: dataset.unknown_tags=skip",
         )
-
-    def _divided(self, known: Mapping[str, Sentences]) -> dict[str, Sentences]:
-        """The splits, those that are missing taken from training."""
-        wanted = {"test": self.test_size, "val": self.val_size}
-        missing = {name: size for name, size in wanted.items() if name not in known and size}
-        if not missing:
-            return dict(known)
-        train = known["train"]
-        parts = drawn(len(train), sizes=missing, seed=self.split_seed)
-        made = {name: train.only(indices) for name, indices in parts.items() if indices}
-        return {name: each for name in ("train", "val", "test") if (each := {**known, **made}.get(name)) is not None}
 
 
 _WORDS = {"bio": "BIO", "iob1": "IOB1, learned as BIO", "iobes": "IOBES", PLAIN: "plain, without entities"}
