@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer as Backend
+from tokenizers import processors
 
 from framework_core import registry
 from framework_core.errors import DataError
@@ -121,6 +123,42 @@ def test_long_contexts_become_windows_that_share_tokens_and_every_answer_is_in_o
         assert answered, number
         for each in answered:
             assert context[each.offsets[each.start, 0] : each.offsets[each.end, 1]] == words[number]
+
+
+@pytest.mark.parametrize("around", ["bert", "roberta"])
+def test_windows_are_those_that_transformers_makes(around):
+    from transformers import PreTrainedTokenizerFast
+
+    words = " ".join(f"w{number}" for number in range(50))
+    tokenizer = Tokenizer.train("bpe", [words, "which one is it?"], vocabulary_size=300)
+    backend = Backend.from_str(tokenizer.written)
+    first, last = ("[CLS]", "[SEP]") if around == "bert" else ("<s>", "</s>")
+    backend.add_special_tokens([first, last])
+    ends = [(each, backend.token_to_id(each)) for each in (last, first)]
+    kind = processors.BertProcessing if around == "bert" else processors.RobertaProcessing
+    backend.post_processor = kind(*ends)
+    ours = windows_of(
+        Tokenizer(backend.to_str(), "x"), [Question("0", "which one is it?", words)], max_length=60, stride=12
+    ).windows
+    theirs = PreTrainedTokenizerFast(tokenizer_object=backend, pad_token="[PAD]")(
+        "which one is it?",
+        words,
+        truncation="only_second",
+        max_length=60,
+        stride=12,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
+        return_token_type_ids=True,
+    )
+    assert len(ours) > 2
+    assert [each.ids.tolist() for each in ours] == theirs["input_ids"]
+    assert [each.types.tolist() for each in ours] == theirs["token_type_ids"]
+    for number, (each, offsets) in enumerate(zip(ours, theirs["offset_mapping"], strict=True)):
+        inside = [place for place, sequence in enumerate(theirs.sequence_ids(number)) if sequence == 1]
+        # The first token of a window may or may not begin with the blank before its word.
+        said = [slice(*each.offsets[place].tolist()) for place in inside]
+        assert [words[one].strip() for one in said] == [words[slice(*offsets[place])].strip() for place in inside]
+        assert (each.offsets[:, 0] >= 0).sum() == len(inside)
 
 
 def test_the_likeliest_answer_is_taken_over_all_windows():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import random
 from pathlib import Path
@@ -166,19 +167,24 @@ def test_the_first_token_of_each_word_has_its_tag(kind):
             assert module.tokenizer.decode(token.tolist()).strip().replace(" ", "") == word or kind == "unigram"
 
 
-def test_what_a_checkpoints_tokenizer_puts_around_a_sentence_has_no_tag():
-    tokenizer = Tokenizer.train("wordpiece", ["Ada visited Rome"], vocabulary_size=60)
-    backend = Backend.from_str(tokenizer.written)
+@pytest.mark.parametrize("around", ["bert", "roberta"])
+def test_what_a_checkpoints_tokenizer_puts_around_a_sentence_has_no_tag(around):
+    kind = "wordpiece" if around == "bert" else "bpe"
+    backend = Backend.from_str(Tokenizer.train(kind, ["Ada visited Rome a b"], vocabulary_size=300).written)
     backend.add_special_tokens(["[CLS]", "[SEP]"])
-    first, last = (backend.token_to_id(name) for name in ("[CLS]", "[SEP]"))
-    backend.post_processor = processors.BertProcessing(("[SEP]", last), ("[CLS]", first))
-    found = encode_words(Tokenizer(backend.to_str(), "x"), [["Ada", "\u200b", "Rome"], ["Ada"] * 9], max_length=5)
-    assert found.of(0).tolist()[0] == found.of(0).tolist()[-1] == -1
-    assert sorted(found.of(1).tolist()) == [-1, -1, 0, 1, 2]
-    assert found.encoded.cut == 1
-    assert found.left_out == sum(map(len, (["Ada", "\u200b", "Rome"], ["Ada"] * 9))) - sum(
-        int((found.of(index) >= 0).sum()) for index in (0, 1)
-    )
+    ends = [(name, backend.token_to_id(name)) for name in ("[SEP]", "[CLS]")]
+    backend.post_processor = (processors.BertProcessing if around == "bert" else processors.RobertaProcessing)(*ends)
+    tokenizer = Tokenizer(backend.to_str(), "x")
+    words = ["Ada", "a", "b", "Rome"]
+    whole = encode_words(tokenizer, [words], max_length=None)
+    begun = whole.of(0)
+    assert begun[0] == begun[-1] == -1
+    places = [*(begun >= 0).nonzero()[0], len(begun) - 1]
+    tokens = [whole.encoded.ids[start:end].tolist() for start, end in itertools.pairwise(places)]
+    assert [tokenizer.decode(each).strip() for each in tokens] == words
+    cut = encode_words(tokenizer, [["Ada"] * 9], max_length=5)
+    assert (cut.encoded.cut, len(cut.of(0))) == (1, 5)
+    assert cut.left_out == 9 - (cut.of(0) >= 0).sum()
 
 
 def test_marks_of_the_manual_become_tags():

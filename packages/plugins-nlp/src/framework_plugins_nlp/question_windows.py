@@ -112,9 +112,12 @@ def _no_room(max_length: int) -> DataError:
 
 
 def _window(tokenizer: Tokenizer, number: int, question: Question, asked: Any, part: Any) -> Window:
+    # Where tokens stand is asked before: some processors move it, and would move it twice.
+    places = part.offsets
     both = tokenizer.backend.post_process(asked, part)
     inside = np.array([sequence == 1 for sequence in both.sequence_ids])
-    offsets = np.where(inside[:, None], np.array(both.offsets, dtype=np.int32).reshape(-1, 2), -1).astype(np.int32)
+    offsets = np.full((len(inside), 2), -1, dtype=np.int32)
+    offsets[inside] = np.array(places, dtype=np.int32).reshape(-1, 2)
     start, end = _answer(offsets, question)
     return Window(
         number, np.array(both.ids, dtype=np.int32), np.array(both.type_ids, dtype=np.int32), offsets, start, end

@@ -68,9 +68,16 @@ def encode_words(tokenizer: Tokenizer, sentences: Sequence[Sequence[str]], *, ma
             if max_length is not None and len(each.ids) + around > max_length:
                 cut += 1
                 each.truncate(max(1, max_length - around))
-            whole = tokenizer.backend.post_process(each) if around else each
-            ids.append(np.array(whole.ids or [_nothing(tokenizer)], dtype=np.int32))
-            begins.append(_begun(words, whole.offsets) if whole.ids else np.full(1, -1, dtype=np.int32))
+            # Where tokens stand is asked before: some processors move it, and would move it twice.
+            begun = _begun(words, each.offsets)
+            if around:
+                each = tokenizer.backend.post_process(each)
+                inside = np.array([sequence is not None for sequence in each.sequence_ids])
+                everywhere = np.full(len(inside), -1, dtype=np.int32)
+                everywhere[inside] = begun
+                begun = everywhere
+            ids.append(np.array(each.ids or [_nothing(tokenizer)], dtype=np.int32))
+            begins.append(begun if len(begun) else np.full(1, -1, dtype=np.int32))
             left_out += len(words) - int((begins[-1] >= 0).sum())
     offsets = np.zeros(len(ids) + 1, dtype=np.int64)
     np.cumsum([len(each) for each in ids], out=offsets[1:])
