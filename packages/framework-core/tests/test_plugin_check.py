@@ -100,6 +100,45 @@ def test_a_defect_is_found_by_the_check_that_names_it(defect, frog, install, mon
     assert found.why
 
 
+PART = """
+        parts = nn.Sequential(nn.Linear(features, self.width), nn.ReLU(), nn.Linear(self.width, classes))
+        self.more = nn.Linear(features, classes)
+        return parts
+"""
+APART = {
+    "none": ("self.model(x)", "kept", ""),
+    "a part that only one process uses": (
+        "self.model(x) + (0 if os.environ.get('RANK') == '1' else self.more(x))",
+        "broken",
+        "Expected to have finished reduction in the prior iteration",
+    ),
+    "another computation in each process": (
+        "self.model(x) * (1 + int(os.environ.get('RANK', 0)))",
+        "broken",
+        "differs by",
+    ),
+}
+
+
+@pytest.mark.ddp
+@pytest.mark.parametrize(
+    "defect", [pytest.param(each, marks=pytest.mark.thorough if each == "none" else []) for each in APART]
+)
+def test_what_two_processes_do_otherwise_than_one_is_found(defect, frog):
+    computed, ending, why = APART[defect]
+    site = frog("models", "self.model(x)\n", computed + "\n")
+    models = site / "frog" / "models.py"
+    layers = (
+        "        return nn.Sequential(nn.Linear(features, self.width), nn.ReLU(), nn.Linear(self.width, classes))\n"
+    )
+    assert layers in models.read_text()
+    if "more" in computed:
+        models.write_text(models.read_text().replace(layers, PART))
+    check = next(each for each in all_checks() if each.name == "two_processes_are_as_one")
+    found = outcome(check, subject_of(check), "frog")
+    assert (found.ending, why in found.why) == (ending, True), found
+
+
 def test_there_is_a_defect_for_every_check():
     assert {name for name, *_ in DEFECTS.values()} == {each.name for each in all_checks() if not each.thorough}
 

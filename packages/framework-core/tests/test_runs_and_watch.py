@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shutil
 import threading
 import time
 
@@ -15,8 +16,9 @@ from framework_core.cli.curves import curve
 @pytest.fixture
 def store(empty_store, project, monkeypatch):
     """A store of three runs, logged by MLflow alone."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{empty_store}")
-    client = MlflowClient(f"sqlite:///{empty_store}")
+    own = shutil.copy(empty_store, project.parent / "runs.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{own}")
+    client = MlflowClient(f"sqlite:///{own}")
     experiment = client.create_experiment(f"of {project.parent.name}")
     for name, accuracy, lr in (("first", 0.7, "0.1"), ("second", 0.9, "0.01"), ("third", 0.8, "0.001")):
         run = client.create_run(experiment, run_name=name).info.run_id

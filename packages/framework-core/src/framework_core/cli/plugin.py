@@ -137,7 +137,9 @@ def check(
     settings: list[str] = typer.Option(
         [], "--set", metavar="COMPONENT:KEY=VALUE", help="A setting to check a component with. Can be repeated."
     ),
-    thorough: bool = typer.Option(False, "--thorough", help="Kill trainings and resume them, too."),
+    thorough: bool = typer.Option(
+        False, "--thorough", help="Kill trainings and resume them, and train in two processes, too."
+    ),
     certified: bool = typer.Option(
         False,
         "--certify",

@@ -308,6 +308,17 @@ def resumes_exactly(model: ModelSubject) -> None:
     expect(found is None, f"{found.where}: {found.what} ({found.cause})" if found else "")
 
 
+@check("model", thorough=True)
+def two_processes_are_as_one(model: ModelSubject) -> None:
+    """Two processes that share a batch have the gradients that one has of the whole."""
+    from framework_core.testing.two_processes import gradients_apart
+
+    if not [each for each in model.model().parameters() if each.requires_grad]:
+        raise NotApplicableError("it has nothing to train")
+    apart = gradients_apart(model)
+    expect(apart.share <= CLOSE, f"the gradient of {apart.parameter} differs by {apart.share:.2g} of the largest")
+
+
 LONGER = {"max_epochs": 2, "limit_train_batches": 6}
 
 
