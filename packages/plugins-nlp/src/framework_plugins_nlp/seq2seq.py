@@ -18,6 +18,7 @@ from torchmetrics import Metric, MetricCollection
 from framework_core import BaseModel, DataSpec
 from framework_core.contracts import ModelContract
 from framework_plugins_nlp.paired_texts import IGNORED, Pairs
+from framework_plugins_nlp.shared_mean import mean_of_tokens
 from framework_plugins_nlp.tokenization import Tokenizer
 
 SAMPLES, MISTAKES, LONGEST_SHOWN = 20, 50, 500
@@ -68,9 +69,10 @@ class Seq2SeqModel(BaseModel):
         # A part of a batch may be narrower than its targets were filled up to.
         target = target[:, : outputs.shape[1]]
         smoothing = self.label_smoothing if self.training else 0.0
-        return functional.cross_entropy(
-            outputs.flatten(0, 1), target.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
+        total = functional.cross_entropy(
+            outputs.flatten(0, 1), target.flatten(), ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum"
         )
+        return mean_of_tokens(total, target.ne(IGNORED).sum(), training=self.training)
 
     def expected_loss(self, target: Tensor | None = None) -> float:
         """The logarithm of the number of tokens."""

@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 from framework_core import DataSpec
 from framework_plugins_nlp.entity_scores import EntityF1, EntityPrecision, EntityRecall, of_each_type, tag_rows
+from framework_plugins_nlp.shared_mean import mean_of_tokens
 from framework_plugins_nlp.tags import PLAIN, entities
 from framework_plugins_nlp.tasks.classification import LONGEST_SHOWN, MISTAKES, balanced, of_each_class
 from framework_plugins_nlp.word_tokens import IGNORED, marked_text
@@ -54,9 +55,12 @@ class TokenClassification(torch.nn.Module):
         """Cross-entropy over words."""
         smoothing = self.label_smoothing if training else 0.0
         weight = None if self.weight is None else self.weight.to(outputs.dtype)
-        if not bool(target.ne(IGNORED).any()):
-            return outputs.sum() * 0.0  # a batch in which no word has a token
-        return functional.cross_entropy(outputs, target, weight=weight, label_smoothing=smoothing, ignore_index=IGNORED)
+        total = functional.cross_entropy(
+            outputs, target, weight=weight, label_smoothing=smoothing, ignore_index=IGNORED, reduction="sum"
+        )
+        words = target.ne(IGNORED)
+        count = words.sum() if weight is None else weight[target[words]].sum()
+        return mean_of_tokens(total, count, training=training)
 
     def expected_loss(self) -> float:
         """The logarithm of the number of classes."""
