@@ -1,4 +1,4 @@
-"""Text for framework-core: classifiers and language models from scratch, tokenizers, text datasets.
+"""Text for framework-core: classifiers and language models, from scratch or pretrained, tokenizers, text datasets.
 
 Names are imported when they are used, so listing the models imports no torch.
 """
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from framework_plugins_nlp.datamodule import BaseNLPDataModule as BaseNLPDataModule
     from framework_plugins_nlp.labelled_texts import LabelledTexts as LabelledTexts
     from framework_plugins_nlp.language_model import LanguageModel as LanguageModel
+    from framework_plugins_nlp.masked_language_model import MaskedLanguageModel as MaskedLanguageModel
     from framework_plugins_nlp.model import BaseNLPModel as BaseNLPModel
     from framework_plugins_nlp.paired_texts import PairedTexts as PairedTexts
     from framework_plugins_nlp.question_answering import QuestionAnsweringModel as QuestionAnsweringModel
@@ -27,6 +28,7 @@ _HOMES = {
     "BaseNLPModel": "model",
     "LabelledTexts": "labelled_texts",
     "LanguageModel": "language_model",
+    "MaskedLanguageModel": "masked_language_model",
     "PairedTexts": "paired_texts",
     "QuestionAnsweringModel": "question_answering",
     "QuestionedTexts": "questioned_texts",

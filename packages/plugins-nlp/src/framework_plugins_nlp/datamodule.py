@@ -125,8 +125,12 @@ class BaseNLPDataModule(BaseDataModule):
         wanted = self.tokenizer_setting or self.default_tokenizer
         if wanted not in KINDS:
             return Tokenizer.read(wanted)
+        return learned(wanted, texts, **self.tokenizer_settings())
+
+    def tokenizer_settings(self) -> dict[str, Any]:
+        """What a tokenizer is learned with."""
         settings = {"vocabulary_size": self.vocabulary_size, "min_frequency": self.min_frequency}
-        return learned(wanted, texts, **settings, lowercase=self.lowercase, **self.learning)
+        return {**settings, "lowercase": self.lowercase, **self.learning}
 
     def note(self, *what: object) -> None:
         """Let something count in the fingerprint."""

@@ -46,7 +46,7 @@ class TextConfig(ComponentConfig):
     """Whether capital letters are made small, where the tokenizer is learned."""
 
     max_length: PositiveInt | None = None
-    """How many tokens of a text are used at most; empty takes what the model can read, and otherwise all."""
+    """How many tokens of a text are used at most; empty takes what the model can read, and otherwise 8192."""
 
     encoding: Encoding | None = None
     """How text was written, as Python names it; empty takes a file's mark, and UTF-8 where there is none."""
@@ -327,7 +327,13 @@ class QuestionFilesConfig(QuestionsConfig):
 
 
 class RunningConfig(TextConfig):
-    """What datasets of text to be continued take."""
+    """What datasets of text to be continued take, or to be filled in where tokens are masked."""
+
+    task: Literal["text-generation", "fill-mask"] | None = None
+    """Whether the text is to be continued, or tokens of it are masked; empty takes what suits the model."""
+
+    masked: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    """The share of tokens that is asked for, where some are masked."""
 
     block_size: Annotated[int, Field(ge=2)] = 128
     """How many tokens make a block: how far a model looks back."""
@@ -383,6 +389,42 @@ class WikiTextConfig(RunningConfig):
 
     path: str | None = None
     """The folder with wiki.train.tokens and the others, or with the archive; empty fetches it, once."""
+
+
+class HubConfig(ComponentConfig):
+    """Where a dataset of the Hugging Face hub is, and what its parts are called."""
+
+    path: str
+    """An id of the hub, ``user/name``, or a folder: of ``save_to_disk``, or of Parquet, CSV or JSON lines files."""
+
+    subset: str | None = None
+    """The subset, which the hub calls config."""
+
+    revision: str | None = None
+    """The version on the hub: a branch, a tag or a commit."""
+
+    text_column: str | None = None
+    """The column of texts; empty takes text, sentence, content, question, review, message or document."""
+
+    train_split: str = "train"
+    """The split to train on."""
+
+    val_split: str | None = None
+    """The split to validate on; empty takes validation, valid, val or dev, else a share of training."""
+
+    test_split: str | None = None
+    """The split to test on; empty takes test, where its labels are known, else a share of training."""
+
+
+class HuggingFaceTextsConfig(HubConfig, LabelledConfig):
+    """A dataset of the Hugging Face hub, or one that was saved on the disk, of texts with a class each."""
+
+    label_column: str | None = None
+    """The column of labels; empty takes the one that holds classes, else label, class, category or the like."""
+
+
+class HuggingFaceCorpusConfig(HubConfig, RunningConfig):
+    """A dataset of the Hugging Face hub, or one that was saved on the disk, of texts to be continued."""
 
 
 class PublishedConfig(LabelledConfig):

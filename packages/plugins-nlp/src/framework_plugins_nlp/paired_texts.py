@@ -149,7 +149,7 @@ class PairedTexts(BaseNLPDataModule):
         self.pairs = divided(read, sizes={"test": self.test_size, "val": self.val_size}, seed=self.split_seed)
         train = self.pairs["train"]
         self.tokenizer = self.make_tokenizer([*train.sources, *train.targets])
-        if not self.tokenizer.around:
+        if not self.tokenizer.added_tokens:
             raise _without_end(self.tokenizer)
         for split, pairs in self.pairs.items():
             sources = self.tokenizer.encode(pairs.sources, max_length=self.max_length)

@@ -13,6 +13,8 @@ TAGGING = ("token-classification",)
 ANSWERS = ("question-answering",)
 PAIRS = ("text2text-generation",)
 GENERATION = ("text-generation",)
+MASKING = ("fill-mask",)
+RUNNING = GENERATION + MASKING
 
 CLASSIFIERS = (
     (
@@ -111,6 +113,17 @@ def register_components() -> Iterable[ComponentSpec]:
         licence="MIT",
         paper="Devlin et al., BERT, https://arxiv.org/abs/1810.04805",
     )
+    yield ModelSpec(
+        name="small_bert_mlm",
+        domain="nlp",
+        tasks=MASKING,
+        summary="A small transformer encoder that fills in masked tokens; small_bert can begin with it",
+        builder="framework_plugins_nlp.models.small_bert:SmallBertMLM",
+        config="framework_plugins_nlp.settings:SmallBertMLMConfig",
+        tags=("transformer",),
+        licence="MIT",
+        paper="Devlin et al., BERT, https://arxiv.org/abs/1810.04805",
+    )
     yield from _transformers()
     yield from _labelled()
     yield from _tagged()
@@ -126,6 +139,7 @@ def _transformers() -> Iterable[ModelSpec]:
         ("transformer_qa", "TransformerQA", ANSWERS, "finds answers in a text"),
         ("transformer_seq2seq", "TransformerSeq2Seq", PAIRS, "makes one text of another"),
         ("transformer_lm", "TransformerLM", GENERATION, "continues text"),
+        ("transformer_mlm", "TransformerMLM", MASKING, "fills in masked tokens"),
     ):
         module = MODULES.get(builder, "transformer")
         yield ModelSpec(
@@ -223,7 +237,7 @@ def _running() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="manual",
         domain="nlp",
-        tasks=GENERATION,
+        tasks=RUNNING,
         summary="Python's manual as running text, 460,000 characters that come with Python",
         builder="framework_plugins_nlp.datasets.running:Manual",
         config="framework_plugins_nlp.dataset_settings:ManualConfig",
@@ -234,16 +248,26 @@ def _running() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="text_files",
         domain="nlp",
-        tasks=GENERATION,
+        tasks=RUNNING,
         summary="Your own text to be continued: a file, a folder of files, or lines",
         builder="framework_plugins_nlp.datasets.running:TextFiles",
         config="framework_plugins_nlp.dataset_settings:TextFilesConfig",
         tags=("own-data",),
     )
     yield DatasetSpec(
+        name="huggingface_corpus",
+        domain="nlp",
+        tasks=RUNNING,
+        summary="Text to be continued from the Hugging Face hub by its id, or saved on the disk",
+        builder="framework_plugins_nlp.datasets.huggingface:HuggingFaceCorpus",
+        config="framework_plugins_nlp.dataset_settings:HuggingFaceCorpusConfig",
+        tags=("own-data", "download"),
+        requires=("datasets>=3.2",),
+    )
+    yield DatasetSpec(
         name="tiny_shakespeare",
         domain="nlp",
-        tasks=GENERATION,
+        tasks=RUNNING,
         summary="1.1 million characters of plays by Shakespeare; fetched once",
         files=FILES["tiny_shakespeare"],
         builder="framework_plugins_nlp.datasets.running:TinyShakespeare",
@@ -254,7 +278,7 @@ def _running() -> Iterable[DatasetSpec]:
     yield DatasetSpec(
         name="wikitext2",
         domain="nlp",
-        tasks=GENERATION,
+        tasks=RUNNING,
         summary="WikiText-2: 720 articles of Wikipedia; fetched once",
         files=FILES["wikitext2"],
         builder="framework_plugins_nlp.datasets.running:WikiText",
@@ -303,6 +327,16 @@ def _labelled() -> Iterable[DatasetSpec]:
         builder="framework_plugins_nlp.datasets.labelled_lines:LabelledLines",
         config="framework_plugins_nlp.dataset_settings:LabelledLinesConfig",
         tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="huggingface_texts",
+        domain="nlp",
+        tasks=CLASSIFICATION,
+        summary="Texts and labels from the Hugging Face hub by its id, or saved on the disk",
+        builder="framework_plugins_nlp.datasets.huggingface:HuggingFaceTexts",
+        config="framework_plugins_nlp.dataset_settings:HuggingFaceTextsConfig",
+        tags=("own-data", "download"),
+        requires=("datasets>=3.2",),
     )
     yield DatasetSpec(
         name="trec",

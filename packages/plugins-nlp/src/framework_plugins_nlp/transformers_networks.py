@@ -11,7 +11,7 @@ from torch import nn
 
 from framework_core import DataSpec
 from framework_core.errors import ConfigError, ConfigProblem, ContractError, MissingPackageError, near_names
-from framework_plugins_nlp.checkpoints import Checkpoint, quiet
+from framework_plugins_nlp.checkpoints import OFFSET, Checkpoint, quiet
 
 SIZES = {
     "width": "hidden_size",
@@ -29,10 +29,6 @@ OF_PAIRS = {
 }
 """What architectures with an encoder and a decoder call them beside."""
 
-OFFSET = 2
-"""Positions that RoBERTa and its kin leave out at the beginning."""
-
-
 LORA_TASKS = {
     "AutoModelForSequenceClassification": "SEQ_CLS",
     "AutoModelForTokenClassification": "TOKEN_CLS",
@@ -40,7 +36,7 @@ LORA_TASKS = {
     "AutoModelForSeq2SeqLM": "SEQ_2_SEQ_LM",
     "AutoModelForQuestionAnswering": "QUESTION_ANS",
 }
-"""What peft calls the tasks of the Auto classes."""
+"""What peft calls the tasks of the Auto classes; masked tokens have no name there."""
 
 LAST_LAYERS = {
     "AutoModelForTokenClassification": ["classifier", "score"],
@@ -87,7 +83,7 @@ def built(
         checkpoint: The checkpoint, where there is one.
         pretrained: Whether its weights are taken, and not its architecture alone.
         lora: How it is changed, where only low-rank changes are learned.
-        **wanted: What the network is to have: ``num_labels``.
+        **wanted: What the network is to have, where its architecture knows of it: ``num_labels``.
 
     Raises:
         ConfigError: There is no such architecture, or it has no such size.
@@ -153,8 +149,14 @@ def _adjust(config: Any, data: DataSpec, wanted: Mapping[str, Any]) -> None:
     """Tokens as the data has them; those of the architecture's first checkpoint may be beyond its vocabulary."""
     config.pad_token_id = data.facts["pad_id"]
     config.bos_token_id = config.eos_token_id = data.facts.get("separator_id")
+    _wish(config, wanted)
+
+
+def _wish(config: Any, wanted: Mapping[str, Any]) -> None:
+    """What the network is to have, as far as its architecture knows of it."""
     for name, value in wanted.items():
-        setattr(config, name, value)
+        if hasattr(config, name):
+            setattr(config, name, value)
 
 
 def _from_checkpoint(
@@ -165,8 +167,7 @@ def _from_checkpoint(
     with checkpoint.understood():
         config = AutoConfig.from_pretrained(checkpoint.location, **checkpoint.arguments())
     _check_vocabulary(config, checkpoint, data)
-    for name, value in wanted.items():
-        setattr(config, name, value)
+    _wish(config, wanted)
     if config.pad_token_id is None:
         config.pad_token_id = data.facts["pad_id"]
     with checkpoint.understood():
@@ -203,7 +204,7 @@ def _with_lora(network: nn.Module, lora: Lora, auto: str) -> nn.Module:
             "peft", needed_for="model.lora_rank", requirement="framework-plugins-nlp[lora]"
         ) from error
     config = peft.LoraConfig(
-        task_type=LORA_TASKS[auto],
+        task_type=LORA_TASKS.get(auto),
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.drop_rate,

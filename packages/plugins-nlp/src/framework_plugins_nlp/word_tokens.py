@@ -59,7 +59,7 @@ def encode_words(tokenizer: Tokenizer, sentences: Sequence[Sequence[str]], *, ma
     ids: list[npt.NDArray[np.int32]] = []
     begins: list[npt.NDArray[np.int32]] = []
     cut = empty = left_out = 0
-    around = tokenizer.around
+    around = tokenizer.added_tokens
     for first in range(0, len(sentences), CHUNK):
         chunk = [[clean(word) for word in words] for words in sentences[first : first + CHUNK]]
         found = tokenizer.backend.encode_batch([" ".join(words) for words in chunk], add_special_tokens=False)

@@ -111,5 +111,5 @@ class _Pairs(nn.Module):
 
     def _begin(self) -> int:
         network: Any = self.network
-        found = network.config.decoder_start_token_id
+        found = getattr(network.config, "decoder_start_token_id", None)
         return self.pad_id if found is None else int(found)
