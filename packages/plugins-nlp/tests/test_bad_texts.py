@@ -91,6 +91,13 @@ BAD = {
 }
 
 
+BAD["texts that are all empty"] = (
+    "text,label\n" + ",sky\n,food\n" * 9,
+    {},
+    ["Every text to train on is empty.", "The first is texts.csv, line 2."],
+)
+
+
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_table_is_refused_with_the_place_and_a_way_out(what):
     content, given, said = BAD[what]
@@ -167,6 +174,15 @@ def test_a_label_that_training_has_not_is_refused_or_left_out(caplog):
     module = set_up(GOOD, test_path="test.csv", unknown_labels="skip")
     assert module.data_spec().split_sizes["test"] == 1
     assert "they are left out" in caplog.text
+
+
+@pytest.mark.parametrize("letters", ["moon ", "m"])
+def test_an_endless_text_costs_its_head_alone(letters, caplog):
+    endless = letters * (2_000_000 // len(letters))
+    module = set_up(GOOD + f"{endless},sky\n", tokenizer="wordpiece")
+    assert int(max(getattr(module, f"{split}_dataset").lengths.max() for split in module.texts)) <= 8192
+    if letters == "moon ":
+        assert "1 of 43 texts (2.33 %) are longer than 8,192 tokens and are cut" in caplog.text
 
 
 def test_an_empty_text_is_told_and_kept(caplog):

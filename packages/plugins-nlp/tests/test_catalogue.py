@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
+from made_texts import made_texts
 
 from framework_core import registry
 from framework_core.plugins.catalogue import config_class
@@ -21,6 +23,9 @@ def offers(kind):
 
 
 CLASSIFIERS = [offer.spec.name for offer in offers("model") if "text-classification" in offer.spec.tasks]
+ON_RUNNING_TEXT = [
+    offer.spec.name for offer in offers("model") if {"text-generation", "fill-mask"} & set(offer.spec.tasks)
+]
 SMALL = {"width": 16, "depth": 1, "heads": 2, "hidden": 16, "feed_forward": 16, "filters": 8, "buckets": 500}
 """Sizes that any network may have a setting for."""
 
@@ -80,6 +85,30 @@ def test_each_model_learns_and_reaches_every_weight(name, module):
     assert not [key for key, each in model.named_parameters() if each.requires_grad and each.grad is None]
     assert float(loss.detach()) < 0.7 * first
     assert model(tokens).shape == (24, 3)
+
+
+@pytest.mark.parametrize("name", ON_RUNNING_TEXT)
+def test_each_model_of_running_text_learns_and_reaches_every_weight(name):
+    settings = {**small(name), "positions": 32}
+    fields = config_class(registry.resolve("model", name)).model_fields
+    settings = {key: value for key, value in settings.items() if key in fields}
+    wishes = import_target(registry.resolve("model", name).spec.builder).input_settings(**settings)
+    Path("lines.txt").write_text("".join(f"{text}\n" for text, _ in made_texts(120)))
+    module = registry.create_dataset("text_files", path="lines.txt", documents="line", block_size=32, **wishes)
+    module.setup("fit")
+    torch.manual_seed(0)
+    model = registry.create_model(name, data=module.data_spec(), **settings)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
+    batch = module.val_dataset.batch(torch.arange(len(module.val_dataset)))
+    losses = []
+    for step in range(15):
+        optimizer.zero_grad()
+        loss = model.training_step(batch, step)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert not [key for key, each in model.named_parameters() if each.requires_grad and each.grad is None]
+    assert losses[-1] < 0.8 * losses[0]
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import itertools
 import math
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +16,8 @@ import torch
 from made_texts import made_texts
 
 from framework_core import registry
-from framework_core.errors import DataError
+from framework_core.cli import predict as predict_command
+from framework_core.errors import ContractError, DataError
 from framework_plugins_nlp.language_model import drawn
 
 SMALL = {"width": 16, "depth": 2, "heads": 2}
@@ -64,20 +69,51 @@ def test_a_text_shorter_than_a_block_is_refused():
         set_up(text=" \n")
 
 
-def test_documents_in_one_block_do_not_see_each_other():
+def losses(model, inputs, target):
+    """The loss of each token."""
+    return torch.nn.functional.cross_entropy(model(inputs)[0], target[0], reduction="none")
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("small_gpt", {}),
+        ("transformer_lm", {"architecture": "gpt2"}),
+        ("transformer_lm", {"architecture": "opt"}),
+        pytest.param("transformer_lm", {"architecture": "llama"}, marks=pytest.mark.thorough),
+        pytest.param("transformer_lm", {"architecture": "mpt"}, marks=pytest.mark.thorough),
+        pytest.param("transformer_lm", {"architecture": "bert"}, marks=pytest.mark.thorough),
+    ],
+)
+def test_a_document_in_a_block_with_others_has_the_loss_that_it_has_alone(name, given):
     module = set_up(documents="line", block_size=64)
-    inputs, _ = module.val_dataset.batch(torch.arange(1))
-    separator = module.data_spec().facts["separator_id"]
-    begins = inputs[0].eq(separator).nonzero().flatten().tolist()
+    inputs, target = module.val_dataset.batch(torch.arange(1))
+    begins = inputs[0].eq(module.data_spec().facts["separator_id"]).nonzero().flatten().tolist()
     assert len(begins) > 1
-    model = small(module)
-    together = model(inputs)[0]
+    sizes = {**SMALL, "feed_forward": 16, **({"positions": 64} if given else {}), **given}
+
+    def made(**more):
+        torch.manual_seed(0)
+        return registry.create_model(name, data=module.data_spec(), **sizes, **more).eval()
+
+    model = made()
+    together = losses(model, inputs, target)
     bounds = sorted({0, *begins, 64})
     for start, end in itertools.pairwise(bounds):
-        alone = model(inputs[:, start:end])[0]
-        torch.testing.assert_close(together[start:end], alone, rtol=1e-4, atol=1e-5)
-    across = small(module, across_documents=True)(inputs)[0]
-    assert not torch.allclose(across[begins[-1] + 1 :], together[begins[-1] + 1 :], atol=1e-5)
+        alone = losses(model, inputs[:, start:end], target[:, start:end])
+        torch.testing.assert_close(together[start:end], alone, rtol=1e-5, atol=1e-5)
+    leaking = losses(made(across_documents=True), inputs, target)
+    assert not torch.allclose(leaking[begins[-1] + 1 :], together[begins[-1] + 1 :], rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_that_cannot_keep_documents_apart_is_refused_unless_it_may_see_them():
+    module = set_up(documents="line")
+    sizes = {**SMALL, "feed_forward": 16, "architecture": "bloom"}
+    with pytest.raises(ContractError, match="bloom cannot keep documents apart") as refused:
+        registry.create_model("transformer_lm", data=module.data_spec(), **sizes)
+    assert "model.across_documents=true" in str(refused.value)
+    model = registry.create_model("transformer_lm", data=module.data_spec(), across_documents=True, **sizes)
+    assert model(module.val_dataset.batch(torch.arange(1))[0]).shape[:2] == (1, 16)
 
 
 def test_no_token_sees_what_follows_it():
@@ -88,6 +124,25 @@ def test_no_token_sees_what_follows_it():
     changed[0, 9:] = (changed[0, 9:] + 1) % model.vocabulary_size
     torch.testing.assert_close(model(inputs)[0, :9], model(changed)[0, :9], rtol=1e-4, atol=1e-5)
     assert not torch.allclose(model(inputs)[0, 9:], model(changed)[0, 9:], atol=1e-4)
+
+
+def test_blocks_longer_than_a_network_reads_are_refused():
+    module = set_up(block_size=32)
+    sizes = {**SMALL, "feed_forward": 16, "positions": 16}
+    with pytest.raises(ContractError, match="blocks have 32 tokens, and it reads 18") as refused:
+        registry.create_model("transformer_lm", data=module.data_spec(), **sizes)
+    assert "dataset.block_size=18" in str(refused.value)
+
+
+def test_an_encoder_that_is_to_continue_text_sees_no_token_ahead():
+    module = set_up()
+    torch.manual_seed(0)
+    sizes = {**SMALL, "feed_forward": 16, "architecture": "bert"}
+    model = registry.create_model("transformer_lm", data=module.data_spec(), **sizes).eval()
+    inputs, _ = module.val_dataset.batch(torch.arange(1))
+    changed = inputs.clone()
+    changed[0, 9:] = (changed[0, 9:] + 1) % model.vocabulary_size
+    torch.testing.assert_close(model(inputs)[0, :9], model(changed)[0, :9], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("length", [1, 5, 16])
@@ -157,6 +212,57 @@ def test_the_command_continues_each_line(train, fw):
     found = list(csv.DictReader(Path("said.csv").read_text("utf-8").splitlines(True)))
     assert [row["text"] for row in found] == ["Fool: the", "King"]
     assert all(len(row["continued"]) == 20 for row in found)
+
+
+def test_the_command_prints_text_as_it_is_made_drawn_by_the_settings_and_the_seed(train, fw, monkeypatch):
+    set_up()
+    where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.batch_size=4")
+    sizes = ("model.width=16", "model.depth=1", "model.heads=2", "model.max_new_tokens=20")
+    assert train("--model", "small_gpt", *where, *sizes, "experiment.run_name=fool").code == 0
+    Path("prompts.txt").write_text("Fool: the\nKing\n")
+    daring = ("model.temperature=2", "model.max_new_tokens=9")
+    assert fw("predict", "fool", "prompts.txt", *daring, "-o", "said.csv").code == 0
+    first, second = csv.DictReader(Path("said.csv").read_text("utf-8").splitlines(True))
+    pieces = []
+    monkeypatch.setattr(predict_command, "print", lambda text, **how: pieces.append((text, how)), raising=False)
+    assert fw("predict", "fool", "prompts.txt", *daring).code == 0
+    assert all(how == {"end": "", "flush": True} for _, how in pieces)
+    assert len(pieces) > 10
+    said = "".join(text for text, _ in pieces)
+    assert said == f"Fool: the{first['continued']}\n\nKing{second['continued']}\n"
+    pieces.clear()
+    assert fw("predict", "fool", "prompts.txt", *daring, "seed=7").code == 0
+    assert "".join(text for text, _ in pieces) != said
+    refused = fw("predict", "fool", "prompts.txt", "model.top_p=0")
+    assert refused.code == 2
+    assert "model.top_p: must be more than 0" in refused.err
+
+
+@pytest.mark.thorough
+def test_ctrl_c_ends_text_that_is_made_with_one_message(train, project):
+    set_up()
+    where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.batch_size=4")
+    assert (
+        train("--model", "small_gpt", *where, "model.width=16", "model.depth=1", "experiment.run_name=fool").code == 0
+    )
+    Path("prompts.txt").write_text("Fool: the\n")
+    command = [sys.executable, "-m", "framework_core", "predict", "fool", "prompts.txt", "model.max_new_tokens=1000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        begun = os.read(process.stdout.fileno(), 9)
+        assert begun
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out.endswith(b"\n")
+    assert err.decode().splitlines()[1:] == ["error: Stopped by Ctrl-C."]
+
+
+def test_the_likeliest_tokens_that_make_up_a_share_are_drawn_among():
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    chance = torch.Generator().manual_seed(0)
+    assert {int(drawn(logits, 1.0, None, chance, top_p=0.6)) for _ in range(200)} == {0, 1}
+    assert {int(drawn(logits, 1.0, None, chance, top_p=0.01)) for _ in range(20)} == {0}
 
 
 def test_each_kind_of_model_has_data_of_its_own_where_none_is_named(fw):

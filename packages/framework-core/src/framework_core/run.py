@@ -15,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer, seed_everythin
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
 
+from framework_core.base.model import BaseModel
 from framework_core.config.compose import complete, compose, dataset_settings
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
@@ -170,18 +171,18 @@ def evaluate(
         ContractError: The data does not fit the model.
     """
     with _quiet(), data_errors_of_workers():
-        trained = _trained(run, overrides, output_dir)
+        found = trained(run, overrides=overrides, output_dir=output_dir)
         stage = "fit" if split == "val" else "test"
-        datamodule = preparation.set_up_data(trained.config.dataset, stage, like=trained.data)
-        _same_classes(preparation.data_spec_of(datamodule), trained.data, trained.record.name)
+        datamodule = preparation.set_up_data(found.config.dataset, stage, like=found.data)
+        _same_classes(preparation.data_spec_of(datamodule), found.data, found.record.name)
         if not preparation.has_batches(datamodule, split):
-            raise DataError(f"The dataset {trained.config.dataset.name!r} has no {split} split.")
-        if not preparation.can_measure(trained.model, datamodule, split):
+            raise DataError(f"The dataset {found.config.dataset.name!r} has no {split} split.")
+        if not preparation.can_measure(found.model, datamodule, split):
             step = "validation_step" if split == "val" else "test_step"
-            raise ContractError(f"The model {trained.config.model.name!r} cannot be measured", [f"it has no {step}"])
-        trainer = _silent_trainer(trained.config)
+            raise ContractError(f"The model {found.config.model.name!r} cannot be measured", [f"it has no {step}"])
+        trainer = _silent_trainer(found.config)
         measure = trainer.validate if split == "val" else trainer.test
-        measure(trained.model, datamodule=datamodule, verbose=False)
+        measure(found.model, datamodule=datamodule, verbose=False)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
@@ -193,7 +194,7 @@ def predict(
     Args:
         run: Its id, the beginning of its id, its name, its folder, or ``last``.
         paths: Files, or folders of files.
-        overrides: Settings to change: ``dataset.batch_size=256``.
+        overrides: Settings to change: ``dataset.batch_size=256``, ``seed=1`` for others where something is drawn.
         output_dir: Where runs are; ``runs`` here.
 
     Returns:
@@ -205,14 +206,34 @@ def predict(
         DataError: There are no files, or one cannot be read.
     """
     with _quiet():
-        trained = _trained(run, overrides, output_dir)
-        datamodule = build(registry.resolve("dataset", trained.config.dataset.name), trained.config.dataset)
-        files = files_in(paths, getattr(datamodule, "suffixes", ()))
-        dataset = datamodule.predict_dataset(files, trained.data)
-        loader = datamodule.loader(dataset)
-        with data_errors_of_workers():
-            batches: Any = _silent_trainer(trained.config).predict(trained.model, dataloaders=loader)
-        return table_of(dataset, files, batches or [])
+        return _rows(_asked(run, paths, overrides, output_dir))
+
+
+def answers(
+    run: str, paths: Sequence[Path], *, overrides: Sequence[str] = (), output_dir: Path | None = None
+) -> list[Row] | Iterator[str]:
+    """What ``predict`` gives; of a model whose predictions are text that is made bit by bit, that text as it is made.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        paths: Files, or folders of files.
+        overrides: Settings to change: ``model.temperature=0.5``, ``seed=1``.
+        output_dir: Where runs are; ``runs`` here.
+
+    Raises:
+        RunNotFoundError: There is no such run, or it has no checkpoint.
+        DataError: There are no files, or one cannot be read.
+    """
+    with _quiet():
+        asked = _asked(run, paths, overrides, output_dir)
+        model = asked.trained.model
+        if isinstance(model, BaseModel):
+            kind = device(asked.trained.config.trainer.accelerator).kind
+            pieces = model.to(kind).eval().stream_predictions(asked.dataset)
+            if pieces is not None:
+                seed_everything(asked.trained.config.seed, verbose=False)
+                return pieces
+        return _rows(asked)
 
 
 def replay(run: str, step: int, *, output_dir: Path | None = None) -> ReplayedStep:
@@ -286,8 +307,15 @@ def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
 
 
 @dataclass(frozen=True)
-class _Trained:
-    """A run's model with its best weights."""
+class Trained:
+    """A run's model with its best weights.
+
+    Attributes:
+        record: The run.
+        config: Its settings.
+        data: What it was trained on.
+        model: The model.
+    """
 
     record: RunRecord
     config: RunConfig
@@ -295,14 +323,51 @@ class _Trained:
     model: LightningModule
 
 
-def _trained(run: str, overrides: Sequence[str], output_dir: Path | None) -> _Trained:
+def trained(run: str, *, overrides: Sequence[str] = (), output_dir: Path | None = None) -> Trained:
+    """The model of a run with its best weights, else its last ones.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        overrides: Settings to change.
+        output_dir: Where runs are; ``runs`` here.
+
+    Raises:
+        RunNotFoundError: There is no such run, or it has no checkpoint.
+    """
     record = find_run(run, output_dir=output_dir or RUNS)
     checkpoint = record.checkpoint
     config = compose(overrides, config_file=record.directory / CONFIG).config
     data = DataSpec.model_validate_json((record.directory / DATA).read_text("utf-8"))
     model = preparation.build_model(without_pretrained(config.model), data)
     preparation.load_weights(model, checkpoint)
-    return _Trained(record, config, data, model)
+    return Trained(record, config, data, model)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A trained model and what it is to predict."""
+
+    trained: Trained
+    files: list[Path]
+    datamodule: Any
+    dataset: Any
+
+
+def _asked(run: str, paths: Sequence[Path], overrides: Sequence[str], output_dir: Path | None) -> _Asked:
+    found = trained(run, overrides=overrides, output_dir=output_dir)
+    datamodule: Any = build(registry.resolve("dataset", found.config.dataset.name), found.config.dataset)
+    files = files_in(paths, getattr(datamodule, "suffixes", ()))
+    return _Asked(found, files, datamodule, datamodule.predict_dataset(files, found.data))
+
+
+def _rows(asked: _Asked) -> list[Row]:
+    """One pass over everything; what is drawn is drawn by the seed of the settings."""
+    config = asked.trained.config
+    with data_errors_of_workers(), isolate_rng():
+        seed_everything(config.seed, verbose=False)
+        loader = asked.datamodule.loader(asked.dataset)
+        batches: Any = _silent_trainer(config).predict(asked.trained.model, dataloaders=loader)
+    return table_of(asked.dataset, asked.files, batches or [])
 
 
 def _same_classes(found: DataSpec, trained: DataSpec, run: str) -> None:
@@ -364,6 +429,8 @@ def _quiet() -> Iterator[None]:
 
 __all__ = [
     "FrameworkTrainer",
+    "Trained",
+    "answers",
     "check_data",
     "dry_run",
     "evaluate",
@@ -372,4 +439,5 @@ __all__ = [
     "predict",
     "replay",
     "train",
+    "trained",
 ]

@@ -1,4 +1,4 @@
-"""Text for framework-core: classifiers and language models from scratch, tokenizers, text datasets.
+"""Text for framework-core: classifiers and language models, from scratch or pretrained, tokenizers, text datasets.
 
 Names are imported when they are used, so listing the models imports no torch.
 """
@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from framework_plugins_nlp.datamodule import BaseNLPDataModule as BaseNLPDataModule
     from framework_plugins_nlp.labelled_texts import LabelledTexts as LabelledTexts
     from framework_plugins_nlp.language_model import LanguageModel as LanguageModel
+    from framework_plugins_nlp.masked_language_model import MaskedLanguageModel as MaskedLanguageModel
     from framework_plugins_nlp.model import BaseNLPModel as BaseNLPModel
+    from framework_plugins_nlp.paired_texts import PairedTexts as PairedTexts
+    from framework_plugins_nlp.question_answering import QuestionAnsweringModel as QuestionAnsweringModel
+    from framework_plugins_nlp.questioned_texts import QuestionedTexts as QuestionedTexts
     from framework_plugins_nlp.running_text import RunningText as RunningText
+    from framework_plugins_nlp.seq2seq import Seq2SeqModel as Seq2SeqModel
+    from framework_plugins_nlp.tagged_texts import TaggedTexts as TaggedTexts
 
 __version__ = "0.1.0"
 
@@ -22,7 +28,13 @@ _HOMES = {
     "BaseNLPModel": "model",
     "LabelledTexts": "labelled_texts",
     "LanguageModel": "language_model",
+    "MaskedLanguageModel": "masked_language_model",
+    "PairedTexts": "paired_texts",
+    "QuestionAnsweringModel": "question_answering",
+    "QuestionedTexts": "questioned_texts",
     "RunningText": "running_text",
+    "Seq2SeqModel": "seq2seq",
+    "TaggedTexts": "tagged_texts",
 }
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562
 

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from framework_core.errors import DataError
+from framework_plugins_nlp.pretrained_runs import as_checkpoint, is_run
+
+OFFSET = 2
+"""Positions that RoBERTa and its kin leave out at the beginning."""
+
+SHIFTED = frozenset(
+    {
+        "camembert",
+        "data2vec-text",
+        "esm",
+        "ibert",
+        "longformer",
+        "luke",
+        "mpnet",
+        "roberta",
+        "roberta-prelayernorm",
+        "xlm-roberta",
+        "xlm-roberta-xl",
+        "xmod",
+    }
+)
+"""Those kin."""
 
 _ON_HUB = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
@@ -30,9 +54,19 @@ class Checkpoint:
 
     @property
     def folder(self) -> Path | None:
-        """Its folder, where it is one."""
+        """Its folder, where it is one; of a run, one in the form of transformers."""
         path = Path(self.name).expanduser()
+        if is_run(path):
+            return as_checkpoint(path)
         return path if path.is_dir() else None
+
+    def positions(self) -> int | None:
+        """How many tokens it reads, where it says so."""
+        try:
+            config = json.loads(self.file("config.json").read_text("utf-8"))
+        except (OSError, ValueError, DataError):
+            return None  # whoever reads the checkpoint next says what is wrong with it
+        return positions_of(SimpleNamespace(**config)) if isinstance(config, dict) else None
 
     def arguments(self) -> dict[str, Any]:
         """What ``from_pretrained`` takes to find it."""
@@ -62,8 +96,12 @@ class Checkpoint:
     @contextmanager
     def understood(self) -> Iterator[None]:
         """What transformers and the hub raise, in words."""
+        from safetensors import SafetensorError
+
         try:
             yield
+        except SafetensorError as error:
+            raise self.missing(f"its weights are damaged ({error})") from error
         except (OSError, ValueError) as error:
             if self._has_code(error):
                 raise self.brings_code() from error
@@ -90,6 +128,14 @@ class Checkpoint:
 
     def _has_code(self, error: Exception) -> bool:
         return "trust_remote_code" in str(error)
+
+
+def positions_of(config: Any) -> int | None:
+    """How many tokens a network reads by its configuration; ``None`` where it does not say."""
+    found = getattr(config, "max_position_embeddings", None)
+    if not isinstance(found, int) or found < 1:
+        return None
+    return found - OFFSET if getattr(config, "model_type", "") in SHIFTED else found
 
 
 @contextmanager

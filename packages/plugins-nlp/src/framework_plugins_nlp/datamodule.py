@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,6 +48,9 @@ class BaseNLPDataModule(BaseDataModule):
 
     delimiter: str | None = None
     """What stands between the columns of a CSV file."""
+
+    learning: ClassVar[Mapping[str, Any]] = {}
+    """What ``Tokenizer.train`` takes beside the settings."""
 
     def __init__(
         self,
@@ -122,8 +125,12 @@ class BaseNLPDataModule(BaseDataModule):
         wanted = self.tokenizer_setting or self.default_tokenizer
         if wanted not in KINDS:
             return Tokenizer.read(wanted)
+        return learned(wanted, texts, **self.tokenizer_settings())
+
+    def tokenizer_settings(self) -> dict[str, Any]:
+        """What a tokenizer is learned with."""
         settings = {"vocabulary_size": self.vocabulary_size, "min_frequency": self.min_frequency}
-        return learned(wanted, texts, **settings, lowercase=self.lowercase)
+        return {**settings, "lowercase": self.lowercase, **self.learning}
 
     def note(self, *what: object) -> None:
         """Let something count in the fingerprint."""

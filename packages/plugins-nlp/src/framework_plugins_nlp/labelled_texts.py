@@ -18,6 +18,9 @@ from framework_plugins_nlp.splits import stratified
 from framework_plugins_nlp.tokenization import say
 from framework_plugins_nlp.tokens import LengthBuckets, TokenTexts
 
+LONGEST = 8_192
+"""Tokens of a text that are used where nobody says how many: one that is endless would make a batch of its width."""
+
 _log = logging.getLogger("framework_core")
 
 
@@ -105,7 +108,10 @@ class LabelledTexts(BaseNLPDataModule):
         numbers = {name: index for index, name in enumerate(self.class_names)}
         known = {split: self._known(texts, split, numbers) for split, texts in read.items()}
         self.texts = self._divided(known, numbers)
+        if not any(text.strip() for text in self.texts["train"].texts):
+            raise DataError("Every text to train on is empty.", possible=f"The first is {read['train'].place(0)}.")
         self.tokenizer = self.make_tokenizer(self.texts["train"].texts)
+        self.max_length = self.max_length or LONGEST
         for split, texts in self.texts.items():
             encoded = self.tokenizer.encode(texts.texts, max_length=self.max_length)
             say(encoded, split, self.max_length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.utils.data import Dataset
 from torchmetrics import Metric, MetricCollection
 
 from framework_core import BaseModel, DataSpec
@@ -30,6 +32,8 @@ class LanguageModel(BaseModel):
         max_new_tokens: How many tokens ``fw predict`` adds to a text.
         temperature: How daring they are: 0 takes the likeliest each time.
         top_k: Among how many of the likeliest one is drawn; ``None`` draws among all.
+        top_p: Among the likeliest that together have so much probability one is drawn.
+        across_documents: Whether a token sees the documents before its own in a block.
         data: What the model is trained on.
     """
 
@@ -42,12 +46,16 @@ class LanguageModel(BaseModel):
         max_new_tokens: int = 200,
         temperature: float = 0.8,
         top_k: int | None = None,
+        top_p: float = 1.0,
+        across_documents: bool = False,
         data: DataSpec | None = None,
     ) -> None:
         super().__init__(data=data)
         self.max_new_tokens = max_new_tokens
         self.temperature = temperature
         self.top_k = top_k
+        self.top_p = top_p
+        self.across_documents = across_documents
 
     @property
     def contract(self) -> ModelContract:
@@ -64,6 +72,11 @@ class LanguageModel(BaseModel):
         """The token before each document, where there are several."""
         found = self.data.facts.get("separator_id")
         return found if isinstance(found, int) else None
+
+    @property
+    def packed_by(self) -> int | None:
+        """The token that begins a document which sees itself alone in a block."""
+        return None if self.across_documents else self.separator_id
 
     @abstractmethod
     def steps(self, tokens: Tensor) -> Iterator[Tensor]:
@@ -106,12 +119,17 @@ class LanguageModel(BaseModel):
         self._evaluate(batch, "test", self.test_metrics)
         return {}
 
+    def on_predict_start(self) -> None:
+        """Draw anew."""
+        self._chances = self._chance_of_each()
+
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Texts, each continued."""
         inputs = batch[0] if isinstance(batch, list | tuple) else batch
         tokenizer = Tokenizer.of(self.data.facts)
         rows = [row[row != tokenizer.pad_id] for row in inputs]
-        return {"continued": [tokenizer.decode(list(self.generate(row))) for row in rows]}
+        found = [list(self.generate(row, generator=next(self._chances))) for row in rows]
+        return {"continued": [tokenizer.decode(made) for made in found]}
 
     def generate(
         self,
@@ -120,6 +138,7 @@ class LanguageModel(BaseModel):
         max_new_tokens: int | None = None,
         temperature: float | None = None,
         top_k: int | None = None,
+        top_p: float | None = None,
         generator: torch.Generator | None = None,
     ) -> Iterator[int]:
         """Continue a row of tokens, one by one as they are drawn; a separator ends it.
@@ -129,18 +148,19 @@ class LanguageModel(BaseModel):
             max_new_tokens: How many at most; without it, the model's setting.
             temperature: How daring; without it, the model's setting.
             top_k: Among how many; without it, the model's setting.
+            top_p: With how much probability together; without it, the model's setting.
             generator: What is drawn with.
         """
         wanted = self.max_new_tokens if max_new_tokens is None else max_new_tokens
         heat = self.temperature if temperature is None else temperature
-        most = top_k or self.top_k
+        most, share = top_k or self.top_k, self.top_p if top_p is None else top_p
         begin = tokens.new_full((1,), self._first_token())
         row = tokens if self.separator_id is None and len(tokens) else torch.cat([begin, tokens])
         with torch.inference_mode():
             steps: Any = self.steps(row.to(self.device))
             logits = next(steps)
             for _ in range(wanted):
-                chosen = drawn(logits, heat, most, generator)
+                chosen = drawn(logits, heat, most, generator, top_p=share)
                 if int(chosen) == self.separator_id:
                     return
                 yield int(chosen)
@@ -165,6 +185,19 @@ class LanguageModel(BaseModel):
                 yield text[len(said) :]
                 said = text
 
+    def stream_predictions(self, dataset: Dataset[Any]) -> Iterator[str]:
+        """Each text and how it goes on, piece by piece, with an empty line between two."""
+        texts: Sequence[Any] = getattr(dataset, "texts", ())
+        for number, (each, chance) in enumerate(zip(texts, self._chance_of_each(), strict=False)):
+            yield ("\n\n" if number else "") + each.text
+            yield from self.stream(each.text, generator=chance)
+        yield "\n"
+
+    def _chance_of_each(self) -> Iterator[torch.Generator]:
+        """What each text is drawn with, so that it is the same whatever stands beside it."""
+        for number in itertools.count():
+            yield torch.Generator(self.device).manual_seed(torch.initial_seed() + number)
+
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Some texts that the model makes up."""
         rows = []
@@ -181,11 +214,23 @@ class LanguageModel(BaseModel):
         return int(ids[0])
 
 
-def drawn(logits: Tensor, temperature: float, top_k: int | None, generator: torch.Generator | None) -> Tensor:
+def drawn(
+    logits: Tensor,
+    temperature: float,
+    top_k: int | None,
+    generator: torch.Generator | None,
+    *,
+    top_p: float = 1.0,
+) -> Tensor:
     """A token, ``(1)``."""
     if temperature == 0:
         return logits.argmax().view(1)
     logits = logits.float() / temperature
     if top_k is not None and top_k < len(logits):
         logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
-    return torch.multinomial(logits.softmax(dim=0), 1, generator=generator)
+    chances = logits.softmax(dim=0)
+    if top_p < 1:
+        # Nucleus sampling, Holtzman et al., https://arxiv.org/abs/1904.09751: the likeliest one is always there.
+        found, order = chances.sort(descending=True)
+        chances = chances.index_fill(0, order[found.cumsum(dim=0) - found >= top_p], 0)
+    return torch.multinomial(chances, 1, generator=generator)

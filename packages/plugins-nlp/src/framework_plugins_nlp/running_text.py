@@ -8,14 +8,17 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from framework_core import DataError, DataSpec
 from framework_core.base.batches import BatchDataset
 from framework_plugins_nlp.datamodule import BaseNLPDataModule
-from framework_plugins_nlp.new_texts import TextsToPredict
+from framework_plugins_nlp.masked_texts import IGNORED, MaskedTexts, stretches
+from framework_plugins_nlp.new_texts import TextsToFill, TextsToPredict
 from framework_plugins_nlp.tokenization import Encoded, Tokenizer
+from framework_plugins_nlp.tokens import LengthBuckets
 
+MASKING = "fill-mask"
 SPLITS = ("train", "val", "test")
 
 
@@ -52,19 +55,26 @@ class RunningText(BaseNLPDataModule):
     blocks. Tokens behind the last whole block are left out. The first share of the text is trained on, the last ones
     validated and tested on.
 
+    For a masked language model (``task="fill-mask"``) they are cut into texts of as many tokens at most, none across
+    two documents, and a share of the tokens is masked.
+
     Args:
+        task: ``text-generation``, or ``fill-mask``; ``None`` takes the first.
+        masked: The share of tokens that is asked for, where some are masked.
         block_size: How many tokens make a block: how far a model looks back.
         val_size: The share of the text that is validated on, where there is no such split.
         test_size: The share of the text, at its end, that is tested on, where there is no such split.
         **common: What every dataset of text takes: ``tokenizer``, ``encoding``, ``batch_size`` ...
     """
 
-    tasks: ClassVar[tuple[str, ...]] = ("text-generation",)
+    tasks: ClassVar[tuple[str, ...]] = ("text-generation", MASKING)
     default_tokenizer: ClassVar[str] = "character"
 
     def __init__(
         self,
         *,
+        task: str | None = None,
+        masked: float = 0.15,
         block_size: int = 128,
         val_size: float = 0.1,
         test_size: float = 0.0,
@@ -72,6 +82,9 @@ class RunningText(BaseNLPDataModule):
         **common: Any,
     ) -> None:
         super().__init__(lowercase=lowercase, **common)
+        self.task = task or self.tasks[0]
+        self.masked = masked
+        self.masking = self.task == MASKING
         self.block_size = block_size
         self.val_size = val_size
         self.test_size = test_size
@@ -96,18 +109,19 @@ class RunningText(BaseNLPDataModule):
             return
         documents = self._divided(self.read_documents())
         self.tokenizer = self.make_tokenizer(documents["train"])
+        if self.masking and self.tokenizer.mask_id is None:
+            raise _no_mask(self.tokenizer.kind)
         several = sum(map(len, documents.values())) > len(documents)
-        self._separator = self.tokenizer.pad_id if several else None
+        self._separator = self.tokenizer.pad_id if several and not self.masking else None
         for split, texts in documents.items():
             encoded = self.tokenizer.encode(texts, special=False)
-            row = _in_a_row(encoded, self._separator)
-            blocks = Blocks(row, self.block_size, moving=split == "train")
-            if not len(blocks):
-                raise _too_short(split, len(row), self.block_size)
-            setattr(self, f"{split}_dataset", blocks)
-            self._characters[split] = sum(map(len, texts)) / max(len(row), 1)
-            self.note(split, row.numpy().tobytes())
+            made = self._masked_texts(split, encoded) if self.masking else self._blocks(split, encoded)
+            setattr(self, f"{split}_dataset", made)
+            self._characters[split] = sum(map(len, texts)) / max(len(made.ids), 1)
+            self.note(split, made.ids.numpy().tobytes())
         self.note(self.block_size, self._separator, self.tokenizer.written)
+        if self.masking:
+            self.note(self.masked)
 
     def data_spec(self) -> DataSpec:
         """What the text turned out to be; how it became numbers is in its facts."""
@@ -115,28 +129,54 @@ class RunningText(BaseNLPDataModule):
         if tokenizer is None:
             raise DataError("There is no tokenizer yet: setup makes it.")
         datasets = {split: getattr(self, f"{split}_dataset") for split in self._characters}
+        facts: dict[str, Any] = {"mask_id": tokenizer.mask_id, "max_length": self.block_size}
+        if not self.masking:
+            facts = {"separator_id": self._separator, "characters_per_token": dict(self._characters)}
+        shape = None if self.masking else (self.block_size,)
         return DataSpec(
-            task=self.tasks[0],
-            input_shape=(self.block_size,),
+            task=self.task,
+            input_shape=shape or (),
             input_dtype="int64",
-            target_shape=(self.block_size,),
+            target_shape=shape,
             target_dtype="int64",
+            ignore_index=IGNORED if self.masking else None,
             split_sizes={split: len(blocks) for split, blocks in datasets.items()},
             fingerprint=self.fingerprint,
             source=self.source(),
-            facts={
-                **tokenizer.facts(),
-                "separator_id": self._separator,
-                "characters_per_token": dict(self._characters),
-            },
+            facts={**tokenizer.facts(), **facts},
         )
 
+    def train_sampler(self, dataset: Dataset[Any]) -> Sampler[int] | None:
+        """Texts of nearly one length together, where they have different ones."""
+        return LengthBuckets(dataset.lengths, self.batch_size) if isinstance(dataset, MaskedTexts) else None
+
     def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
-        """The texts of files to be continued, each a prompt."""
+        """The texts of files to be continued, each a prompt; or with masks to be filled in."""
         prompts = [text for path in paths for text in self.new_texts(path)]
         if not prompts:
             raise DataError(f"There is no text in {', '.join(str(path) for path in paths)}.", paths=paths)
+        if data.task == MASKING:
+            return TextsToFill(prompts, Tokenizer.of(data.facts), max_length=int(data.facts["max_length"]))  # type: ignore[arg-type]
         return TextsToPredict(prompts, Tokenizer.of(data.facts), max_length=None, special=False)
+
+    def tokenizer_settings(self) -> dict[str, Any]:
+        """What a tokenizer is learned with; for masks it has tokens of its own."""
+        return {**super().tokenizer_settings(), **({"masking": True} if self.masking else {})}
+
+    def _blocks(self, split: str, encoded: Encoded) -> Blocks:
+        row = _in_a_row(encoded, self._separator)
+        made = Blocks(row, self.block_size, moving=split == "train")
+        if not len(made):
+            raise _too_short(split, len(row), self.block_size)
+        return made
+
+    def _masked_texts(self, split: str, encoded: Encoded) -> MaskedTexts:
+        tokenizer = self.tokenizer
+        assert tokenizer is not None  # noqa: S101  # setup has made it
+        if not len(encoded.ids) or encoded.empty == len(encoded):
+            raise _nothing_left(split)
+        cut = stretches(encoded, tokenizer.around(), self.block_size)
+        return MaskedTexts(cut, tokenizer, share=self.masked, fixed=split != "train")
 
     def _divided(self, read: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """The documents of each split, those that are missing taken from the end of training."""
@@ -172,6 +212,22 @@ def _in_a_row(encoded: Encoded, separator: int | None) -> Tensor:
     before = torch.tensor([separator], dtype=ids.dtype)
     bounds: Iterable[tuple[int, int]] = zip(encoded.offsets[:-1].tolist(), encoded.offsets[1:].tolist(), strict=True)
     return torch.cat([part for start, end in bounds for part in (before, ids[start:end])])
+
+
+def _no_mask(kind: str) -> DataError:
+    return DataError(
+        f"The tokenizer {kind} has no token that stands for what is masked.",
+        possible="One that is learned from the texts has it: word, character, bpe, wordpiece or unigram.",
+        next_step="Leave dataset.tokenizer out, or take that of a masked language model.",
+    )
+
+
+def _nothing_left(split: str) -> DataError:
+    return DataError(
+        f"There is no text in the {split} split.",
+        possible="It is taken from the end of the text, as a share of its characters.",
+        next_step="Take more text, or a larger share: dataset.val_size=0.2",
+    )
 
 
 def _too_short(split: str, tokens: int, length: int) -> DataError:

@@ -77,8 +77,8 @@ class RecurrentConfig(ClassifierConfig):
     """Dropout of embeddings, between layers and before the last one."""
 
 
-class SmallBertConfig(ClassifierConfig):
-    """A small transformer encoder."""
+class EncoderConfig(ComponentConfig):
+    """The sizes of a small transformer encoder."""
 
     width: PositiveInt = 128
     """The length of a token's vector."""
@@ -99,7 +99,49 @@ class SmallBertConfig(ClassifierConfig):
     """Dropout of embeddings, attention and dense layers."""
 
     @model_validator(mode="after")
-    def _whole_heads(self) -> SmallBertConfig:
+    def _whole_heads(self) -> EncoderConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class SmallBertConfig(EncoderConfig, ClassifierConfig):
+    """A small transformer encoder that tells classes apart."""
+
+    checkpoint: str | None = None
+    """The folder of a run of small_bert_mlm, whose weights and tokenizer it begins with."""
+
+    pretrained: bool = True
+    """Whether the weights of the checkpoint are taken."""
+
+
+class SmallBertMLMConfig(EncoderConfig):
+    """A small transformer encoder that fills in masked tokens."""
+
+
+class SmallBertQAConfig(ComponentConfig):
+    """A small transformer encoder that finds answers in a text."""
+
+    width: PositiveInt = 128
+    """The length of a token's vector."""
+
+    depth: PositiveInt = 2
+    """How many layers."""
+
+    heads: PositiveInt = 2
+    """How many attention heads."""
+
+    feed_forward: PositiveInt | None = None
+    """The length of the hidden dense layer; empty takes four widths."""
+
+    positions: Annotated[int, Field(ge=16)] = 384
+    """How many tokens of a question and its context it can read at once."""
+
+    drop_rate: Rate = 0.1
+    """Dropout of embeddings, attention and dense layers."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> SmallBertQAConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
         return self
@@ -116,6 +158,12 @@ class LanguageModelConfig(ComponentConfig):
 
     top_k: PositiveInt | None = None
     """Among how many of the likeliest tokens one is drawn; empty draws among all."""
+
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Among the likeliest tokens that together have this probability one is drawn; 1 draws among all."""
+
+    across_documents: bool = False
+    """Whether a token sees the documents before its own in a block."""
 
 
 class SmallGPTConfig(LanguageModelConfig):
@@ -135,9 +183,6 @@ class SmallGPTConfig(LanguageModelConfig):
 
     drop_rate: Rate = 0.0
     """Dropout of embeddings, attention and dense layers."""
-
-    across_documents: bool = False
-    """Whether a token sees the documents before its own in a block."""
 
     @model_validator(mode="after")
     def _whole_heads(self) -> SmallGPTConfig:
@@ -171,7 +216,7 @@ class TransformerConfig(ComponentConfig):
     """Whatever else the architecture's configuration takes, by its own names: ``num_key_value_heads: 1``."""
 
     checkpoint: str | None = None
-    """A folder with config.json, model.safetensors and tokenizer.json, or a name on the hub."""
+    """A folder with config.json, model.safetensors and tokenizer.json, the folder of a run, or a name on the hub."""
 
     revision: str | None = None
     """The commit, branch or tag on the hub."""
@@ -214,6 +259,34 @@ class TransformerConfig(ComponentConfig):
 
 class TransformerClassifierConfig(TransformerConfig, ClassifierConfig):
     """Any architecture of transformers that tells classes apart."""
+
+
+class TransformerMLMConfig(TransformerConfig):
+    """Any architecture of transformers that fills in masked tokens."""
+
+
+class TransformerTaggerConfig(TransformerConfig, ClassifierConfig):
+    """Any architecture of transformers that gives each word a class."""
+
+
+class TransformerQAConfig(TransformerConfig):
+    """Any architecture of transformers that finds answers in a text."""
+
+
+class TransformerSeq2SeqConfig(TransformerConfig):
+    """Any architecture of transformers that makes one text of another."""
+
+    architecture: str = "t5"
+    """The architecture, by transformers' name for it, with random weights; a checkpoint has its own."""
+
+    max_new_tokens: PositiveInt = 128
+    """How many tokens a text that is made has at most; never more than the architecture has positions for."""
+
+    beams: PositiveInt = 1
+    """How many beginnings of a text are followed at once; 1 takes the likeliest token each time."""
+
+    label_smoothing: Rate = 0.0
+    """The share of a label that is spread over all tokens."""
 
 
 class TransformerLMConfig(TransformerConfig, LanguageModelConfig):

@@ -15,9 +15,10 @@ from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from matplotlib.figure import Figure
+    from torch.utils.data import Dataset
 
     from framework_core.contracts.config import ComponentConfig
 
@@ -196,6 +197,16 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     def predict_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
         """One batch of inputs to the columns of a table: each a list or tensor with one entry a sample."""
         return {"output": self(batch)}
+
+    def stream_predictions(self, dataset: Dataset[Any]) -> Iterator[str] | None:
+        """Predictions as text that appears while it is made; nothing where they are no such text.
+
+        ``fw predict`` prints it in place of a table. The model is on its device, and ready to predict.
+
+        Args:
+            dataset: What ``predict_dataset`` of the data gave.
+        """
+        return None
 
     def figures(self) -> Mapping[str, Figure]:
         """What to draw after the test, by name."""

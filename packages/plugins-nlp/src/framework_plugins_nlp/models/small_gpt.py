@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from framework_plugins_nlp.language_model import LanguageModel
 from framework_plugins_nlp.models.transformer_layers import Cache, Layer, initialise
+from framework_plugins_nlp.packing import documents, seen
 
 
 class SmallGPT(LanguageModel):
@@ -26,7 +27,6 @@ class SmallGPT(LanguageModel):
         heads: How many attention heads.
         feed_forward: The length of the hidden dense layer; ``None`` takes four widths.
         drop_rate: Dropout of embeddings, attention and dense layers.
-        across_documents: Whether a token sees the documents before its own in a block.
         **common: What every language model takes: ``max_new_tokens``, ``temperature``, ``data`` ...
     """
 
@@ -37,7 +37,6 @@ class SmallGPT(LanguageModel):
         heads: int = 4,
         feed_forward: int | None = None,
         drop_rate: float = 0.0,
-        across_documents: bool = False,
         **common: Any,
     ) -> None:
         super().__init__(**common)
@@ -46,7 +45,6 @@ class SmallGPT(LanguageModel):
         self.heads = heads
         self.feed_forward = feed_forward or 4 * width
         self.drop_rate = drop_rate
-        self.across_documents = across_documents
 
     def _build_model(self) -> nn.Module:
         return _Decoder(
@@ -56,7 +54,7 @@ class SmallGPT(LanguageModel):
             feed_forward=self.feed_forward,
             positions=self.data.input_shape[0],
             drop_rate=self.drop_rate,
-            separator=None if self.across_documents else self.separator_id,
+            separator=self.packed_by,
         )
 
     def steps(self, tokens: Tensor) -> Generator[Tensor, Tensor, None]:
@@ -103,7 +101,8 @@ class _Decoder(nn.Module):
         if self.separator is None:
             places, mask = torch.arange(tokens.shape[1], device=tokens.device), None
         else:
-            places, mask = _by_document(tokens, self.separator)
+            places, document = documents(tokens, self.separator)
+            mask = seen(document)
         hidden = self.drop(self.embedding(tokens) + self.position(places))
         for layer in self.layers:
             hidden, _ = layer(hidden, mask=mask, causal=mask is None)
@@ -127,13 +126,3 @@ class _Decoder(nn.Module):
 
     def _read(self, hidden: Tensor) -> Tensor:
         return nn.functional.linear(self.norm(hidden), self.embedding.weight)
-
-
-def _by_document(tokens: Tensor, separator: int) -> tuple[Tensor, Tensor]:
-    """The place of each token in its document, ``(B, T)``, and which tokens it sees, ``(B, 1, T, T)``."""
-    begins = tokens.eq(separator)
-    numbers = torch.arange(tokens.shape[1], device=tokens.device)
-    first = torch.where(begins, numbers, 0).cummax(dim=1).values
-    document = begins.cumsum(dim=1)
-    same = document[:, :, None] == document[:, None, :]
-    return numbers - first, (same & (numbers[:, None] >= numbers[None, :])).unsqueeze(1)

@@ -1,0 +1,178 @@
+"""The base class of masked language models: which token stood where one is masked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from framework_core import BaseModel, DataSpec
+from framework_core.contracts import ModelContract
+from framework_core.errors import ContractError
+from framework_plugins_nlp.masked_texts import IGNORED
+from framework_plugins_nlp.tokenization import Tokenizer
+
+CANDIDATES = 5
+"""Tokens that a prediction names for what is masked."""
+
+MASKED_ONE_BY_ONE = 2_000
+"""Tokens of the test that the pseudo-perplexity is told from, each of which takes a text of its own."""
+
+AT_ONCE = 32
+"""Texts of them that go through the network together."""
+
+
+class MaskedLanguageModel(BaseModel):
+    """Learns which tokens are masked. Inputs are tokens ``(batch, length)``, outputs ``(batch, length, vocabulary)``.
+
+    A subclass gives ``_build_model``, and ``outputs_of`` where it can leave out what nobody asks for.
+
+    Args:
+        data: What the model is trained on.
+    """
+
+    domain: ClassVar[str] = "nlp"
+    tasks: ClassVar[tuple[str, ...]] = ("fill-mask",)
+
+    def __init__(self, *, data: DataSpec | None = None) -> None:
+        super().__init__(data=data)
+        self._surprise = 0.0
+        self._counted = 0
+
+    @property
+    def contract(self) -> ModelContract:
+        """Any texts with masked tokens."""
+        return ModelContract(tasks=self.tasks)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens there are."""
+        return int(self.data.facts["vocabulary_size"])  # type: ignore[arg-type]
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills up short texts."""
+        return int(self.data.facts["pad_id"])  # type: ignore[arg-type]
+
+    @property
+    def mask_id(self) -> int:
+        """The token that stands for what is masked."""
+        return int(self.data.facts["mask_id"])  # type: ignore[arg-type]
+
+    @property
+    def longest(self) -> int:
+        """The tokens of the longest text."""
+        return int(self.data.facts["max_length"])  # type: ignore[arg-type]
+
+    def check_positions(self, positions: int | None) -> None:
+        """See that the longest text can be read.
+
+        Raises:
+            ContractError: It cannot.
+        """
+        if positions is not None and self.longest > positions:
+            raise ContractError(
+                f"{type(self).__name__} and this data do not fit",
+                [f"texts have {self.longest:,} tokens, and it reads {positions:,}"],
+                next_step=f"Take shorter ones: dataset.block_size={positions}",
+            )
+
+    def outputs_of(self, inputs: Tensor, asked: Tensor) -> Tensor:
+        """The outputs of some tokens alone, ``(asked, vocabulary)``.
+
+        Args:
+            inputs: The tokens, ``(batch, length)``.
+            asked: True where the output is wanted, ``(batch, length)``.
+        """
+        found: Tensor = self(inputs)[asked]
+        return found
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """One batch to its loss. The vocabulary is the largest layer: it is asked for masked tokens alone."""
+        inputs, target = batch
+        asked = target.ne(IGNORED)
+        return self.loss(self.outputs_of(inputs, asked), target[asked])
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy of the tokens that are asked for, in nats; 0 where there is none."""
+        outputs, target = outputs.flatten(0, -2), target.flatten()
+        total = functional.cross_entropy(outputs, target, ignore_index=IGNORED, reduction="sum")
+        return total / target.ne(IGNORED).sum().clamp(min=1)
+
+    def expected_loss(self, target: Tensor | None = None) -> float:
+        """The logarithm of the number of tokens."""
+        return math.log(self.vocabulary_size)
+
+    def _setup_metrics(self) -> Metric | MetricCollection | Mapping[str, Metric]:
+        from framework_plugins_nlp.perplexity import Perplexity
+
+        accuracy = MulticlassAccuracy(self.vocabulary_size, average="micro")
+        return {"accuracy": accuracy, "perplexity": Perplexity()}
+
+    def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> Mapping[str, Any]:
+        inputs, target = batch
+        asked = target.ne(IGNORED)
+        outputs, target = self.outputs_of(inputs, asked), target[asked]
+        # A batch counts by how many tokens it asks for, so that the mean is that of tokens.
+        value, count = self.loss(outputs, target), len(target)
+        self.log(f"{split}/loss", value, on_epoch=True, on_step=False, sync_dist=True, batch_size=count)
+        if count:
+            metrics.update(outputs, target)
+        self.log_dict(metrics, on_epoch=True, on_step=False)
+        return {}
+
+    def on_test_start(self) -> None:
+        """Count anew."""
+        self._surprise, self._counted = 0.0, 0
+
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
+        """One batch to ``test/loss`` and the metrics, and its first texts with each token masked alone.
+
+        Returns:
+            Nothing: tokens of a text depend on each other, and an interval from single ones would be too narrow.
+        """
+        self._evaluate(batch, "test", self.test_metrics)
+        inputs, target = batch
+        for row in torch.where(target.eq(IGNORED), inputs, target):
+            if self._counted < MASKED_ONE_BY_ONE:
+                self._mask_each(row[row != self.pad_id])
+        return {}
+
+    def on_test_epoch_end(self) -> None:
+        """The pseudo-perplexity of the first texts, Salazar et al., https://arxiv.org/abs/1910.14659."""
+        if self._counted:
+            value = math.exp(self._surprise / self._counted)
+            self.log("test/pseudo_perplexity", value, sync_dist=True)
+
+    def _mask_each(self, row: Tensor) -> None:
+        before, behind = Tokenizer.of(self.data.facts).around()
+        places = torch.arange(len(before), len(row) - len(behind), device=row.device)
+        for some in torch.split(places, AT_ONCE):
+            texts = row.repeat(len(some), 1)
+            lines = torch.arange(len(some), device=row.device)
+            texts[lines, some] = self.mask_id
+            found = self(texts)[lines, some].float()
+            self._surprise += float(functional.cross_entropy(found, row[some], reduction="sum"))
+        self._counted += len(places)
+
+    def _no_words(self, tokenizer: Tokenizer) -> Tensor:
+        return torch.tensor(tokenizer.special_ids, device=self.device, dtype=torch.int64)
+
+    def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Texts to the likeliest tokens for each mask."""
+        tokens = batch[0] if isinstance(batch, list | tuple) else batch
+        tokenizer = Tokenizer.of(self.data.facts)
+        chances = self(tokens).float().index_fill(-1, self._no_words(tokenizer), -torch.inf).softmax(dim=-1)
+        found = []
+        for row, chance in zip(tokens, chances, strict=True):
+            best = chance[row == self.mask_id].topk(min(CANDIDATES, chance.shape[-1]))
+            words = [[tokenizer.decode([token]).strip() for token in each] for each in best.indices.tolist()]
+            pairs = zip(words, best.values.tolist(), strict=True)
+            found.append([dict(zip(names, values, strict=True)) for names, values in pairs])
+        return {"candidates": found}

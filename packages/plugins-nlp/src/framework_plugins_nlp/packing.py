@@ -1,0 +1,32 @@
+"""Documents that stand in one block, and still see themselves alone.
+
+Axes: B blocks, T tokens.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def documents(tokens: Tensor, separator: int) -> tuple[Tensor, Tensor]:
+    """The place of each token in its document, and the number of that document in its block, ``(B, T)`` each.
+
+    Args:
+        tokens: The blocks, ``(B, T)``. One may begin within a document.
+        separator: The token that each document begins with.
+    """
+    begins = tokens.eq(separator)
+    numbers = torch.arange(tokens.shape[1], device=tokens.device)
+    first = torch.where(begins, numbers, 0).cummax(dim=1).values
+    return numbers - first, begins.cumsum(dim=1)
+
+
+def seen(document: Tensor) -> Tensor:
+    """Which tokens each one sees: those before it in its document, ``(B, 1, T, T)``.
+
+    Args:
+        document: The number of each token's document, ``(B, T)``.
+    """
+    same = document[:, :, None] == document[:, None, :]
+    return same.tril().unsqueeze(1)
