@@ -204,3 +204,24 @@ def test_a_language_model_is_trained_by_the_command(train):
     done = train("--model", "transformer_lm", *TINY, *where)
     assert done.code == 0, done.err
     assert done.json["metrics"]["val/perplexity"] > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "last"),
+    [
+        ("transformer_tagger", {"name": "manual_markup"}, "classifier"),
+        ("transformer_qa", {"name": "lost_things", "count": 40}, "qa_outputs"),
+        ("transformer_seq2seq", {"name": "spoken_numbers", "count": 40}, "lora_B"),
+    ],
+)
+def test_low_rank_changes_and_the_last_layer_are_what_is_learned(name, dataset, last):
+    module = registry.create_dataset(dataset.pop("name"), batch_size=4, max_length=32, **dataset)
+    module.setup("fit")
+    torch.manual_seed(0)
+    model = registry.create_model(name, data=module.data_spec(), lora_rank=2, **SMALL)
+    model.training_step(module.train_dataset.batch(torch.arange(4)), 0).backward()
+    learned = [key for key, each in model.named_parameters() if each.requires_grad]
+    assert learned
+    assert all("lora_" in key or last in key for key in learned)
+    assert any(last in key for key in learned)
+    assert all(each.grad is not None for each in model.parameters() if each.requires_grad)

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from framework_plugins_nlp.language_model import LanguageModel as LanguageModel
     from framework_plugins_nlp.masked_language_model import MaskedLanguageModel as MaskedLanguageModel
     from framework_plugins_nlp.model import BaseNLPModel as BaseNLPModel
+    from framework_plugins_nlp.paired_texts import PairedTexts as PairedTexts
+    from framework_plugins_nlp.question_answering import QuestionAnsweringModel as QuestionAnsweringModel
+    from framework_plugins_nlp.questioned_texts import QuestionedTexts as QuestionedTexts
     from framework_plugins_nlp.running_text import RunningText as RunningText
+    from framework_plugins_nlp.seq2seq import Seq2SeqModel as Seq2SeqModel
+    from framework_plugins_nlp.tagged_texts import TaggedTexts as TaggedTexts
 
 __version__ = "0.1.0"
 
@@ -24,7 +29,12 @@ _HOMES = {
     "LabelledTexts": "labelled_texts",
     "LanguageModel": "language_model",
     "MaskedLanguageModel": "masked_language_model",
+    "PairedTexts": "paired_texts",
+    "QuestionAnsweringModel": "question_answering",
+    "QuestionedTexts": "questioned_texts",
     "RunningText": "running_text",
+    "Seq2SeqModel": "seq2seq",
+    "TaggedTexts": "tagged_texts",
 }
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562
 

@@ -9,6 +9,12 @@ from framework_plugins_nlp.tables import Table
 
 TEXT_COLUMNS = ("text", "sentence", "content", "question", "review", "message", "document")
 LABEL_COLUMNS = ("label", "labels", "class", "category", "target", "topic", "sentiment", "intent")
+WORD_COLUMNS = ("tokens", "words", "token", "word")
+TAG_COLUMNS = ("tags", "ner_tags", "ner", "labels", "pos_tags", "upos", "tag")
+QUESTION_COLUMNS = ("question", "query")
+CONTEXT_COLUMNS = ("context", "passage", "paragraph", "text")
+SOURCE_COLUMNS = ("source", "src", "input", "document", "article", "text")
+TARGET_COLUMNS = ("target", "tgt", "output", "summary", "highlights", "translation")
 
 
 def text_column(table: Table, given: str | None) -> str:
@@ -27,6 +33,60 @@ def label_column(table: Table, given: str | None) -> str:
         DataError: It cannot be told.
     """
     return given or _only(table, LABEL_COLUMNS, "label_column", "labels")
+
+
+def words_column(table: Table, given: str | None) -> str:
+    """The column of lists of words.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, WORD_COLUMNS, "word_column", "words")
+
+
+def tags_column(table: Table, given: str | None) -> str:
+    """The column of lists of tags.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, TAG_COLUMNS, "tag_column", "tags")
+
+
+def source_column(table: Table, given: str | None) -> str:
+    """The column of texts to begin with.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, SOURCE_COLUMNS, "source_column", "sources")
+
+
+def target_column(table: Table, given: str | None) -> str:
+    """The column of texts to be made of them.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, TARGET_COLUMNS, "target_column", "targets")
+
+
+def question_column(table: Table, given: str | None) -> str:
+    """The column of questions.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, QUESTION_COLUMNS, "question_column", "questions")
+
+
+def context_column(table: Table, given: str | None) -> str:
+    """The column of texts that questions are about.
+
+    Raises:
+        DataError: It cannot be told.
+    """
+    return given or _only(table, CONTEXT_COLUMNS, "context_column", "contexts")
 
 
 def _only(table: Table, names: Sequence[str], setting: str, what: str) -> str:

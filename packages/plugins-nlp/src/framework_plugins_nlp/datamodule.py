@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,6 +48,9 @@ class BaseNLPDataModule(BaseDataModule):
 
     delimiter: str | None = None
     """What stands between the columns of a CSV file."""
+
+    learning: ClassVar[Mapping[str, Any]] = {}
+    """What ``Tokenizer.train`` takes beside the settings."""
 
     def __init__(
         self,
@@ -127,7 +130,7 @@ class BaseNLPDataModule(BaseDataModule):
     def tokenizer_settings(self) -> dict[str, Any]:
         """What a tokenizer is learned with."""
         settings = {"vocabulary_size": self.vocabulary_size, "min_frequency": self.min_frequency}
-        return {**settings, "lowercase": self.lowercase}
+        return {**settings, "lowercase": self.lowercase, **self.learning}
 
     def note(self, *what: object) -> None:
         """Let something count in the fingerprint."""

@@ -18,6 +18,13 @@ def _known_encoding(name: str) -> str:
     return name
 
 
+def _no_zero(column: int) -> int:
+    if not column:
+        raise ValueError("columns count from 1, and from the last by -1")
+    return column
+
+
+Column = Annotated[int, AfterValidator(_no_zero)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 
@@ -139,6 +146,184 @@ class TrecConfig(LabelledConfig):
 
     labels: Literal["coarse", "fine"] = "coarse"
     """The 6 kinds, or the 50."""
+
+
+class DividedConfig(TextConfig):
+    """What datasets take whose samples are drawn into splits, whatever is to be learned from them."""
+
+    bucketing: bool = True
+    """Whether samples of nearly one length make a batch in training, so that little is filled up."""
+
+    val_size: Share = 0.1
+    """The share of the sentences, pairs or contexts that is validated on, where there is no such split."""
+
+    test_size: Share = 0.2
+    """The share of the sentences, pairs or contexts that is tested on, where there is no such split."""
+
+    split_seed: NonNegativeInt = 0
+    """Decides which."""
+
+    @model_validator(mode="after")
+    def _some_to_train_on(self) -> DividedConfig:
+        if self.val_size + self.test_size >= 1:
+            raise ValueError("val_size and test_size leave nothing to train on: together they are less than 1")
+        return self
+
+
+class TaggedConfig(DividedConfig):
+    """What datasets of sentences whose words have a tag each take."""
+
+    scheme: Literal["bio", "iob1", "iobes", "none"] | None = None
+    """What tags mark: entities by BIO, IOB1 or IOBES (also as BILOU and BMES), or none, where each word has a tag, as a
+    part of speech; empty lets the tags tell."""
+
+    vocabulary_size: Annotated[int, Field(ge=3)] = 4_000
+    """How many tokens are learned at most: few, so that rare words are several of them, as new words are."""
+
+    unknown_tags: Literal["refuse", "skip"] = "refuse"
+    """What is done with a sentence of validation or test that has a tag which training has not."""
+
+    lowercase: bool = False
+    """Whether capital letters are made small, where the tokenizer is learned."""
+
+
+class MarkupConfig(TaggedConfig):
+    """Sentences of Python's own manual, and which of their words are code."""
+
+
+class ConllConfig(TaggedConfig):
+    """CoNLL files of your own."""
+
+    path: str
+    """The file to train on: a word a line with its columns apart by blanks or tabs, an empty line between sentences."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    word_column: Column | None = None
+    """The column of words, from 1, or from the last by -1; empty takes the first, and the second of a .conllu file."""
+
+    tag_column: Column | None = None
+    """The column of tags likewise; empty takes the last, and the fourth of a .conllu file, the part of speech."""
+
+
+class TaggedTableConfig(TaggedConfig):
+    """A table of sentences of your own."""
+
+    path: str
+    """The file to train on, JSON lines, Parquet, CSV or TSV, with a list of words and one of tags in each row."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    word_column: str | None = None
+    """The column of words; empty takes tokens, words, token or word."""
+
+    tag_column: str | None = None
+    """The column of tags; empty takes tags, ner_tags, ner, labels, pos_tags, upos or tag."""
+
+
+class PairsConfig(DividedConfig):
+    """What datasets of pairs of texts, one to be made of the other, take."""
+
+    max_target_length: PositiveInt | None = None
+    """How many tokens of a target are used at most; empty takes what the model can read, and otherwise all."""
+
+    lowercase: bool = False
+    """Whether capital letters are made small, where the tokenizer is learned."""
+
+
+class SpokenNumbersConfig(PairsConfig):
+    """Numbers in English words and in digits, made on the spot."""
+
+    count: Annotated[int, Field(ge=20, le=500_000)] = 4_000
+    """How many numbers there are."""
+
+    number_seed: NonNegativeInt = 0
+    """Decides which."""
+
+
+class TextPairsConfig(PairsConfig):
+    """A table of pairs of your own."""
+
+    path: str
+    """The file to train on, CSV, TSV, JSON lines or Parquet."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    source_column: str | None = None
+    """The column of texts to begin with; empty takes source, src, input, document, article or text."""
+
+    target_column: str | None = None
+    """The column of texts to be made; empty takes target, tgt, output, summary, highlights or translation."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the columns of a CSV file; empty takes a comma, and a tab for .tsv."""
+
+
+class QuestionsConfig(DividedConfig):
+    """What datasets of questions whose answers stand in a text take."""
+
+    max_length: Annotated[int, Field(ge=16)] | None = None
+    """How many tokens a window of a context with its question has at most; empty takes what the model can read, and
+    otherwise 384."""
+
+    stride: NonNegativeInt = 128
+    """How many tokens of a long context two windows of it share."""
+
+
+class LostThingsConfig(QuestionsConfig):
+    """Reports of lost things, and questions about them, made on the spot."""
+
+    count: Annotated[int, Field(ge=20, le=100_000)] = 1_000
+    """How many reports there are, with a question each."""
+
+    without_answer: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """The share of the questions about what the report does not say: about where and when alone."""
+
+    made_seed: NonNegativeInt = 0
+    """Decides what was lost."""
+
+
+class QuestionFilesConfig(QuestionsConfig):
+    """Questions about texts of your own."""
+
+    path: str
+    """The file to train on: .json as SQuAD has it, or a CSV, TSV, JSON lines or Parquet table."""
+
+    val_path: str | None = None
+    """A file to validate on; empty takes a share of the first."""
+
+    test_path: str | None = None
+    """A file to test on; empty takes a share of the first."""
+
+    question_column: str | None = None
+    """The column of questions of a table; empty takes question or query."""
+
+    context_column: str | None = None
+    """The column of texts that they are about; empty takes context, passage, paragraph or text."""
+
+    answer_column: str = "answer"
+    """The column of answers, each a part of its context; an empty one is no answer."""
+
+    start_column: str = "answer_start"
+    """The column that says at which character of its context an answer begins; without it, where it first stands."""
+
+    bad_answers: Literal["refuse", "skip"] = "refuse"
+    """What is done with a question whose answer does not stand in its context."""
+
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """What stands between the columns of a CSV file; empty takes a comma, and a tab for .tsv."""
 
 
 class RunningConfig(TextConfig):

@@ -1,4 +1,4 @@
-"""The base class of models of text."""
+"""The base class of models that tell classes of texts or words apart."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from framework_core import BaseModel, DataSpec
 from framework_core.contracts import ModelContract
 from framework_core.errors import ContractError
 from framework_plugins_nlp.tasks.classification import Classification
+from framework_plugins_nlp.tasks.token_classification import TokenClassification
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+TASKS: Mapping[str, type[Classification] | type[TokenClassification]] = {
+    Classification.name: Classification,
+    TokenClassification.name: TokenClassification,
+}
+"""What can be learned, by what data calls it."""
+
 
 class BaseNLPModel(BaseModel):
-    """Learns the class of a text.
+    """Learns the class of a text, or of each of its words, as the data says.
 
     Inputs are tokens, ``(batch, length)``, filled up with ``self.pad_id``; outputs are one number a class,
-    ``(batch, self.data.num_classes)``. A subclass gives ``_build_model``: ``self.vocabulary_size`` says how many tokens
-    there are. Loss, metrics, tables and predictions are here.
+    ``(batch, self.data.num_classes)``, and for words one a class and token, with the length behind. A subclass gives
+    ``_build_model``: ``self.vocabulary_size`` says how many tokens there are, and ``self.of_words`` what is wanted.
+    Loss, metrics, tables and predictions are here.
 
     Args:
         label_smoothing: The share of a label that is spread over all classes.
@@ -37,14 +45,14 @@ class BaseNLPModel(BaseModel):
         self, *, label_smoothing: float = 0.0, class_weights: str = "none", data: DataSpec | None = None
     ) -> None:
         super().__init__(data=data)
-        self._task: Classification | None = None
-        if data is not None and data.task == Classification.name:
-            self._task = Classification(data, label_smoothing=label_smoothing, class_weights=class_weights)
+        self._task: Classification | TokenClassification | None = None
+        if data is not None and data.task in TASKS:
+            self._task = TASKS[data.task](data, label_smoothing=label_smoothing, class_weights=class_weights)
             self.monitor = self._task.monitor
         self._test_counts: MetricCollection | None = None
 
     @property
-    def task(self) -> Classification:
+    def task(self) -> Classification | TokenClassification:
         """What is learned.
 
         Raises:
@@ -58,6 +66,11 @@ class BaseNLPModel(BaseModel):
     def contract(self) -> ModelContract:
         """Telling classes apart needs two at least."""
         return ModelContract(tasks=self.tasks, min_classes=2)
+
+    @property
+    def of_words(self) -> bool:
+        """Whether each word has a class, and not the text."""
+        return self.data.task == TokenClassification.name
 
     @property
     def vocabulary_size(self) -> int:
@@ -98,14 +111,19 @@ class BaseNLPModel(BaseModel):
             self._task.begin_test()
 
     def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
-        """One batch to ``test/loss``, the metrics, and what the task counts."""
+        """One batch to ``test/loss``, the metrics, and what the task counts.
+
+        Returns:
+            ``outputs`` and ``target`` of texts. Nothing for words: those of a sentence depend on each other, and an
+            interval from single ones would be too narrow.
+        """
         inputs, target = batch
         outputs = self(inputs)
         if self._test_counts is not None:
             self._test_counts.update(outputs, target)
             self.task.observe(outputs, target)
         self._log_evaluation(outputs, target, "test", self.test_metrics)
-        return {"outputs": outputs, "target": target}
+        return {} if self.of_words else {"outputs": outputs, "target": target}
 
     def on_test_epoch_end(self) -> None:
         """Put together what every process counted."""

@@ -25,11 +25,11 @@ class Perplexity(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Count a batch: logits ``(B, T, V)`` and tokens ``(B, T)``, or ``(T, V)`` and ``(T)``."""
+        """Count a batch: logits ``(B, T, V)`` and tokens ``(B, T)``, or without B; -100 stands for no token."""
         self.total += functional.cross_entropy(
             outputs.flatten(0, -2).float(), target.flatten(), reduction="sum"
         ).double()
-        self.count += target.numel()
+        self.count += target.ne(-100).sum()
 
     def compute(self) -> Tensor:
         """That of everything counted."""

@@ -9,6 +9,9 @@ from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
 from framework_plugins_nlp.published import FILES
 
 CLASSIFICATION = ("text-classification",)
+TAGGING = ("token-classification",)
+ANSWERS = ("question-answering",)
+PAIRS = ("text2text-generation",)
 GENERATION = ("text-generation",)
 MASKING = ("fill-mask",)
 RUNNING = GENERATION + MASKING
@@ -57,11 +60,8 @@ CLASSIFIERS = (
 )
 """Name, class, settings, what it is, paper, tags."""
 
-BUILDERS = {
-    "transformer_classifier": "TransformerClassifier",
-    "transformer_lm": "TransformerLM",
-    "transformer_mlm": "TransformerMLM",
-}
+TAGGERS = ("text_gru", "text_lstm", "small_bert")
+"""Those that give each word a class too."""
 
 PUBLISHED = (
     ("ag_news", "AgNews", "AG News: 127,600 news of 4 kinds", "Zhang et al., https://arxiv.org/abs/1509.01626"),
@@ -69,6 +69,9 @@ PUBLISHED = (
     ("imdb", "Imdb", "IMDB: 50,000 film reviews, good or bad", "https://aclanthology.org/P11-1015"),
 )
 """Name, class, what it is, paper."""
+
+MODULES = {"TransformerSeq2Seq": "transformer_seq2seq", "TransformerQA": "transformer_qa"}
+"""Where models of transformers are, but for those that are in one module."""
 
 TREC_PAPER = "Li and Roth, Learning Question Classifiers, https://aclanthology.org/C02-1150"
 
@@ -80,7 +83,7 @@ def register_components() -> Iterable[ComponentSpec]:
         yield ModelSpec(
             name=name,
             domain="nlp",
-            tasks=CLASSIFICATION,
+            tasks=CLASSIFICATION + TAGGING if name in TAGGERS else CLASSIFICATION,
             summary=summary,
             builder=f"framework_plugins_nlp.models.{builder}",
             config=f"framework_plugins_nlp.settings:{config}",
@@ -100,6 +103,17 @@ def register_components() -> Iterable[ComponentSpec]:
         paper="Radford et al., Language Models are Unsupervised Multitask Learners, https://github.com/openai/gpt-2",
     )
     yield ModelSpec(
+        name="small_bert_qa",
+        domain="nlp",
+        tasks=ANSWERS,
+        summary="A small transformer encoder that finds answers in a text, trained from scratch",
+        builder="framework_plugins_nlp.models.small_bert_qa:SmallBertQA",
+        config="framework_plugins_nlp.settings:SmallBertQAConfig",
+        tags=("transformer",),
+        licence="MIT",
+        paper="Devlin et al., BERT, https://arxiv.org/abs/1810.04805",
+    )
+    yield ModelSpec(
         name="small_bert_mlm",
         domain="nlp",
         tasks=MASKING,
@@ -112,27 +126,111 @@ def register_components() -> Iterable[ComponentSpec]:
     )
     yield from _transformers()
     yield from _labelled()
+    yield from _tagged()
+    yield from _pairs()
+    yield from _questions()
     yield from _running()
 
 
 def _transformers() -> Iterable[ModelSpec]:
-    for name, task, what in (
-        ("transformer_classifier", CLASSIFICATION, "tells classes of texts apart"),
-        ("transformer_lm", GENERATION, "continues text"),
-        ("transformer_mlm", MASKING, "fills in masked tokens"),
+    for name, builder, task, what in (
+        ("transformer_classifier", "TransformerClassifier", CLASSIFICATION, "tells classes of texts apart"),
+        ("transformer_tagger", "TransformerTagger", TAGGING, "gives each word a class"),
+        ("transformer_qa", "TransformerQA", ANSWERS, "finds answers in a text"),
+        ("transformer_seq2seq", "TransformerSeq2Seq", PAIRS, "makes one text of another"),
+        ("transformer_lm", "TransformerLM", GENERATION, "continues text"),
+        ("transformer_mlm", "TransformerMLM", MASKING, "fills in masked tokens"),
     ):
-        builder = BUILDERS[name]
+        module = MODULES.get(builder, "transformer")
         yield ModelSpec(
             name=name,
             domain="nlp",
             tasks=task,
             summary=f"Any architecture or checkpoint of transformers that {what}, with LoRA",
-            builder=f"framework_plugins_nlp.models.transformer:{builder}",
+            builder=f"framework_plugins_nlp.models.{module}:{builder}",
             config=f"framework_plugins_nlp.settings:{builder}Config",
             tags=("transformer", "transformers"),
             licence="Apache-2.0",
             paper="Wolf et al., Transformers: State-of-the-Art Natural Language Processing, https://arxiv.org/abs/1910.03771",
         )
+
+
+def _tagged() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="manual_markup",
+        domain="nlp",
+        tasks=TAGGING,
+        summary="Sentences of Python's manual, and which of their words are code or emphasised; they come with Python",
+        builder="framework_plugins_nlp.datasets.markup:ManualMarkup",
+        config="framework_plugins_nlp.dataset_settings:MarkupConfig",
+        tags=("built-in",),
+        licence="PSF-2.0",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="conll",
+        domain="nlp",
+        tasks=TAGGING,
+        summary="Your own words and tags in CoNLL files: a word a line, an empty line between sentences",
+        builder="framework_plugins_nlp.datasets.tagged:ConllFiles",
+        config="framework_plugins_nlp.dataset_settings:ConllConfig",
+        tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="tagged_table",
+        domain="nlp",
+        tasks=TAGGING,
+        summary="Your own words and tags as lists in JSON lines, a Parquet file or another table",
+        builder="framework_plugins_nlp.datasets.tagged:TaggedTable",
+        config="framework_plugins_nlp.dataset_settings:TaggedTableConfig",
+        tags=("own-data",),
+    )
+
+
+def _pairs() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="spoken_numbers",
+        domain="nlp",
+        tasks=PAIRS,
+        summary="Made on the spot: numbers in English words, and the same in digits",
+        builder="framework_plugins_nlp.datasets.spoken_numbers:SpokenNumbers",
+        config="framework_plugins_nlp.dataset_settings:SpokenNumbersConfig",
+        tags=("built-in", "made"),
+        licence="MIT",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="text_pairs",
+        domain="nlp",
+        tasks=PAIRS,
+        summary="Your own pairs of texts in a CSV, TSV, JSON lines or Parquet table: translations, summaries",
+        builder="framework_plugins_nlp.datasets.pairs:TextPairs",
+        config="framework_plugins_nlp.dataset_settings:TextPairsConfig",
+        tags=("own-data",),
+    )
+
+
+def _questions() -> Iterable[DatasetSpec]:
+    yield DatasetSpec(
+        name="lost_things",
+        domain="nlp",
+        tasks=ANSWERS,
+        summary="Made on the spot: reports of lost things, and who, what, where or when",
+        builder="framework_plugins_nlp.datasets.lost_things:LostThings",
+        config="framework_plugins_nlp.dataset_settings:LostThingsConfig",
+        tags=("built-in", "made"),
+        licence="MIT",
+        default=True,
+    )
+    yield DatasetSpec(
+        name="questions",
+        domain="nlp",
+        tasks=ANSWERS,
+        summary="Your own questions and answers that stand in a text: JSON as of SQuAD, or a table",
+        builder="framework_plugins_nlp.datasets.questions:QuestionFiles",
+        config="framework_plugins_nlp.dataset_settings:QuestionFilesConfig",
+        tags=("own-data",),
+    )
 
 
 def _running() -> Iterable[DatasetSpec]:

@@ -119,6 +119,34 @@ class SmallBertMLMConfig(EncoderConfig):
     """A small transformer encoder that fills in masked tokens."""
 
 
+class SmallBertQAConfig(ComponentConfig):
+    """A small transformer encoder that finds answers in a text."""
+
+    width: PositiveInt = 128
+    """The length of a token's vector."""
+
+    depth: PositiveInt = 2
+    """How many layers."""
+
+    heads: PositiveInt = 2
+    """How many attention heads."""
+
+    feed_forward: PositiveInt | None = None
+    """The length of the hidden dense layer; empty takes four widths."""
+
+    positions: Annotated[int, Field(ge=16)] = 384
+    """How many tokens of a question and its context it can read at once."""
+
+    drop_rate: Rate = 0.1
+    """Dropout of embeddings, attention and dense layers."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> SmallBertQAConfig:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
 class LanguageModelConfig(ComponentConfig):
     """What every language model takes."""
 
@@ -235,6 +263,30 @@ class TransformerClassifierConfig(TransformerConfig, ClassifierConfig):
 
 class TransformerMLMConfig(TransformerConfig):
     """Any architecture of transformers that fills in masked tokens."""
+
+
+class TransformerTaggerConfig(TransformerConfig, ClassifierConfig):
+    """Any architecture of transformers that gives each word a class."""
+
+
+class TransformerQAConfig(TransformerConfig):
+    """Any architecture of transformers that finds answers in a text."""
+
+
+class TransformerSeq2SeqConfig(TransformerConfig):
+    """Any architecture of transformers that makes one text of another."""
+
+    architecture: str = "t5"
+    """The architecture, by transformers' name for it, with random weights; a checkpoint has its own."""
+
+    max_new_tokens: PositiveInt = 128
+    """How many tokens a text that is made has at most; never more than the architecture has positions for."""
+
+    beams: PositiveInt = 1
+    """How many beginnings of a text are followed at once; 1 takes the likeliest token each time."""
+
+    label_smoothing: Rate = 0.0
+    """The share of a label that is spread over all tokens."""
 
 
 class TransformerLMConfig(TransformerConfig, LanguageModelConfig):

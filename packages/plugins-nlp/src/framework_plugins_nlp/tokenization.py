@@ -22,6 +22,7 @@ from framework_plugins_nlp.pretrained_runs import tokenizer_of_run
 
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 BEGIN, END, MASK = "[CLS]", "[SEP]", "[MASK]"
+STOP = "[END]"
 KINDS = ("word", "character", "bpe", "wordpiece", "unigram")
 CONTINUES = "##"
 """Before a piece that goes on with a word."""
@@ -87,6 +88,9 @@ class Tokenizer:
         vocabulary_size: int = 20_000,
         min_frequency: int = 1,
         lowercase: bool = False,
+        whole_words: bool = False,
+        ended: bool = False,
+        paired: bool = False,
         masking: bool = False,
     ) -> Tokenizer:
         """Learn the tokens of some texts.
@@ -97,6 +101,9 @@ class Tokenizer:
             vocabulary_size: How many tokens there are at most.
             min_frequency: How often a token has to be there.
             lowercase: Whether capital letters are made small.
+            whole_words: Whether ``word`` takes what stands between blanks as it is, and parts no punctuation from it.
+            ended: Whether a token ``[END]`` stands at the end of each text.
+            paired: Whether ``[CLS]`` stands before two texts and ``[SEP]`` behind each, as in BERT.
             masking: Whether there are tokens for what is masked, and for both ends of a text, as BERT has them.
         """
         special = [PADDING, UNKNOWN, *((BEGIN, END, MASK) if masking else ())]
@@ -104,8 +111,14 @@ class Tokenizer:
         characters = {each for text in texts for each in normalizer.normalize_str(clean(text))}
         backend, trainer = _untrained(kind, vocabulary_size, min_frequency, characters, special)
         backend.normalizer = normalizer
+        if whole_words and kind == "word":
+            backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         backend.train_from_iterator((_in_words(clean(text), kind) for text in texts), trainer=trainer)
         backend = _without_helpers(backend, special) if kind == "wordpiece" else backend
+        if ended:
+            _put_around(backend, f"$A {STOP}", None, STOP)
+        if paired:
+            _put_around(backend, f"{BEGIN} $A {END}", f"{BEGIN} $A {END} $B:1 {END}:1", BEGIN, END)
         if masking:
             first, last = ((name, backend.token_to_id(name) or 0) for name in (BEGIN, END))
             backend.post_processor = processors.BertProcessing(last, first)
@@ -204,8 +217,22 @@ class Tokenizer:
         """Numbers to text, without padding."""
         return self.backend.decode([token for token in ids if token != self.pad_id], skip_special_tokens=False)
 
+    def written_text(self, ids: Sequence[int]) -> str:
+        """Numbers to text, without padding and what stands around a text."""
+        return self.backend.decode([token for token in ids if token != self.pad_id], skip_special_tokens=True)
+
+    @property
+    def added_tokens(self) -> int:
+        """How many tokens are put around a text."""
+        return self.backend.num_special_tokens_to_add(False)
+
+    @property
+    def end_id(self) -> int | None:
+        """The token at the end of each text, where it is one that was learned."""
+        return self.backend.token_to_id(STOP)
+
     def _encoded(self, texts: Sequence[str], max_length: int | None, special: bool) -> Iterator[tuple[list[int], bool]]:
-        around = self.backend.num_special_tokens_to_add(False) if special else 0
+        around = self.added_tokens if special else 0
         most = None if max_length is None else max_length * LONGEST_TOKEN
         for first in range(0, len(texts), CHUNK):
             chunk = [clean(text if most is None else text[:most]) for text in texts[first : first + CHUNK]]
@@ -296,6 +323,13 @@ def _goes_on(character: str) -> bool:
     return not character.isspace() and not unicodedata.category(character).startswith("P")
 
 
+def _put_around(backend: Backend, single: str, pair: str | None, *names: str) -> None:
+    """Let tokens that are no text stand around a text, or around two."""
+    backend.add_special_tokens(list(names))
+    numbers = [(name, backend.token_to_id(name)) for name in names]
+    backend.post_processor = processors.TemplateProcessing(single=single, pair=pair, special_tokens=numbers)
+
+
 def _without_helpers(backend: Backend, special: Sequence[str]) -> Backend:
     """The same WordPiece, in which only these tokens are no text."""
     found = Backend(models.WordPiece(backend.get_vocab(), unk_token=UNKNOWN))
@@ -305,18 +339,25 @@ def _without_helpers(backend: Backend, special: Sequence[str]) -> Backend:
     return found
 
 
-def say(encoded: Encoded, split: str, max_length: int | None) -> None:
-    """Say what was left out of the texts of a split, or was not known."""
+def say(encoded: Encoded, split: str, max_length: int | None, *, setting: str = "max_length") -> None:
+    """Say what was left out of the texts of a split, or was not known.
+
+    Args:
+        encoded: The texts.
+        split: The split, for people.
+        max_length: How many tokens of each are kept.
+        setting: The setting that says so.
+    """
     if encoded.cut:
         share = 100 * encoded.cut / len(encoded)
         _log.warning(
-            "text      %s: %s of %s texts (%.3g %%) are longer than %s tokens and are cut  else: dataset.max_length=N",
-            split, f"{encoded.cut:,}", f"{len(encoded):,}", share, f"{max_length:,}",
+            "text      %s: %s of %s texts (%.3g %%) are longer than %s tokens and are cut  else: dataset.%s=N",
+            split, f"{encoded.cut:,}", f"{len(encoded):,}", share, f"{max_length:,}", setting,
         )  # fmt: skip
     if encoded.empty:
         _log.warning(
             "text      %s: %s texts are empty and stand for a single unknown token", split, f"{encoded.empty:,}"
         )
-    if encoded.unknown and split != "train":
+    if encoded.unknown and not split.startswith("train"):
         share = 100 * encoded.unknown / max(len(encoded.ids), 1)
         _log.info("text      %s: %.2g %% of the tokens are unknown to the tokenizer", split, share)

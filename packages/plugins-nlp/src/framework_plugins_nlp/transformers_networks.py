@@ -22,6 +22,28 @@ SIZES = {
 }
 """The settings of this package, and what most architectures call them."""
 
+OF_PAIRS = {
+    "depth": ("encoder_layers", "decoder_layers", "num_encoder_layers", "num_decoder_layers"),
+    "heads": ("decoder_attention_heads", "num_decoder_attention_heads"),
+    "feed_forward": ("encoder_ffn_dim", "decoder_ffn_dim", "d_ff"),
+}
+"""What architectures with an encoder and a decoder call them beside."""
+
+LORA_TASKS = {
+    "AutoModelForSequenceClassification": "SEQ_CLS",
+    "AutoModelForTokenClassification": "TOKEN_CLS",
+    "AutoModelForCausalLM": "CAUSAL_LM",
+    "AutoModelForSeq2SeqLM": "SEQ_2_SEQ_LM",
+    "AutoModelForQuestionAnswering": "QUESTION_ANS",
+}
+"""What peft calls the tasks of the Auto classes; masked tokens have no name there."""
+
+LAST_LAYERS = {
+    "AutoModelForTokenClassification": ["classifier", "score"],
+    "AutoModelForQuestionAnswering": ["qa_outputs"],
+}
+"""Layers that are learned as a whole, where peft does not leave them out by itself."""
+
 
 @dataclass(frozen=True)
 class Lora:
@@ -91,36 +113,44 @@ def _config(auto_class: Any, architecture: str, sizes: Mapping[str, Any], data: 
         what = f"transformers has no such architecture for this; it has {len(known)}"
         raise ConfigError([ConfigProblem("model.architecture", what, value=architecture, near=near)])
     config_class = CONFIG_MAPPING[architecture]
+    if config_class.sub_configs:
+        what = "it is made of several networks, whose sizes cannot be set here; a checkpoint of it can be used"
+        raise ConfigError([ConfigProblem("model.architecture", what, value=architecture)])
     usual = config_class()
     found: dict[str, Any] = {"vocab_size": data.facts["vocabulary_size"]}
     for name, value in sizes.items():
         own = SIZES.get(name, name)
-        own = config_class.attribute_map.get(own, own)
-        if not hasattr(usual, own) or not _can_be_set(config_class, own):
+        known_to_it = _names_of_size(usual, own, OF_PAIRS.get(name, ()))
+        if not known_to_it:
             if name in SIZES:
                 continue  # a size that this architecture does not have, as ALiBi has no positions
             names = [each for each in usual.to_dict() if not each.startswith("_")]
             what = f"{architecture} has no such setting"
             raise ConfigError([ConfigProblem(f"model.sizes.{name}", what, near=near_names(name, names))])
         if value is not None:
-            found[own] = value + OFFSET if name == "positions" else value
+            found |= dict.fromkeys(known_to_it, value + OFFSET if name == "positions" else value)
+    if hasattr(usual, "d_kv") and "d_kv" not in found and {"width", "heads"} <= set(sizes):
+        found["d_kv"] = sizes["width"] // sizes["heads"]  # T5 and its kin would keep theirs
     try:
         return config_class(**found)
     except ValueError as error:
         raise ConfigError([ConfigProblem("model.sizes", str(error).strip().partition("\n")[0])]) from error
 
 
-def _can_be_set(config_class: Any, name: str) -> bool:
-    """Whether it is no property: XLNet has positions as one that refuses to be set."""
-    return not isinstance(getattr(config_class, name, None), property)
+def _names_of_size(usual: Any, own: str, of_pairs: tuple[str, ...]) -> list[str]:
+    """What an architecture calls a size; one with encoder and decoder may have two names, and a third for both."""
+    fields = usual.to_dict()
+    separate = [each for each in of_pairs if each in fields]
+    both = usual.attribute_map.get(own, own)
+    return sorted({*separate, *([both] if both in fields else [])})
 
 
 def _adjust(config: Any, data: DataSpec, wanted: Mapping[str, Any]) -> None:
     """Tokens as the data has them; those of the architecture's first checkpoint may be beyond its vocabulary."""
-    _wish(config, wanted)
     # Nothing is filled up in blocks, and the embedding of what is padding would never be learned.
     config.pad_token_id = None if data.task == "text-generation" else data.facts["pad_id"]
     config.bos_token_id = config.eos_token_id = data.facts.get("separator_id")
+    _wish(config, wanted)
 
 
 def _wish(config: Any, wanted: Mapping[str, Any]) -> None:
@@ -174,21 +204,13 @@ def _with_lora(network: nn.Module, lora: Lora, auto: str) -> nn.Module:
         raise MissingPackageError(
             "peft", needed_for="model.lora_rank", requirement="framework-plugins-nlp[lora]"
         ) from error
-    task = (
-        "SEQ_CLS"
-        if "Sequence" in auto
-        else "TOKEN_CLS"
-        if "Token" in auto
-        else "CAUSAL_LM"
-        if "Causal" in auto
-        else None
-    )
     config = peft.LoraConfig(
-        task_type=task,
+        task_type=LORA_TASKS.get(auto),
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.drop_rate,
         target_modules=list(lora.targets) or "all-linear",
+        exclude_modules=LAST_LAYERS.get(auto),
     )
     try:
         with warnings.catch_warnings():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,8 @@ class SmallBert(BaseNLPModel):
 
     Deviations: it is trained from scratch, or begins with a run of ``small_bert_mlm``; layers are normalised before and
     not after their parts, which trains without a long warm-up (Xiong et al., https://arxiv.org/abs/2002.04745); the
-    token for the class is a weight of the network, so any tokenizer will do; no segments and no pooling layer.
+    token for the class is a weight of the network, so any tokenizer will do; no segments and no pooling layer. The
+    class of a word is read off at its first token.
 
     Args:
         width: The length of a token's vector.
@@ -34,6 +35,8 @@ class SmallBert(BaseNLPModel):
         pretrained: Whether the weights of the checkpoint are taken.
         **common: What every classifier of text takes: ``label_smoothing``, ``data`` ...
     """
+
+    tasks: ClassVar[tuple[str, ...]] = ("text-classification", "token-classification")
 
     def __init__(
         self,
@@ -62,7 +65,9 @@ class SmallBert(BaseNLPModel):
 
     def _build_model(self) -> nn.Module:
         embedding = nn.Embedding(self.vocabulary_size, self.width, padding_idx=self.pad_id)
-        network = _Classifier(embedding, self.data.num_classes, feed_forward=self.feed_forward, **self.sizes)
+        network = _Classifier(
+            embedding, self.data.num_classes, of_words=self.of_words, feed_forward=self.feed_forward, **self.sizes
+        )
         if self.checkpoint is not None:
             _begin_with(network.encoder, self.checkpoint, self.data.facts["tokenizer"])
         return network
@@ -150,16 +155,21 @@ class _Encoder(nn.Module):
 
 
 class _Classifier(nn.Module):
-    """Tokens ``(B, T)`` to ``(B, classes)``."""
+    """Tokens ``(B, T)`` to ``(B, classes)``, and of words to ``(B, classes, T)``."""
 
-    def __init__(self, embedding: nn.Embedding, classes: int, **sizes: Any) -> None:
+    def __init__(self, embedding: nn.Embedding, classes: int, *, of_words: bool, **sizes: Any) -> None:
         super().__init__()
+        self.of_words = of_words
         self.encoder = _Encoder(embedding, **sizes)
         self.head = nn.Linear(embedding.embedding_dim, classes)
         initialise(self, sizes["depth"])
 
     def forward(self, tokens: Tensor) -> Tensor:
-        outputs: Tensor = self.head(self.encoder(tokens)[:, 0])
+        hidden = self.encoder(tokens)
+        if self.of_words:
+            of_tokens: Tensor = self.head(hidden[:, 1:])
+            return of_tokens.transpose(1, 2)
+        outputs: Tensor = self.head(hidden[:, 0])
         return outputs
 
 

@@ -1,9 +1,9 @@
-"""Networks of transformers as models: a class for each text, masked tokens, and text that is continued."""
+"""Networks of transformers as models: a class for each text or word, masked tokens, and text that is continued."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from framework_plugins_nlp.transformers_networks import SIZES, Lora, built
 from framework_plugins_nlp.transformers_packing import Packing
 
 
-class _Chosen:
+class Chosen:
     """Which network, out of the settings.
 
     Args:
@@ -60,7 +60,7 @@ class _Chosen:
         )
 
 
-def _wishes(checkpoint: str | None, revision: str | None, positions: int | None) -> dict[str, Any]:
+def wishes(checkpoint: str | None, revision: str | None, positions: int | None) -> dict[str, Any]:
     """The checkpoint's own tokenizer, and as many tokens as can be read."""
     if checkpoint is None:
         return {"tokenizer": "wordpiece", "max_length": positions}
@@ -88,19 +88,44 @@ class TransformerClassifier(BaseNLPModel):
         self, *, label_smoothing: float = 0.0, class_weights: str = "none", data: Any = None, **chosen: Any
     ) -> None:
         super().__init__(label_smoothing=label_smoothing, class_weights=class_weights, data=data)
-        self.chosen = _Chosen(**chosen)
+        self.chosen = Chosen(**chosen)
 
     @classmethod
     def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
         """The checkpoint's own tokenizer, and as many tokens as can be read."""
-        return _wishes(settings.get("checkpoint"), settings.get("revision"), settings.get("positions"))
+        return wishes(settings.get("checkpoint"), settings.get("revision"), settings.get("positions"))
 
     def enable_gradient_checkpointing(self) -> None:
         """Compute activations again in the backward pass, as the architecture does it."""
-        _compute_again(_hugging(self.model))
+        compute_again(hugging(self.model))
 
     def _build_model(self) -> nn.Module:
         network = self.chosen.built("AutoModelForSequenceClassification", self.data, num_labels=self.data.num_classes)
+        return _Logits(network, self.pad_id)
+
+
+class TransformerTagger(TransformerClassifier):
+    """Any architecture of transformers that gives each word a class, https://huggingface.co/docs/transformers.
+
+    ``AutoModelForTokenClassification``, with random weights and sizes of one's own, or from a checkpoint, whose
+    tokenizer the data then takes. The class of a word is read off at its first token.
+
+    Args:
+        label_smoothing: The share of a label that is spread over all classes.
+        class_weights: ``balanced`` lets every class count as much as any other in the loss.
+        data: What the model is trained on.
+        **chosen: The other settings: ``architecture``, ``checkpoint``, ``width``, ``lora_rank`` ...
+    """
+
+    tasks: ClassVar[tuple[str, ...]] = ("token-classification",)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens ``(batch, length)`` to ``(batch, classes, length)``."""
+        logits: Tensor = self.model(x)
+        return logits.transpose(1, 2)
+
+    def _build_model(self) -> nn.Module:
+        network = self.chosen.built("AutoModelForTokenClassification", self.data, num_labels=self.data.num_classes)
         return _Logits(network, self.pad_id)
 
 
@@ -117,17 +142,17 @@ class TransformerMLM(MaskedLanguageModel):
 
     def __init__(self, *, data: Any = None, **chosen: Any) -> None:
         super().__init__(data=data)
-        self.chosen = _Chosen(**chosen)
+        self.chosen = Chosen(**chosen)
 
     @classmethod
     def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
         """Masked tokens, by the checkpoint's own tokenizer or by WordPiece."""
-        wishes = _wishes(settings.get("checkpoint"), settings.get("revision"), None)
-        return {"task": "fill-mask", "tokenizer": wishes["tokenizer"]}
+        found = wishes(settings.get("checkpoint"), settings.get("revision"), None)
+        return {"task": "fill-mask", "tokenizer": found["tokenizer"]}
 
     def enable_gradient_checkpointing(self) -> None:
         """Compute activations again in the backward pass, as the architecture does it."""
-        _compute_again(_hugging(self.model))
+        compute_again(hugging(self.model))
 
     def _build_model(self) -> nn.Module:
         network = self.chosen.built("AutoModelForMaskedLM", self.data)
@@ -136,7 +161,7 @@ class TransformerMLM(MaskedLanguageModel):
 
     def outputs_of(self, inputs: Tensor, asked: Tensor) -> Tensor:
         """The last layer of some tokens alone: it is handed no other."""
-        last = _hugging(self.model).get_output_embeddings()
+        last = hugging(self.model).get_output_embeddings()
         if last is None:
             return super().outputs_of(inputs, asked)
         hook = last.register_forward_pre_hook(lambda module, given: (given[0][asked],))
@@ -176,18 +201,18 @@ class TransformerLM(LanguageModel):
     ) -> None:
         drawing: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k}
         super().__init__(**drawing, top_p=top_p, across_documents=across_documents, data=data)
-        self.chosen = _Chosen(**chosen)
+        self.chosen = Chosen(**chosen)
 
     @classmethod
     def input_settings(cls, **settings: Any) -> Mapping[str, Any]:
         """The checkpoint's own tokenizer."""
         if settings.get("checkpoint") is None:
             return {}
-        return {"tokenizer": _wishes(settings["checkpoint"], settings.get("revision"), None)["tokenizer"]}
+        return {"tokenizer": wishes(settings["checkpoint"], settings.get("revision"), None)["tokenizer"]}
 
     def enable_gradient_checkpointing(self) -> None:
         """Compute activations again in the backward pass, as the architecture does it."""
-        _compute_again(_hugging(self.model))
+        compute_again(hugging(self.model))
 
     def _build_model(self) -> nn.Module:
         # An encoder as BERT would see the token that it is asked for.
@@ -207,7 +232,7 @@ class TransformerLM(LanguageModel):
 
     def steps(self, tokens: Tensor) -> Generator[Tensor, Tensor, None]:
         """The next token by what the network keeps of those before; where there is no room left, half is forgotten."""
-        network: Any = _hugging(self.model)
+        network: Any = hugging(self.model)
         room = getattr(network.config, "max_position_embeddings", None) or self.data.input_shape[0]
         while True:
             tokens = tokens[-room:]
@@ -248,11 +273,13 @@ class _Logits(nn.Module):
         return outputs
 
 
-def _hugging(model: nn.Module) -> Any:
+def hugging(model: nn.Module) -> Any:
+    """The network of transformers in a model."""
     return model.network
 
 
-def _compute_again(network: Any) -> None:
+def compute_again(network: Any) -> None:
+    """Let a network of transformers compute activations again in the backward pass."""
     # What it was called before.
     enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
     enable()

@@ -47,7 +47,7 @@ class Classification(torch.nn.Module):
         super().__init__()
         self.data = data
         self.label_smoothing = label_smoothing
-        self.register_buffer("weight", _balanced(data) if class_weights == "balanced" else None, persistent=False)
+        self.register_buffer("weight", balanced(data) if class_weights == "balanced" else None, persistent=False)
         self._losses: list[Tensor] = []
         self._outputs: list[Tensor] = []
         self._targets: list[Tensor] = []
@@ -130,21 +130,11 @@ class Classification(torch.nn.Module):
         """
         if self._counts is None:
             return {}
-        found: dict[str, Sequence[Mapping[str, Any]]] = {"per_class": self._per_class(self._counts)}
+        per_class = of_each_class(self._counts, self.data.class_names, counted="texts")
+        found: dict[str, Sequence[Mapping[str, Any]]] = {"per_class": per_class}
         if self._losses and len(texts) == sum(map(len, self._losses)):
             found["worst_mistakes"] = self._worst(texts)
         return found
-
-    def _per_class(self, counts: Tensor) -> list[dict[str, Any]]:
-        rows = []
-        for index, name in enumerate(self.data.class_names):
-            right = int(counts[index, index])
-            said, there = int(counts[:, index].sum()), int(counts[index].sum())
-            precision, recall = _ratio(right, said), _ratio(right, there)
-            f1 = _ratio(2 * right, said + there)
-            row = {"class": name, "texts": there, "precision": precision, "recall": recall, "f1": f1}
-            rows.append({key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()})
-        return rows
 
     def _worst(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         losses, probabilities, targets = torch.cat(self._losses), torch.cat(self._outputs), torch.cat(self._targets)
@@ -167,11 +157,30 @@ class Classification(torch.nn.Module):
         return rows
 
 
+def of_each_class(counts: Tensor, names: Sequence[str], *, counted: str) -> list[dict[str, Any]]:
+    """Precision, recall and F1 of each class.
+
+    Args:
+        counts: What was taken for what: a row for each true class.
+        names: The classes.
+        counted: What was counted, the name of a column: ``texts``.
+    """
+    rows = []
+    for index, name in enumerate(names):
+        right = int(counts[index, index])
+        said, there = int(counts[:, index].sum()), int(counts[index].sum())
+        precision, recall = _ratio(right, said), _ratio(right, there)
+        f1 = _ratio(2 * right, said + there)
+        row = {"class": name, counted: there, "precision": precision, "recall": recall, "f1": f1}
+        rows.append({key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()})
+    return rows
+
+
 def _ratio(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def _balanced(data: DataSpec) -> Tensor:
+def balanced(data: DataSpec) -> Tensor:
     """A weight for each class: all texts over the texts of the class and the number of classes."""
     counts = torch.tensor([data.class_counts.get(name, 0) for name in data.class_names], dtype=torch.float32)
     return counts.sum() / (counts.clamp(min=1) * len(counts))

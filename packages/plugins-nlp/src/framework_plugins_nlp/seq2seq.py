@@ -1,0 +1,157 @@
+"""The base class of models that make one text of another.
+
+Axes: B pairs, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchmetrics import Metric, MetricCollection
+
+from framework_core import BaseModel, DataSpec
+from framework_core.contracts import ModelContract
+from framework_plugins_nlp.paired_texts import IGNORED, Pairs
+from framework_plugins_nlp.shared_mean import mean_of_tokens
+from framework_plugins_nlp.tokenization import Tokenizer
+
+SAMPLES, MISTAKES, LONGEST_SHOWN = 20, 50, 500
+"""Texts in the tables of a report, and characters of each."""
+
+
+class Seq2SeqModel(BaseModel):
+    """Learns to make one text of another.
+
+    Inputs are the tokens of sources and targets over one another, ``(batch, 2, length)``, filled up with
+    ``self.pad_id``; outputs are ``(batch, length, vocabulary)``: at each place the token that follows, given the target
+    before it. A subclass gives ``_build_model`` and ``generate``.
+
+    Args:
+        label_smoothing: The share of a label that is spread over all tokens.
+        data: What the model is trained on.
+    """
+
+    domain: ClassVar[str] = "nlp"
+    tasks: ClassVar[tuple[str, ...]] = ("text2text-generation",)
+
+    def __init__(self, *, label_smoothing: float = 0.0, data: DataSpec | None = None) -> None:
+        super().__init__(data=data)
+        self.label_smoothing = label_smoothing
+        self._rows: list[dict[str, str]] = []
+
+    @property
+    def contract(self) -> ModelContract:
+        """Any pairs."""
+        return ModelContract(tasks=self.tasks)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """How many tokens there are."""
+        return int(self.data.facts["vocabulary_size"])  # type: ignore[arg-type]
+
+    @property
+    def pad_id(self) -> int:
+        """The token that fills up short texts."""
+        return int(self.data.facts["pad_id"])  # type: ignore[arg-type]
+
+    @abstractmethod
+    def generate(self, sources: Tensor) -> Tensor:
+        """The texts that are made of sources, ``(B, T)`` to ``(B, any length)``."""
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropy of the tokens of the target, in nats."""
+        # A part of a batch may be narrower than its targets were filled up to.
+        target = target[:, : outputs.shape[1]]
+        smoothing = self.label_smoothing if self.training else 0.0
+        total = functional.cross_entropy(
+            outputs.flatten(0, 1), target.flatten(), ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum"
+        )
+        return mean_of_tokens(total, target.ne(IGNORED).sum(), training=self.training)
+
+    def expected_loss(self, target: Tensor | None = None) -> float:
+        """The logarithm of the number of tokens."""
+        return math.log(self.vocabulary_size)
+
+    def _setup_metrics(self) -> Metric | MetricCollection | Mapping[str, Metric]:
+        from framework_plugins_nlp.perplexity import Perplexity
+
+        return {"perplexity": Perplexity()}
+
+    def on_test_start(self) -> None:
+        """Count anew."""
+        self._rows = []
+
+    def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
+        """One batch to ``test/loss``, and to texts that are compared with those wanted.
+
+        Returns:
+            Nothing: scores are of all texts, and no mean of single ones.
+        """
+        self._evaluate(batch, "test", self.test_metrics)
+        inputs, target = batch
+        tokenizer = Tokenizer.of(self.data.facts)
+        made = _texts(tokenizer, self.generate(inputs[:, 0]))
+        sources, wanted = (
+            _texts(tokenizer, inputs[:, 0]),
+            _texts(tokenizer, target.masked_fill(target < 0, self.pad_id)),
+        )
+        for source, text, one in zip(sources, wanted, made, strict=True):
+            self._rows.append({"source": source, "target": text, "generated": one})
+        return {}
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of all texts, of every process."""
+        from framework_plugins_nlp.text_scores import scores
+
+        self._take_written_texts()
+        rows = _of_all_processes(self._rows)
+        if rows:
+            found = scores([row["generated"] for row in rows], [row["target"] for row in rows])
+            self.log_dict({f"test/{name}": value for name, value in found.items()})
+
+    def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """One batch of sources to the texts that are made of them."""
+        inputs = batch[0] if isinstance(batch, list | tuple) else batch
+        return {"generated": _texts(Tokenizer.of(self.data.facts), self.generate(inputs))}
+
+    def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """Texts that were made in the test, the first ones and the worst."""
+        from framework_plugins_nlp.text_scores import of_one
+
+        if not self._rows:
+            return {}
+        scored = [{**_shown(row), "chrf": round(of_one(row["generated"], row["target"]), 2)} for row in self._rows]
+        wrong = [row for row, each in zip(scored, self._rows, strict=True) if each["generated"] != each["target"]]
+        worst = sorted(wrong, key=lambda row: row["chrf"])
+        return {"samples": scored[:SAMPLES], "worst_mistakes": worst[:MISTAKES]}
+
+    def _take_written_texts(self) -> None:
+        """Compare with the texts as they were written, where this process has seen all of them in their order."""
+        pairs = getattr(getattr(self._trainer, "datamodule", None), "pairs", {})
+        test = pairs.get("test") if isinstance(pairs, Mapping) else None
+        if isinstance(test, Pairs) and len(test) == len(self._rows):
+            for row, source, target in zip(self._rows, test.sources, test.targets, strict=True):
+                row.update(source=source, target=target)
+
+
+def _texts(tokenizer: Tokenizer, tokens: Tensor) -> list[str]:
+    return [tokenizer.written_text(row) for row in tokens.tolist()]
+
+
+def _shown(row: Mapping[str, str]) -> dict[str, Any]:
+    return {name: text[:LONGEST_SHOWN] for name, text in row.items()}
+
+
+def _of_all_processes(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """What every process has seen."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return rows
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, rows)
+    return [row for part in parts for row in part]
