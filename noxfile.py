@@ -43,8 +43,13 @@ ON_A_GPU = (
     "packages/plugins-vision/tests/test_gpu.py",
     "packages/plugins-vision/tests/test_tasks.py",
     "packages/plugins-vision/tests/test_timm_training.py",
-    "packages/plugins-nlp/tests/test_language_models.py",
-    "packages/plugins-nlp/tests/test_transformers.py",
+    *(
+        f"packages/plugins-nlp/tests/test_{name}.py"
+        for name in (
+            *("language_models", "masked_language_models", "question_answering"),
+            *("seq2seq", "token_classification", "transformers"),
+        )
+    ),
     "packages/plugins-timeseries/tests/test_forecasting.py",
     "packages/plugins-timeseries/tests/test_anomalies.py",
     "packages/plugins-timeseries/tests/test_classification.py",

@@ -6,7 +6,6 @@ plugin, so that what a command finds and reads is what it finds and reads in a p
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import json
@@ -17,9 +16,8 @@ import signal
 import socket
 import struct
 import sys
-import threading
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 LIBRARIES = (
     "torch",
@@ -27,6 +25,7 @@ LIBRARIES = (
     "lightning.pytorch",
     "torchmetrics",
     "timm",
+    "transformers.models.auto.modeling_auto",
     "sklearn.datasets",
     "matplotlib.backends.backend_agg",
     "mlflow.pyfunc",
@@ -140,22 +139,11 @@ def become(request: Request) -> None:
     random.seed()
 
 
-def run() -> NoReturn:
-    """Run the command and end as Python does, but for taking a million objects apart one by one."""
-    from framework_core.cli.program import main
+def run() -> None:
+    """Run the command, in a process that is its own from here on."""
+    from framework_core.cli.program import program
 
-    code: object = None
-    try:
-        main()
-    except SystemExit as end:
-        code = end.code
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(bool(code)))
+    program()
 
 
 if __name__ == "__main__":
