@@ -11,7 +11,7 @@ loader.
 
 `prepare` is the first pass over the text, from the file to numbers, in tokens a second of the processor's time;
 `batches` the epochs after it. Every measurement is a process of its own with one thread, without imports. A ratio is
-taken inside its round. `filled` is the share of a batch that is padding.
+taken inside its round. `padding` is its share of a batch.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def measure(pipeline: str, folder: Path) -> dict[str, float]:
         "prepare": tokens / EPOCHS / prepared,
         "batches": tokens / (time.process_time() - began),
         "wall": tokens / (time.perf_counter() - wall),
-        "filled": 100 * (1 - tokens / places),
+        "padding": 100 * (1 - tokens / places),
     }
 
 
@@ -139,7 +139,7 @@ def compare(folder: Path, rounds: int) -> None:
         for name in PIPELINES:
             found[name].append(measured(name, folder))
     print(f"medians of {rounds} interleaved rounds")
-    print("| tokens/s of CPU | prepare | batches | filled, % | framework is faster: prepare | batches |")
+    print("| tokens/s of CPU | prepare | batches | padding, % | framework is faster: prepare | batches |")
     print("|---|---|---|---|---|---|")
     for name, figures in found.items():
         middle: dict[str, Any] = {key: statistics.median(each[key] for each in figures) for key in figures[0]}
@@ -150,7 +150,7 @@ def compare(folder: Path, rounds: int) -> None:
             for key in ("prepare", "batches")
         }
         print(
-            f"| {name} | {middle['prepare']:,.0f} | {middle['batches']:,.0f} | {middle['filled']:.1f} "
+            f"| {name} | {middle['prepare']:,.0f} | {middle['batches']:,.0f} | {middle['padding']:.1f} "
             f"| {ratio['prepare']:.2f} | {ratio['batches']:.2f} |",
             flush=True,
         )
