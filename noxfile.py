@@ -22,7 +22,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 HERE = Path(__file__).parent
 CORE, VISION = "./packages/framework-core", "./packages/plugins-vision"
 NLP, TIMESERIES, MONGODB = "./packages/plugins-nlp", "./packages/plugins-timeseries", "./packages/mlflow-mongodb"
-EDITABLE = ["-e", f"{CORE}[train]", "-e", f"{NLP}[lora]", "-e", TIMESERIES, "-e", VISION, "-e", f"{MONGODB}[local]"]
+AUDIO = "./packages/plugins-audio"
+PACKAGES = (f"{CORE}[train]", AUDIO, f"{NLP}[lora]", TIMESERIES, VISION, f"{MONGODB}[local]")
+EDITABLE = [word for package in PACKAGES for word in ("-e", package)]
 PINNED = ["-c", "constraints.txt"]
 PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
@@ -262,11 +264,7 @@ def benchmarks(session: nox.Session) -> None:
 def constraints(session: nox.Session) -> None:
     """Write constraints.txt anew: the newest versions that fit together on every Python, names and versions only."""
     wanted = [
-        f"{CORE}[train]",
-        f"{NLP}[lora]",
-        TIMESERIES,
-        VISION,
-        f"{MONGODB}[local]",
+        *PACKAGES,
         *group("lint"),
         *group("types"),
         *group("test"),
@@ -275,7 +273,7 @@ def constraints(session: nox.Session) -> None:
     ]
     requirements = Path(session.create_tmp()) / "requirements.txt"
     requirements.write_text("\n".join(wanted) + "\n")
-    plugins = ("framework-plugins-nlp", "framework-plugins-timeseries", "framework-plugins-vision")
+    plugins = (f"framework-plugins-{domain}" for domain in ("audio", "nlp", "timeseries", "vision"))
     names = ("framework-core", *plugins, "framework-mlflow-mongodb")
     own = [word for name in names for word in ("--no-emit-package", name)]
     resolve = ["--universal", "--python-version", PYTHONS[0], "--no-header", "--no-annotate", "--upgrade"]

@@ -12,13 +12,16 @@ from framework_core.plugins.registry import registry
 from generator.markdown import code, first_line, prose, table
 
 PLURALS = {"model": "Models", "dataset": "Datasets", "optimizer": "Optimizers", "scheduler": "Schedulers"}
-FIRST_PARTY = ("framework-core", "framework-plugins-nlp", "framework-plugins-timeseries", "framework-plugins-vision")
+FIRST_PARTY = (
+    "framework-core",
+    *(f"framework-plugins-{domain}" for domain in ("vision", "nlp", "timeseries", "audio")),
+)
 SHOWN = 10
 """Names of one settings class that are written out; of more, the number is told."""
 
 INTRODUCTION = """# Components
-What framework-core and the domain packages framework-plugins-vision, framework-plugins-nlp and
-framework-plugins-timeseries offer, and the settings of each. Whatever is installed is listed by `fw list` and explained by `fw info`.
+What framework-core and the domain packages framework-plugins-vision, framework-plugins-nlp, framework-plugins-timeseries
+and framework-plugins-audio offer, and the settings of each. Whatever is installed is listed by `fw list` and explained by `fw info`.
 """
 
 

@@ -6,12 +6,19 @@ import inspect
 from typing import Any
 
 import framework_core
+import framework_plugins_audio
 import framework_plugins_nlp
 import framework_plugins_timeseries
 import framework_plugins_vision
 from generator.markdown import docstring, first_line
 
-PACKAGES = (framework_core, framework_plugins_vision, framework_plugins_nlp, framework_plugins_timeseries)
+PACKAGES = (
+    framework_core,
+    framework_plugins_vision,
+    framework_plugins_nlp,
+    framework_plugins_timeseries,
+    framework_plugins_audio,
+)
 TOLD_ELSEWHERE = {
     "DataSpec": "contracts.md#dataspec",
     "RunResult": "contracts.md#runresult",

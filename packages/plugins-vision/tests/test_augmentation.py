@@ -16,11 +16,12 @@ from framework_core import DataSpec, registry
 from framework_core.config.compose import compose
 from framework_core.errors import ConfigError
 from framework_core.run import train
+from framework_core.tasks.task import Objective, task_for
 from framework_core.training.preparation import fitted_to_model
+from framework_plugins_vision import BaseVisionModel
 from framework_plugins_vision.augmentation_policies import EachOfBatch, policy
 from framework_plugins_vision.batch_augmentation import BatchAugmentation, cut_and_pasted, erased
 from framework_plugins_vision.repeated_augmentation import RepeatedSampler
-from framework_plugins_vision.tasks.task import Objective, task_for
 from framework_plugins_vision.transforms import training
 
 
@@ -183,10 +184,10 @@ def test_smoothing_spreads_a_share_of_the_label_in_training_only():
     data = DataSpec(task="image-classification", class_names=("a", "b", "c", "d"))
     outputs, target = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 0])
     soft = functional.one_hot(target, 4) * 0.8 + 0.05
-    smooth = task_for(data, Objective(label_smoothing=0.2))
+    smooth = task_for(data, Objective(label_smoothing=0.2), BaseVisionModel.task_places)
     torch.testing.assert_close(smooth.loss(outputs, target, training=True), functional.cross_entropy(outputs, soft))
     torch.testing.assert_close(smooth.loss(outputs, target, training=False), functional.cross_entropy(outputs, target))
-    each = task_for(data, Objective(loss="bce", label_smoothing=0.2))
+    each = task_for(data, Objective(loss="bce", label_smoothing=0.2), BaseVisionModel.task_places)
     expected = functional.binary_cross_entropy_with_logits(outputs, soft)
     torch.testing.assert_close(each.loss(outputs, target, training=True), expected)
 
@@ -194,7 +195,7 @@ def test_smoothing_spreads_a_share_of_the_label_in_training_only():
 def test_with_a_threshold_both_classes_of_a_mixed_image_are_whole():
     data = DataSpec(task="image-classification", class_names=("a", "b", "c"))
     outputs = torch.randn(1, 3)
-    whole = task_for(data, Objective(loss="bce", bce_threshold=0.2))
+    whole = task_for(data, Objective(loss="bce", bce_threshold=0.2), BaseVisionModel.task_places)
     found = whole.loss(outputs, torch.tensor([[0.7, 0.3, 0.0]]), training=True)
     expected = functional.binary_cross_entropy_with_logits(outputs, torch.tensor([[1.0, 1.0, 0.0]]))
     torch.testing.assert_close(found, expected)

@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from framework_core import DataSpec, registry
 from framework_core.errors import ConfigError
+from framework_core.tasks.task import Objective, task_for
 from framework_core.training.first_batch import look
 from framework_plugins_vision import BaseVisionModel
-from framework_plugins_vision.tasks.segmentation import dice_loss, pixel_cross_entropy
-from framework_plugins_vision.tasks.task import TASKS, Objective, task_for
+from framework_plugins_vision.segmentation import dice_loss, pixel_cross_entropy
 
 DATA = '''
 """Images whose targets can be seen: how bright each quarter is."""
@@ -174,7 +174,7 @@ def spec(task, **facts):
 
 def task(name, **settings):
     facts = settings.pop("facts", {})
-    return task_for(spec(name, **facts), Objective(**settings))
+    return task_for(spec(name, **facts), Objective(**settings), BaseVisionModel.task_places)
 
 
 def test_a_loss_of_several_labels_asks_a_question_for_each_class():
@@ -252,9 +252,9 @@ def test_encoders_of_other_families_give_a_class_for_each_pixel(name, decoder):
 
 
 def test_every_task_refuses_the_losses_of_others():
-    for name in TASKS:
+    for name in BaseVisionModel.task_places:
         mine = task(name)
-        for other in {loss for each in TASKS for loss in task(each).losses} - set(mine.losses):
+        for other in {loss for each in BaseVisionModel.task_places for loss in task(each).losses} - set(mine.losses):
             with pytest.raises(ConfigError, match=r"model\.loss"):
                 task(name, loss=other)
 

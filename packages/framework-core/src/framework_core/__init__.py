@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from framework_core.run import evaluate as evaluate
     from framework_core.run import predict as predict
     from framework_core.run import train as train
+    from framework_core.tasks.model import BaseTaskModel as BaseTaskModel
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "BaseDataModule": "base.datamodule",
     "BaseModel": "base.model",
+    "BaseTaskModel": "tasks.model",
     "BatchDataset": "base.batches",
     "DataError": "errors",
     "DataSpec": "contracts.data",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,55 +14,6 @@ from framework_plugins_vision.colours import palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-MOST_BARS = 60
-MOST_POINTS = 20_000
-
-
-def bars(title: str, names: Sequence[str], values: Mapping[str, Sequence[float]]) -> Figure:
-    """A bar for each class and measure, the worst class on top.
-
-    Args:
-        title: The title.
-        names: The name of each class.
-        values: One value a class, by measure.
-    """
-    first = next(iter(values.values()))
-    order = sorted(range(len(names)), key=lambda index: (np.isnan(first[index]), first[index]))[:MOST_BARS]
-    figure = new_figure(7.0, max(2.5, 0.3 * len(order) + 1.2))
-    axes = figure.add_subplot()
-    height = 0.8 / len(values)
-    for number, (measure, each) in enumerate(values.items()):
-        places = [place + number * height for place in range(len(order))]
-        axes.barh(places, [np.nan_to_num(each[index]) for index in order], height=height, label=measure)
-    axes.set_yticks([place + 0.4 - height / 2 for place in range(len(order))], [names[index] for index in order])
-    axes.invert_yaxis()
-    axes.set(xlim=(0, 1), title=title)
-    axes.grid(axis="x", alpha=0.25)
-    axes.legend()
-    return figure
-
-
-def predicted_by_true(predicted: Tensor, true: Tensor, names: Sequence[str]) -> Figure:
-    """Points of predictions by their targets, a panel for each target.
-
-    Args:
-        predicted: ``(samples, targets)``.
-        true: The same.
-        names: The name of each target.
-    """
-    columns = min(3, len(names))
-    rows = -(-len(names) // columns)
-    figure = new_figure(4.0 * columns, 3.8 * rows)
-    for index, name in enumerate(names):
-        axes = figure.add_subplot(rows, columns, index + 1)
-        x, y = true[:MOST_POINTS, index].numpy(), predicted[:MOST_POINTS, index].numpy()
-        low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
-        axes.plot([low, high], [low, high], color="black", linewidth=0.8)
-        axes.scatter(x, y, s=8, alpha=0.5)
-        axes.set(title=name, xlabel="true", ylabel="predicted")
-        axes.grid(alpha=0.25)
-    return figure
 
 
 def masks(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 Curve = Sequence[tuple[int, float]]
 LABELLED_CLASSES = 40
 """With more classes than this the axes of a confusion matrix carry no names."""
+
+MOST_BARS = 60
+MOST_POINTS = 20_000
 
 
 def learning_curves(curves: Mapping[str, Curve]) -> Figure:
@@ -55,6 +60,54 @@ def confusion_matrix(counts: Sequence[Sequence[int]], class_names: Sequence[str]
         axes.set_xticks(ticks, class_names, rotation=60, ha="right")
         axes.set_yticks(ticks, class_names)
         _write_counts(axes, matrix, shares)
+    return figure
+
+
+def bars(title: str, names: Sequence[str], values: Mapping[str, Sequence[float]]) -> Figure:
+    """A bar for each class and measure, the worst class on top.
+
+    Args:
+        title: The title.
+        names: The name of each class.
+        values: One value a class, by measure.
+    """
+    first = next(iter(values.values()))
+    order = sorted(range(len(names)), key=lambda index: (math.isnan(first[index]), first[index]))[:MOST_BARS]
+    figure = new_figure(7.0, max(2.5, 0.3 * len(order) + 1.2))
+    axes = figure.add_subplot()
+    height = 0.8 / len(values)
+    for number, (measure, each) in enumerate(values.items()):
+        places = [place + number * height for place in range(len(order))]
+        axes.barh(
+            places, [0.0 if math.isnan(each[index]) else each[index] for index in order], height=height, label=measure
+        )
+    axes.set_yticks([place + 0.4 - height / 2 for place in range(len(order))], [names[index] for index in order])
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 1), title=title)
+    axes.grid(axis="x", alpha=0.25)
+    axes.legend()
+    return figure
+
+
+def predicted_by_true(predicted: Tensor, true: Tensor, names: Sequence[str]) -> Figure:
+    """Points of predictions by their targets, a panel for each target.
+
+    Args:
+        predicted: ``(samples, targets)``.
+        true: The same.
+        names: The name of each target.
+    """
+    columns = min(3, len(names))
+    rows = -(-len(names) // columns)
+    figure = new_figure(4.0 * columns, 3.8 * rows)
+    for index, name in enumerate(names):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        x, y = true[:MOST_POINTS, index].numpy(), predicted[:MOST_POINTS, index].numpy()
+        low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
+        axes.plot([low, high], [low, high], color="black", linewidth=0.8)
+        axes.scatter(x, y, s=8, alpha=0.5)
+        axes.set(title=name, xlabel="true", ylabel="predicted")
+        axes.grid(alpha=0.25)
     return figure
 
 

@@ -24,9 +24,8 @@ from framework_core.errors import (
     UnknownNameError,
     near_names,
 )
-from framework_plugins_vision.model import BaseVisionModel
+from framework_plugins_vision.model import OF_WHOLE_IMAGES, BaseVisionModel
 from framework_plugins_vision.models.segmentation_network import SegmentationNetwork
-from framework_plugins_vision.tasks.task import OF_WHOLE_IMAGES
 
 _log = logging.getLogger("framework_core")
 

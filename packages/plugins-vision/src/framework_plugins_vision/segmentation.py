@@ -16,8 +16,8 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassJaccardIndex
 
+from framework_core.tasks.task import Task, as_floats, metric_name
 from framework_plugins_vision.colours import palette
-from framework_plugins_vision.tasks.task import Task, as_floats, metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,6 @@ SHOWN = 4
 class Segmentation(Task):
     """Outputs are one logit for each class and pixel; a target is the class of each pixel, or ``ignore_index``."""
 
-    name = "semantic-segmentation"
     losses = ("cross_entropy_dice", "cross_entropy", "dice")
     monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/miou", "max")
     used_with: ClassVar[Mapping[str, tuple[str, ...]]] = {"label_smoothing": ("cross_entropy", "cross_entropy_dice")}
@@ -98,7 +97,8 @@ class Segmentation(Task):
 
     def figures(self) -> dict[str, Figure]:
         """Images of the last test with their masks and predictions, and how well each class is met."""
-        from framework_plugins_vision.plots import bars, masks
+        from framework_core.tracking.plots import bars
+        from framework_plugins_vision.plots import masks
 
         if not self._iou:
             return {}

@@ -1,9 +1,9 @@
-"""One class for each image."""
+"""One class for each sample."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -12,7 +12,7 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
-from framework_plugins_vision.tasks.task import Task, smoothed
+from framework_core.tasks.task import Task, smoothed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 class Classification(Task):
     """Outputs are one logit a class; a target is the index of a class, or a share of each."""
 
-    name = "image-classification"
     losses = ("cross_entropy", "bce")
     monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/accuracy", "max")
     used_with: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -48,7 +47,7 @@ class Classification(Task):
         return math.log(self.data.num_classes if self.loss_name == "cross_entropy" else 2)
 
     def metrics(self) -> Mapping[str, Metric]:
-        """Accuracy over all images, and F1 averaged over classes."""
+        """Accuracy over all samples, and F1 averaged over classes."""
         classes = self.data.num_classes
         return {
             "accuracy": MulticlassAccuracy(classes, average="micro"),
@@ -91,3 +90,20 @@ class Classification(Task):
         if not self._taken_for_what:
             return {}
         return {"confusion_matrix": confusion_matrix(self._taken_for_what, self.data.class_names)}
+
+    def tables(self) -> dict[str, Sequence[Mapping[str, Any]]]:
+        """Precision, recall and F1 of each class in the last test."""
+        counts = self._taken_for_what
+        return {"per_class": [self._of_class(index) for index in range(len(counts))]} if counts else {}
+
+    def _of_class(self, index: int) -> dict[str, Any]:
+        counts = self._taken_for_what
+        right = counts[index][index]
+        there, said = sum(counts[index]), sum(row[index] for row in counts)
+        return {
+            "class": self.data.class_names[index],
+            "samples": there,
+            "precision": round(right / said, 6) if said else 0.0,
+            "recall": round(right / there, 6) if there else 0.0,
+            "f1": round(2 * right / (there + said), 6) if there + said else 0.0,
+        }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from framework_core import DataSpec
+from framework_core.contracts.data import DataSpec
 from framework_core.errors import ConfigError, ConfigProblem, near_names
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Objective:
         label_smoothing: The share of a label that is spread over all classes.
         bce_threshold: The share of a class above which it counts as the whole class.
         huber_delta: The error up to which the Huber loss is a square.
-        threshold: The probability from which an image has a class.
+        threshold: The probability from which a sample has a class.
     """
 
     loss: str | None = None
@@ -49,7 +49,6 @@ class Task(ABC):
         ConfigError: The objective makes no sense for the task.
     """
 
-    name: ClassVar[str]
     losses: ClassVar[tuple[str, ...]]
     """The losses that are possible, the default first."""
 
@@ -84,7 +83,7 @@ class Task(ABC):
         """The metrics of validation and test, by name."""
 
     def test_metrics(self) -> Mapping[str, Metric]:
-        """What is counted in the test beside them, for ``test_results`` and ``figures``."""
+        """What is counted in the test beside them, for ``finish_test``, ``figures`` and ``tables``."""
         return {}
 
     def observe(self, inputs: Tensor, outputs: Tensor, target: Tensor) -> None:  # noqa: B027  # few tasks look
@@ -110,10 +109,14 @@ class Task(ABC):
         """What to draw after the test, by name."""
         return {}
 
+    def tables(self) -> dict[str, Sequence[Mapping[str, Any]]]:
+        """What to write down after the test, by name: rows of columns."""
+        return {}
+
     def _wrong_loss(self) -> list[ConfigProblem]:
         if self.loss_name in self.losses:
             return []
-        message = f"is no loss for {self.name}; possible: {', '.join(self.losses)}"
+        message = f"is no loss for {self.data.task}; possible: {', '.join(self.losses)}"
         return [
             ConfigProblem("model.loss", message, value=self.loss_name, near=near_names(self.loss_name, self.losses))
         ]
@@ -124,34 +127,27 @@ class Task(ABC):
             default = Objective.__dataclass_fields__[setting].default
             uses = self.used_with.get(setting, ())
             if getattr(self.objective, setting) != default and self.loss_name not in uses:
-                with_what = f"with loss={' or '.join(uses)} only" if uses else f"not for {self.name}"
+                with_what = f"with loss={' or '.join(uses)} only" if uses else f"not for {self.data.task}"
                 value = getattr(self.objective, setting)
                 found.append(ConfigProblem(f"model.{setting}", f"has an effect {with_what}", value=value))
         return found
 
 
-TASKS = {
-    "image-classification": "classification:Classification",
-    "multi-label-classification": "multi_label:MultiLabel",
-    "regression": "regression:Regression",
-    "semantic-segmentation": "segmentation:Segmentation",
-}
-"""Where each task is."""
-
-OF_WHOLE_IMAGES = ("image-classification", "multi-label-classification", "regression")
-"""The tasks with one target for an image."""
-
-
-def task_for(data: DataSpec, objective: Objective) -> Task | None:
+def task_for(data: DataSpec, objective: Objective, places: Mapping[str, str]) -> Task | None:
     """The task of the data; nothing where it is one of somebody's own.
+
+    Args:
+        data: What the data turned out to be.
+        objective: What is made small.
+        places: Where the class of each task is, by the name that data gives the task: ``"package.module:Class"``.
 
     Raises:
         ConfigError: The objective makes no sense for the task.
     """
-    if data.task not in TASKS:
+    if data.task not in places:
         return None
-    module, _, name = TASKS[data.task].partition(":")
-    found: type[Task] = getattr(import_module(f"framework_plugins_vision.tasks.{module}"), name)
+    module, _, name = places[data.task].partition(":")
+    found: type[Task] = getattr(import_module(module), name)
     return found(data, objective)
 
 

@@ -1,4 +1,4 @@
-"""Any number of classes for each image."""
+"""Any number of classes for each sample."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MultilabelAveragePrecision, MultilabelF1Score
 
-from framework_plugins_vision.tasks.task import Task, as_floats, metric_name
+from framework_core.tasks.task import Task, as_floats, metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 class MultiLabel(Task):
-    """Outputs are one logit a class; a target has 1 for each class of the image and 0 for the others."""
+    """Outputs are one logit a class; a target has 1 for each class of the sample and 0 for the others."""
 
-    name = "multi-label-classification"
     losses = ("bce",)
     monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/map", "max")
     min_classes: ClassVar[int] = 1
@@ -65,7 +64,7 @@ class MultiLabel(Task):
         }
 
     def finish_test(self, counted: Mapping[str, Any]) -> Mapping[str, float]:
-        """Average precision and F1 of each class; a class that no image has is left out."""
+        """Average precision and F1 of each class; a class that no sample has is left out."""
         self._of_classes = {name: tuple(as_floats(values.reshape(-1))) for name, values in counted.items()}
         return {
             f"{name}/{metric_name(label)}": value
@@ -86,7 +85,7 @@ class MultiLabel(Task):
 
     def figures(self) -> dict[str, Figure]:
         """Average precision and F1 of each class in the last test."""
-        from framework_plugins_vision.plots import bars
+        from framework_core.tracking.plots import bars
 
         if not self._of_classes:
             return {}
@@ -94,7 +93,7 @@ class MultiLabel(Task):
 
 
 class _AveragePrecision(MultilabelAveragePrecision):
-    """Average precision of whole labels; a class that no image has is left out without a word at every epoch."""
+    """Average precision of whole labels; a class that no sample has is left out without a word at every epoch."""
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         super().update(preds, (target > 0.5).long())

@@ -1,4 +1,4 @@
-"""Numbers for each image."""
+"""Numbers for each sample."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 from torchmetrics.utilities import dim_zero_cat
 
-from framework_plugins_vision.tasks.task import Task, as_floats, metric_name
+from framework_core.tasks.task import Task, as_floats, metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 class Regression(Task):
     """Outputs are one number a target, in the order of ``target_names``."""
 
-    name = "regression"
     losses = ("mse", "l1", "huber")
     monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/mae", "min")
     min_classes: ClassVar[int] = 0
@@ -78,7 +77,7 @@ class Regression(Task):
 
     def figures(self) -> dict[str, Figure]:
         """Predictions of the last test by their targets."""
-        from framework_plugins_vision.plots import predicted_by_true
+        from framework_core.tracking.plots import predicted_by_true
 
         if self._seen is None:
             return {}

@@ -1,1 +1,0 @@
-"""What can be learned from images: each task with its losses, metrics, predictions and figures."""
