@@ -26,7 +26,7 @@ class FrontEnd(nn.Module):
         sample_rate: In hertz.
         features: ``log_mel``, ``mel`` (powers), ``mfcc`` (of log-mels in decibels) or ``pcen``.
         n_mels: How many mel bands.
-        n_mfcc: With ``mfcc``, how many coefficients.
+        n_mfcc: With ``mfcc``, how many coefficients; empty takes as many as there are bands.
         window_ms: The length of a frame, in milliseconds.
         hop_ms: The time between two frames, in milliseconds.
         fmin: Where the first band begins, in hertz.
@@ -50,7 +50,7 @@ class FrontEnd(nn.Module):
         *,
         features: str = "log_mel",
         n_mels: int = 40,
-        n_mfcc: int = 40,
+        n_mfcc: int | None = None,
         window_ms: float = 25.0,
         hop_ms: float = 10.0,
         fmin: float = 0.0,
@@ -67,11 +67,11 @@ class FrontEnd(nn.Module):
         window, hop = (max(1, round(sample_rate * each / 1000)) for each in (window_ms, hop_ms))
         points = 2 ** math.ceil(math.log2(max(2, window)))
         self.kind = features
-        self.bands = n_mfcc if features == "mfcc" else n_mels
+        self.bands = (n_mfcc or n_mels) if features == "mfcc" else n_mels
         self.spectrogram = Spectrogram(window, hop, points)
         bank = _bank(sample_rate, points, n_mels, fmin, fmax, mel_scale)
         self.mel = MelSpectrogram(self.spectrogram, bank)
-        self.cosines = CosineTransform(n_mels, n_mfcc) if features == "mfcc" else None
+        self.cosines = CosineTransform(n_mels, self.bands) if features == "mfcc" else None
         self.pcen = PCEN(n_mels, trainable=trainable_pcen) if features == "pcen" else None
         self.normalization: ClipNormalization | None = None
         if normalization != "none":
