@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -57,6 +57,9 @@ class BaseDataModule(LightningDataModule):
         self.train_dataset: Dataset[Any] | None = None
         self.val_dataset: Dataset[Any] | None = None
         self.test_dataset: Dataset[Any] | None = None
+        self.groups: Mapping[str, Mapping[str, Sequence[str]]] = {}
+        """What samples have in common beside their targets, by split and name: who speaks, one value a sample. The
+        report has the metrics of each group of the test."""
 
     @classmethod
     def config_class(cls) -> type[ComponentConfig]:
