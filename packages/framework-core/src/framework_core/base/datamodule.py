@@ -104,6 +104,21 @@ class BaseDataModule(LightningDataModule):
         """
         raise DataError(f"{type(self).__name__} does not say how to read new samples (predict_dataset).")
 
+    def stream_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
+        """New data for a trained model that is predicted while it comes, for ``stream_predictions`` of the model.
+
+        Args:
+            paths: A file; ``-`` is what another program sends.
+            data: What the model was trained on.
+
+        Raises:
+            DataError: This data has nothing that goes on, or it cannot be read.
+        """
+        raise DataError(
+            f"{type(self).__name__} has nothing that goes on, so it cannot be predicted as a stream.",
+            next_step="Predict whole files: fw predict RUN FILES",
+        )
+
     def sample_hashes(self, split: str, indices: Sequence[int]) -> Sequence[SampleHash]:
         """What tells samples apart, for finding those that two splits share; nothing by default.
 
