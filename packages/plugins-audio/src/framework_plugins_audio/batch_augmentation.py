@@ -55,8 +55,8 @@ class AudioAugmentation:
             of ``background``.
         noise_prob: The share of clips with noise.
         background: Recordings of noise.
-        mixup: The alpha of mixup (Zhang et al., https://arxiv.org/abs/1710.09412): a clip is mixed with another, and its
-            target becomes shares of classes; 0 does not.
+        mixup: The alpha of mixup (Zhang et al., https://arxiv.org/abs/1710.09412): a clip is mixed with another, and
+            its target becomes shares of classes; 0 does not.
         mix_prob: The share of clips that are mixed.
         num_classes: How many classes there are.
     """
@@ -125,8 +125,7 @@ class AudioAugmentation:
         mask = span_mask(*real_span(waves), samples)[:, None]
         noise = noise * mask
         ratio = 10.0 ** (self._uniform(waves, lowest, highest) / 10.0)
-        powers = (each.square().mean(dim=1).sum(dim=-1) for each in (waves, noise))
-        wanted, found = powers
+        wanted, found = (each.square().mean(dim=1).sum(dim=-1) for each in (waves, noise))
         scale = (wanted / (ratio * found.clamp(min=1e-12))).sqrt()
         scale = torch.where(self._chosen(waves, self.noise_prob), scale, 0.0)
         return (noise * scale[:, None, None]).to(waves.dtype)

@@ -1,4 +1,4 @@
-"""Checkpoints of transformers: in a folder, or on the hub. Their weights are safetensors, and no code of theirs is run."""
+"""Checkpoints of transformers: in a folder, or on the hub. Weights are safetensors, and no code of theirs is run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ class Checkpoint:
 
         with self.understood():
             path = cached_file(
-                self.location, "preprocessor_config.json", **self.arguments(), _raise_exceptions_for_missing_entries=False
+                self.location,
+                "preprocessor_config.json",
+                **self.arguments(),
+                _raise_exceptions_for_missing_entries=False,
             )
             found = {} if path is None else json.loads(Path(path).read_text("utf-8"))
         return found if isinstance(found, dict) else {}

@@ -10,8 +10,8 @@ from torch.nn import functional
 class PCEN(nn.Module):
     """Per-channel energy normalisation, Wang et al., https://arxiv.org/abs/1607.05666, formulas 1 and 2.
 
-    ``(E / (eps + M) ** gain + bias) ** power - bias ** power``, where ``M`` is a moving average of the energy ``E`` of a
-    band that begins with its first frame.
+    ``(E / (eps + M) ** gain + bias) ** power - bias ** power``, where ``M`` is a moving average of the energy ``E`` of
+    a band that begins with its first frame.
 
     Args:
         bands: How many bands there are.
@@ -58,7 +58,7 @@ def moving_average(values: Tensor, weight: Tensor) -> Tensor:
     """``m[t] = (1 - weight) * m[t - 1] + weight * values[t]`` from ``m[0] = values[0]``.
 
     Every value is reached from the one before in one step, from the one before that in two; each round doubles the
-    reach (Hillis and Steele, Data Parallel Algorithms, https://doi.org/10.1145/7902.7903), so there is no loop over time.
+    reach (Hillis and Steele, Data Parallel Algorithms, https://doi.org/10.1145/7902.7903): there is no loop over time.
 
     Args:
         values: ``(N, bands, frames)``.

@@ -40,7 +40,10 @@ class SpecAugment(nn.Module):
         if not self.training or not (self.band_masks or self.time_masks):
             return features
         count = features.shape[2]
-        whole = torch.zeros(len(features), device=features.device), torch.full_like(real[:, 0], count, dtype=torch.float)
+        whole = (
+            torch.zeros(len(features), device=features.device),
+            torch.full_like(real[:, 0], count, dtype=torch.float),
+        )
         widest = torch.full_like(whole[1], min(self.bands, count))
         hidden = _masks(self.band_masks, count, *whole, widest)[:, None, :, None]
         first, length = real.to(torch.uint8).argmax(dim=1).float(), real.sum(dim=1).float()

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 class Spectrogram(nn.Module):
-    """Spectra of frames whose middles lie a hop apart, the first at the first sample, as librosa's and torch's ``stft``.
+    """Spectra of frames whose middles lie a hop apart, the first at the first sample, as librosa's ``stft``.
 
     Frames are cut out and transformed directly: on a CPU that takes half the time of ``torch.stft`` and less.
 

@@ -37,8 +37,8 @@ SIZES = {
 class AST(BaseAudioModel):
     """A transformer over patches of a spectrogram.
 
-    Gong et al., AST: Audio Spectrogram Transformer, https://arxiv.org/abs/2104.01778. It reads recordings of 16 kHz with
-    one channel; a checkpoint has a length of its own, to which they are filled up or cut.
+    Gong et al., AST: Audio Spectrogram Transformer, https://arxiv.org/abs/2104.01778. It reads recordings of 16 kHz
+    with one channel; a checkpoint has a length of its own, to which they are filled up or cut.
 
     Args:
         width: The length of a token's vector, without a checkpoint.

@@ -1,4 +1,4 @@
-"""Encoders of speech with a head that reads their mean: wav2vec 2.0, HuBERT, WavLM and Whisper, as transformers has them."""
+"""Encoders of speech and a head that reads their mean: wav2vec 2.0, HuBERT, WavLM and Whisper of transformers."""
 
 from __future__ import annotations
 
@@ -232,9 +232,11 @@ class PooledEncoder(nn.Module):
     def _mean(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         if self.pool == "all":
             return vectors.mean(dim=1)
-        if self.whisper:
-            steps = -(-lengths // WHISPER_STEP)
-        else:
-            steps = self.network._get_feat_extract_output_lengths(lengths)
+        steps = -(-lengths // WHISPER_STEP) if self.whisper else self._steps(lengths)
         mask = span_mask(torch.zeros_like(steps), steps.clamp(min=1), vectors.shape[1])[..., None].to(vectors.dtype)
         return (vectors * mask).sum(dim=1) / mask.sum(dim=1)
+
+    def _steps(self, lengths: Tensor) -> Tensor:
+        """How many vectors the convolutions make of so many samples."""
+        found: Tensor = self.network._get_feat_extract_output_lengths(lengths)
+        return found

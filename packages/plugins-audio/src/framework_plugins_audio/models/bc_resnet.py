@@ -87,9 +87,7 @@ class _Block(nn.Module):
             SubSpectralNorm(width, PARTS),
         )
         self.over_time = nn.Sequential(
-            nn.Conv2d(
-                width, width, (1, 3), padding=(0, dilation), dilation=(1, dilation), groups=width, bias=False
-            ),
+            nn.Conv2d(width, width, (1, 3), padding=(0, dilation), dilation=(1, dilation), groups=width, bias=False),
             nn.BatchNorm2d(width),
             nn.SiLU(),
             nn.Conv2d(width, width, 1, bias=False),

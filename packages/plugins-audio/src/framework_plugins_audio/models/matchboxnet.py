@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -44,7 +45,7 @@ class MatchboxNet(SpectralModel):
             nn.ReLU(),
             *(
                 _Block(narrow, width, 13 + 2 * number, self.sub_blocks, self.dropout)
-                for number, (narrow, width) in enumerate(zip(widths, widths[1:], strict=False))
+                for number, (narrow, width) in enumerate(pairwise(widths))
             ),
             *_separable(self.width, ENDS, 29, dilation=2),
             nn.ReLU(),

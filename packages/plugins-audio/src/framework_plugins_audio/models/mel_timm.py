@@ -88,7 +88,9 @@ class MelTimm(SpectralModel):
     def _build_network(self, channels: int, bands: int, frames: int) -> nn.Module:
         if not timm.is_model(self.architecture):
             near = near_names(self.architecture, timm.list_models())
-            problem = ConfigProblem("model.architecture", "timm has no such network", value=self.architecture, near=near)
+            problem = ConfigProblem(
+                "model.architecture", "timm has no such network", value=self.architecture, near=near
+            )
             raise ConfigError([problem])
         picture = _Picture(bands, frames)
         arguments = {**self.arguments, "num_classes": self.data.num_outputs, "in_chans": channels}
@@ -161,7 +163,9 @@ class MelTimm(SpectralModel):
             if "img_size" in str(error):
                 raise _NoSuchParameterError from error
             first = str(error).partition("\n")[0]
-            raise ConfigError([ConfigProblem("model.args", f"{self.architecture} takes other ones: {first}")]) from error
+            raise ConfigError(
+                [ConfigProblem("model.args", f"{self.architecture} takes other ones: {first}")]
+            ) from error
         except (AssertionError, ValueError) as error:
             first = str(error).partition("\n")[0] or type(error).__name__
             raise ContractError(

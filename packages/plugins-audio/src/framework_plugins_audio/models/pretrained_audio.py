@@ -1,4 +1,4 @@
-"""Networks of transformers that give classes of recordings: with random weights and sizes of one's own, or a checkpoint."""
+"""Networks of transformers for classes of recordings: random weights and sizes of one's own, or a checkpoint."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ def configured(architecture: str, sizes: Mapping[str, Any], more: Mapping[str, A
     if unknown:
         raise ConfigError(
             [
-                ConfigProblem(f"model.sizes.{name}", f"{architecture} has no such setting", near=near_names(name, names))
+                ConfigProblem(
+                    f"model.sizes.{name}", f"{architecture} has no such setting", near=near_names(name, names)
+                )
                 for name in unknown
             ]
         )
