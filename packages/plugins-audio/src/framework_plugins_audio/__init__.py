@@ -9,11 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framework_plugins_audio.datamodule import BaseAudioDataModule as BaseAudioDataModule
     from framework_plugins_audio.model import BaseAudioModel as BaseAudioModel
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BaseAudioDataModule": "datamodule",
     "BaseAudioModel": "model",
 }
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562

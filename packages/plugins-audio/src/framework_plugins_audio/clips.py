@@ -1,0 +1,198 @@
+"""Clips: windows of recordings, all of one rate, number of channels and length, with a target each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framework_core import BatchDataset, DataError
+from framework_plugins_audio import reading
+from framework_plugins_audio.reading import Samples
+from framework_plugins_audio.resampling import resampled, resampled_length, span_of
+from framework_plugins_audio.shelves import Shelf
+
+_log = logging.getLogger("framework_core")
+
+
+class Recording(NamedTuple):
+    """A sound file, or the part of one that has a target."""
+
+    name: str
+    """What its shelf knows it by: a path."""
+
+    rate: int
+    """Frames a second, of the file."""
+
+    begin: int
+    """The first frame of the file that belongs to it."""
+
+    end: int
+    """The frame after the last."""
+
+
+class Clip(NamedTuple):
+    """A window of a recording."""
+
+    recording: Recording
+    first: int
+    """Its first sample, at the rate of the model, from the beginning of the recording."""
+
+
+class ClipReader:
+    """Reads windows of recordings; of a long one no more than the window is decoded.
+
+    Args:
+        shelf: Gives the files.
+        sample_rate: The rate that clips have.
+        channels: How many channels they have; 1 is the mean of those of the file.
+        length: How many samples they have at most.
+    """
+
+    def __init__(self, shelf: Shelf, sample_rate: int, channels: int, length: int) -> None:
+        self.shelf = shelf
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.length = length
+
+    def __call__(self, clip: Clip) -> Samples:
+        """The samples of a clip, ``(channels, samples)``, as many as there are.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        return self.part(clip.recording, clip.first, self.length)
+
+    def whole(self, recording: Recording) -> Samples:
+        """All of a recording, ``(channels, samples)``.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        return self.part(recording, 0, self.samples_in(recording))
+
+    def samples_in(self, recording: Recording) -> int:
+        """How many samples a recording has at the rate of clips."""
+        return resampled_length(recording.end - recording.begin, recording.rate, self.sample_rate)
+
+    def part(self, recording: Recording, first: int, count: int) -> Samples:
+        """Some samples of a recording.
+
+        Raises:
+            DataError: It cannot be read.
+        """
+        name, rate, begin, end = recording
+        span = span_of(first, count, rate, self.sample_rate)
+        try:
+            found = reading.samples(self.shelf.place(name), begin + span.start, min(end, begin + span.stop))
+        except reading.UNREADABLE as error:
+            raise DataError(f"The sound {name} cannot be read: {reading.reason(error)}", paths=[name]) from error
+        ready = resampled(mixed(found, self.channels), rate, self.sample_rate)
+        window: Samples = ready[span.skip : span.skip + count].T
+        return window
+
+
+class Clips(BatchDataset):
+    """Clips with a target each; one shorter than the others is filled up at its end with zeros.
+
+    Args:
+        clips: The clips.
+        targets: One for each clip, the sample axis first; nothing for clips to predict.
+        reader: From a clip to its samples, ``(channels, samples)``.
+        shape: The shape of a clip: channels and samples.
+        skip: Whether a clip that cannot be read is left out of its batch, with a warning; it is an error otherwise.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        targets: Tensor | None,
+        reader: Callable[[Clip], Samples],
+        shape: tuple[int, int],
+        *,
+        skip: bool = False,
+    ) -> None:
+        self.clips = list(clips)
+        self.targets = targets
+        self.reader = reader
+        self.shape = shape
+        self.skip = skip
+        self._skipped: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def batch(self, indices: Tensor) -> Any:
+        """The clips of these indices, without those that are to be skipped, and their targets if they have any.
+
+        Raises:
+            DataError: One cannot be read, or none can.
+        """
+        numbers = indices.tolist()
+        room = torch.zeros(len(numbers), *self.shape)
+        filled = room.numpy()
+        kept: list[int] = []
+        for number in numbers:
+            sound = self._read(self.clips[number])
+            if sound is not None:
+                filled[len(kept), :, : sound.shape[1]] = sound
+                kept.append(number)
+        if not kept:
+            name = self.clips[numbers[0]].recording.name
+            raise DataError(
+                f"None of the {len(numbers)} clips of a batch can be read, {name} among them.",
+                next_step="Check all files before training: dataset.verify=full",
+            )
+        room = room[: len(kept)]
+        return room if self.targets is None else (room, self.targets[kept])
+
+    def __getitem__(self, index: int) -> Any:
+        found = self.batch(torch.tensor([index]))
+        return found[0] if self.targets is None else tuple(each[0] for each in found)
+
+    def _read(self, clip: Clip) -> Samples | None:
+        try:
+            return self.reader(clip)
+        except DataError as error:
+            if not self.skip:
+                raise
+            if clip.recording.name not in self._skipped:
+                self._skipped.add(clip.recording.name)
+                _log.warning("left out (%d so far): %s", len(self._skipped), error.what)
+            return None
+
+
+def mixed(sound: Samples, channels: int) -> Samples:
+    """A sound ``(frames, channels)`` with as many channels as asked for; one is the mean of those there are.
+
+    Raises:
+        DataError: It has another number of channels than asked for.
+    """
+    there = sound.shape[1]
+    if there == channels:
+        return sound
+    if channels == 1:
+        mean: Samples = sound.mean(axis=1, keepdims=True, dtype=np.float32)
+        return mean
+    raise DataError(
+        f"A sound has {there} channels, and {channels} are wanted.",
+        next_step="Mix all channels to one: dataset.channels=1",
+    )
+
+
+def windows(length: int, window: int, overlap: float) -> list[int]:
+    """Where the windows of a recording begin, in samples; the last ends where the recording does.
+
+    Args:
+        length: The samples of the recording.
+        window: Those of a window.
+        overlap: The share of a window that the next one has too.
+    """
+    if length <= window:
+        return [0]
+    step = max(1, round(window * (1 - overlap)))
+    return [*range(0, length - window, step), length - window]
