@@ -52,7 +52,7 @@ class Checkpoint:
 
     def preprocessing(self) -> Mapping[str, Any]:
         """Its ``preprocessor_config.json``; nothing where it has none."""
-        from transformers.utils import cached_file
+        from transformers.utils.hub import cached_file
 
         with self.understood():
             path = cached_file(

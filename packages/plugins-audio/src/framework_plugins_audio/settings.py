@@ -118,8 +118,8 @@ class DSCNNConfig(SpectralConfig):
 class BCResNetConfig(SpectralConfig):
     """Residual blocks that learn over time and are broadcast over frequencies."""
 
-    tau: Literal[1, 1.5, 2, 3, 6, 8] = 1
-    """How many times wider than the smallest network."""
+    tau: Annotated[float, Field(ge=0.25, multiple_of=0.25)] = 1.0
+    """How many times wider than the smallest network; the authors' are 1, 1.5, 2, 3, 6 and 8."""
 
     dropout: Share = 0.1
     """The share of the channels of each block that training leaves out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from framework_core.errors import ConfigError, ConfigProblem
@@ -91,7 +92,7 @@ class FrontEnd(nn.Module):
     def forward(self, waves: Tensor) -> Tensor:
         """Features, normalised, and masked in training."""
         batch, channels, _ = waves.shape
-        found = self._features(waves.flatten(0, 1)).unflatten(0, (batch, channels))
+        found = torch.unflatten(self._features(waves.flatten(0, 1)), 0, (batch, channels))
         real = self.real_frames(waves)
         if self.normalization is not None:
             found = self.normalization(found, real)

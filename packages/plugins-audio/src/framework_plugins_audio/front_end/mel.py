@@ -104,7 +104,7 @@ class MelSpectrogram(nn.Module):
                 return self._powers(waves)
             frames = self.spectrogram.count(waves.shape[-1])
             some = max(1, AT_ONCE // (frames * self.spectrogram.points))
-            return torch.cat([self._powers(part) for part in waves.split(some)])
+            return torch.cat([self._powers(part) for part in torch.split(waves, some)])
 
     def _powers(self, waves: Tensor) -> Tensor:
         return (self.spectrogram.parts(waves).flatten(-2).square() @ self.bank).transpose(1, 2)

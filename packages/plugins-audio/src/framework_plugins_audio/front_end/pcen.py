@@ -51,7 +51,8 @@ class PCEN(nn.Module):
             average = moving_average(energy, smoothing.clamp(max=1.0))
             # As a difference of logarithms, which is exact where the average is tiny.
             level = energy * torch.exp(-gain * (self.eps + average).log())
-            return (level + bias) ** power - bias**power
+            found: Tensor = (level + bias) ** power - bias**power
+            return found
 
 
 def moving_average(values: Tensor, weight: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from framework_plugins_audio.model import BaseAudioModel
 from framework_plugins_audio.models.pretrained_audio import (
     built,
     check_recordings,
+    compute_again,
     config_of,
     configured,
     layers_of,
@@ -100,7 +101,7 @@ class AST(BaseAudioModel):
 
     def enable_gradient_checkpointing(self) -> None:
         """As transformers does it."""
-        self.model.network.gradient_checkpointing_enable()
+        compute_again(self.model.network)
 
     def _build_model(self) -> nn.Module:
         check_recordings(type(self).__name__, self.data, self.sample_rate)

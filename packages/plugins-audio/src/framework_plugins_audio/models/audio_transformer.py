@@ -17,6 +17,7 @@ from framework_plugins_audio.model import BaseAudioModel
 from framework_plugins_audio.models.pretrained_audio import (
     built,
     check_recordings,
+    compute_again,
     config_of,
     configured,
     layers_of,
@@ -112,13 +113,13 @@ class AudioTransformer(BaseAudioModel):
 
     def parameter_layers(self) -> Sequence[Sequence[str]]:
         """What comes before the layers, each layer, the head."""
-        encoder: PooledEncoder = self.model
-        inner = "encoder.layers." if encoder.whisper else f"{encoder.network.base_model_prefix}.encoder.layers."
-        return layers_of(self, f"model.network.{inner}")
+        network: Any = self.model.network
+        inner = "" if network.config.model_type == "whisper" else f"{network.base_model_prefix}."
+        return layers_of(self, f"model.network.{inner}encoder.layers.")
 
     def enable_gradient_checkpointing(self) -> None:
         """As transformers does it."""
-        self.model.network.gradient_checkpointing_enable()
+        compute_again(self.model.network)
 
     def _build_model(self) -> nn.Module:
         check_recordings(type(self).__name__, self.data, self.sample_rate)

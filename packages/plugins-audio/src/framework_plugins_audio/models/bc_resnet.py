@@ -27,7 +27,7 @@ class BCResNet(SpectralModel):
         **settings: Those of the front end, and what every model of sound takes: ``loss``, ``label_smoothing`` ...
     """
 
-    def __init__(self, tau: float = 1, dropout: float = 0.1, **settings: Any) -> None:
+    def __init__(self, tau: float = 1.0, dropout: float = 0.1, **settings: Any) -> None:
         super().__init__(**settings)
         self.tau = tau
         self.dropout = dropout

@@ -61,7 +61,7 @@ class MelTimm(SpectralModel):
 
     def parameter_layers(self) -> Sequence[Sequence[str]]:
         """The groups that timm has for it."""
-        network, prefix = self.model.network[1], "model.network.1."
+        network, prefix = self._network(), "model.network.1."
         if not hasattr(network, "group_matcher"):
             return ()
         numbers: dict[str, int] = group_parameters(network, network.group_matcher(coarse=False), reverse=True)
@@ -79,7 +79,7 @@ class MelTimm(SpectralModel):
         Raises:
             ContractError: The architecture has none.
         """
-        switch = getattr(self.model.network[1], "set_grad_checkpointing", None)
+        switch = getattr(self._network(), "set_grad_checkpointing", None)
         if switch is None:
             super().enable_gradient_checkpointing()
             return
@@ -101,6 +101,11 @@ class MelTimm(SpectralModel):
             # Architectures that take any size, most convolutional ones, have no such parameter.
             network = self._started(arguments)
         return nn.Sequential(picture, network)
+
+    def _network(self) -> Any:
+        """timm's own."""
+        network: Any = self.model.network
+        return network[1]
 
     def _started(self, arguments: dict[str, Any]) -> Any:
         if self.weights is not None:

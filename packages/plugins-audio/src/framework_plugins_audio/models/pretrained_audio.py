@@ -84,7 +84,7 @@ def built(config: Any, checkpoint: Checkpoint | None, *, pretrained: bool) -> An
     Raises:
         DataError: They cannot be read.
     """
-    auto = transformers.AutoModelForAudioClassification
+    auto: Any = transformers.AutoModelForAudioClassification
     with quiet():
         if checkpoint is None or not pretrained:
             return auto.from_config(config)
@@ -98,6 +98,13 @@ def built(config: Any, checkpoint: Checkpoint | None, *, pretrained: bool) -> An
                 ignore_mismatched_sizes=True,
                 **checkpoint.arguments(),
             )
+
+
+def compute_again(network: Any) -> None:
+    """Let a network of transformers compute activations again in the backward pass."""
+    # What it was called before.
+    enable = getattr(network, "activation_checkpointing_enable", None) or network.gradient_checkpointing_enable
+    enable()
 
 
 def layers_of(model: nn.Module, blocks: str) -> list[list[str]]:
