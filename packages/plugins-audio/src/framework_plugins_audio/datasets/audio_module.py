@@ -275,7 +275,7 @@ class AudioFilesDataModule(BaseAudioDataModule):
         if lost := [name for number, name in enumerate(self.class_names) if number not in there]:
             raise DataError(
                 f"There is no sound to train on of {', '.join(lost)} {self.listed}.",
-                possible=f"Classes with such sounds: {', '.join(self.class_names[number] for number in sorted(there))}.",
+                possible=f"Classes with some: {', '.join(self.class_names[number] for number in sorted(there))}.",
                 next_step="Give training sounds of each class, or leave the class out of all splits.",
             )
 
