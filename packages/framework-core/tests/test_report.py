@@ -1,5 +1,6 @@
 """What a run leaves for people: intervals of its metrics, the worst mistakes, a model card."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -84,6 +85,38 @@ def test_a_model_draws_its_worst_mistakes(fw, components, project):
     assert done.code == 0, done.err
     folder = Path(done.json["directory"])
     assert (folder / "plots" / "worst_mistakes.png").read_bytes().startswith(b"\x89PNG")
+
+
+GROUPED = """
+
+class Grouped(Iris):
+    def setup(self, stage=None):
+        super().setup(stage)
+        count = len(self.test_dataset)
+        self.groups = {
+            "test": {
+                "garden": ["north" if index % 3 else "south" for index in range(count)],
+                "flower": [str(index) for index in range(count)],
+                "planet": ["earth"] * count,
+            }
+        }
+"""
+
+
+def test_the_metrics_of_groups_of_the_test_are_told_with_their_spread(fw, components, project):
+    (project / "mine.py").write_text((project / "mine.py").read_text() + GROUPED)
+    words = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "mlops.tracking.backend=none", "--json")
+    done = fw("train", "--model", "mine.py:Net", "--dataset", "mine.py:Grouped", *words)
+    assert done.code == 0, done.err
+    folder = Path(done.json["directory"]) / "tables"
+    assert [path.name for path in folder.iterdir()] == ["per_garden.csv"]  # one group, or one a sample, says nothing
+    north, south, mean, std = csv.DictReader((folder / "per_garden.csv").read_text().splitlines())
+    assert (north["garden"], south["garden"], mean["garden"], std["garden"]) == ("north", "south", "(mean)", "(std)")
+    right = [float(row["accuracy"]) * int(row["samples"]) for row in (north, south)]
+    assert sum(right) / 30 == pytest.approx(done.json["metrics"]["test/accuracy"], abs=1e-5)
+    assert float(mean["loss"]) == pytest.approx((float(north["loss"]) + float(south["loss"])) / 2, abs=1e-5)
+    apart = abs(float(north["accuracy"]) - float(south["accuracy"]))
+    assert float(std["accuracy"]) == pytest.approx(apart / 2**0.5, abs=1e-5)
 
 
 def test_model_data_and_metrics_are_linked_in_the_store(run):

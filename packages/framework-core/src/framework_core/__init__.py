@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from framework_core.base.datamodule import BaseDataModule as BaseDataModule
     from framework_core.base.model import BaseModel as BaseModel
     from framework_core.config.compose import compose as compose
+    from framework_core.config.several import compose_each as compose_each
     from framework_core.contracts.data import DataSpec as DataSpec
     from framework_core.contracts.run import RunResult as RunResult
+    from framework_core.each import train_each as train_each
     from framework_core.errors import DataError as DataError
     from framework_core.errors import FrameworkError as FrameworkError
     from framework_core.plugins.hookspecs import hookimpl as hookimpl
@@ -42,6 +44,7 @@ _HOMES = {
     "FrameworkTrainer": "run",
     "RunResult": "contracts.run",
     "compose": "config.compose",
+    "compose_each": "config.several",
     "evaluate": "run",
     "hookimpl": "plugins.hookspecs",
     "predict": "run",
@@ -49,6 +52,7 @@ _HOMES = {
     "register_model": "plugins.registry",
     "registry": "plugins.registry",
     "train": "run",
+    "train_each": "each",
 }
 __all__ = sorted(_HOMES)  # the lazy names of PEP 562
 

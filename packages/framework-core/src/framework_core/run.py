@@ -236,6 +236,36 @@ def answers(
         return _rows(asked)
 
 
+def stream(run: str, path: Path, *, overrides: Sequence[str] = (), output_dir: Path | None = None) -> Iterator[str]:
+    """Let a trained model predict what goes on, and tell of it while it comes.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        path: A file; ``-`` is what another program sends.
+        overrides: Settings to change: ``model.threshold=0.8``.
+        output_dir: Where runs are; ``runs`` here.
+
+    Returns:
+        Lines, as they come.
+
+    Raises:
+        RunNotFoundError: There is no such run, or it has no checkpoint.
+        DataError: The data cannot be read, or has nothing that goes on.
+        ContractError: The model has no predictions that go on.
+    """
+    with _quiet():
+        found = trained(run, overrides=overrides, output_dir=output_dir)
+        datamodule: Any = build(registry.resolve("dataset", found.config.dataset.name), found.config.dataset)
+        dataset = datamodule.stream_dataset([path], found.data)
+        kind = device(found.config.trainer.accelerator).kind
+        pieces = found.model.to(kind).eval().stream_predictions(dataset) if isinstance(found.model, BaseModel) else None
+        if pieces is None:
+            raise ContractError(
+                f"The model {found.config.model.name!r} cannot follow a stream", ["it has no stream_predictions for it"]
+            )
+        return pieces
+
+
 def replay(run: str, step: int, *, output_dir: Path | None = None) -> ReplayedStep:
     """Make one training step of a run once more, and look at it. Writes nothing.
 

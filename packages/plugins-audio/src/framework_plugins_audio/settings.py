@@ -30,6 +30,9 @@ class AudioModelConfig(ComponentConfig):
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """With tags: the probability from which a recording has one, in F1 and in predictions."""
 
+    stream_threshold: float = Field(default=0.5, gt=0, lt=1)
+    """The probability from which ``fw predict --stream`` tells of a sound."""
+
 
 class M5Config(AudioModelConfig):
     """Convolutions on the waveform."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -57,6 +57,9 @@ class BaseDataModule(LightningDataModule):
         self.train_dataset: Dataset[Any] | None = None
         self.val_dataset: Dataset[Any] | None = None
         self.test_dataset: Dataset[Any] | None = None
+        self.groups: Mapping[str, Mapping[str, Sequence[str]]] = {}
+        """What samples have in common beside their targets, by split and name: who speaks, one value a sample. The
+        report has the metrics of each group of the test."""
 
     @classmethod
     def config_class(cls) -> type[ComponentConfig]:
@@ -100,6 +103,21 @@ class BaseDataModule(LightningDataModule):
             DataError: This data has no way to read new samples, or a file cannot be read.
         """
         raise DataError(f"{type(self).__name__} does not say how to read new samples (predict_dataset).")
+
+    def stream_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
+        """New data for a trained model that is predicted while it comes, for ``stream_predictions`` of the model.
+
+        Args:
+            paths: A file; ``-`` is what another program sends.
+            data: What the model was trained on.
+
+        Raises:
+            DataError: This data has nothing that goes on, or it cannot be read.
+        """
+        raise DataError(
+            f"{type(self).__name__} has nothing that goes on, so it cannot be predicted as a stream.",
+            next_step="Predict whole files: fw predict RUN FILES",
+        )
 
     def sample_hashes(self, split: str, indices: Sequence[int]) -> Sequence[SampleHash]:
         """What tells samples apart, for finding those that two splits share; nothing by default.

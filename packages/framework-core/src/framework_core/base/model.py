@@ -226,6 +226,19 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """
         return None
 
+    def mistakes_files(self, inputs: Sequence[Tensor], outputs: Tensor, target: Tensor) -> Mapping[str, bytes]:
+        """What a figure cannot show of the samples with the highest loss, as files; nothing by default.
+
+        Args:
+            inputs: Each as the dataset gives it, the highest loss first.
+            outputs: What the model gave for each, the sample axis first.
+            target: What was right.
+
+        Returns:
+            The content of each file, by its name.
+        """
+        return {}
+
     def configure_optimizers(self) -> Any:
         """The optimizer and scheduler that the run was configured with; AdamW outside a run."""
         if self.optimization is None:

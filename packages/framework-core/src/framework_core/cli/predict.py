@@ -20,6 +20,7 @@ def predict(
         None, "--output", "-o", help="A .csv, .json or .parquet file; without it, a table or text here."
     ),
     as_json: bool = typer.Option(False, "--json", help="Print the predictions as JSON."),
+    stream: bool = typer.Option(False, "--stream", help="Follow one file, or - for what another program sends."),
 ) -> None:
     """Let a trained model predict files."""
     from framework_core import prediction
@@ -31,7 +32,9 @@ def predict(
     library = training_library("fw predict")
     overrides = [str(path) for path in paths if _is_setting(path)]
     files = [path for path in paths if not _is_setting(path)]
-    if output is not None:
+    if stream:
+        _print_pieces(library.stream(run, _one(files, output, as_json), overrides=overrides))
+    elif output is not None:
         rows = library.predict(run, files, overrides=overrides)
         prediction.write(rows, output)
         note(f"{len(rows)} predictions in {output}")
@@ -41,6 +44,24 @@ def predict(
     else:
         found = library.answers(run, files, overrides=overrides)
         _print_rows(found) if isinstance(found, list) else _print_pieces(found)
+
+
+def _one(files: Sequence[Path], output: Path | None, as_json: bool) -> Path:
+    """What is followed."""
+    from framework_core.errors import ConflictingOptionsError
+
+    other = "--json" if as_json else "--output" if output is not None else ""
+    if other:
+        cause = "what is heard is printed when it is heard."
+        raise ConflictingOptionsError("fw predict", ["--stream", other], cause)
+    if len(files) != 1:
+        raise ConflictingOptionsError(
+            "fw predict",
+            ["--stream", f"{len(files)} files"],
+            "one file is followed.",
+            next_step="Name one: fw predict --stream RUN FILE",
+        )
+    return files[0]
 
 
 def _is_setting(path: Path) -> bool:

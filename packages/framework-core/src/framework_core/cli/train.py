@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from framework_core.config.compose import Composition
     from framework_core.contracts.run import RunResult
+    from framework_core.tracking.run_group import RunGroup
 
 
 def train(
@@ -35,6 +36,9 @@ def train(
     resume: str = typer.Option(
         "", "--resume", metavar="RUN", help="Continue a run from its newest checkpoint; auto: whatever did not end."
     ),
+    each: list[str] = typer.Option(
+        None, "--each", metavar="KEY=V1,V2...", help="A run for each value, and their mean: dataset.fold=1,2,3."
+    ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything with one batch; write nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
 ) -> None:
@@ -45,25 +49,39 @@ def train(
     """
     from framework_core.cli.screen import note
     from framework_core.cli.training import training_library
-    from framework_core.config.compose import compose
     from framework_core.config.project import settings_file_here, taken_from
+    from framework_core.config.several import compose_each
     from framework_core.errors import FrameworkError
 
     words = overrides or []
+    if each:
+        _check_each(resume, dry_run)
     named = resume not in ("", "auto")
     if named:
         config = _config_of(resume, config, words)
     here = None if config else settings_file_here(words, model=model)
     try:
-        composition = compose(words, model=model, dataset=dataset, config_file=config or here, config_dir=config_dir)
+        how: dict[str, Any] = {
+            "model": model,
+            "dataset": dataset,
+            "config_file": config or here,
+            "config_dir": config_dir,
+        }
+        variants = compose_each(each or [], words, **how)
     except FrameworkError:
         if here:
             note(taken_from(here))
         raise
+    composition = variants[0].composition
     if not named:
         _say_choices(composition, here)
 
     run = training_library("fw train")
+    if each:
+        from framework_core.each import train_each
+
+        _print_group(train_each(variants, resume=resume == "auto"), as_json)
+        return
     if dry_run:
         run.dry_run(composition.config)
         note("Everything fits; nothing was written.")
@@ -88,6 +106,20 @@ def _config_of(resume: str, config: Path | None, words: list[str]) -> Path:
         )
     output_dir = next((word.partition("=")[2] for word in words if word.startswith("output_dir=")), "runs")
     return find_run(resume, output_dir=Path(output_dir)).directory / CONFIG
+
+
+def _check_each(resume: str, dry_run: bool) -> None:
+    from framework_core.errors import ConflictingOptionsError
+
+    if resume not in ("", "auto"):
+        raise ConflictingOptionsError(
+            "fw train",
+            ["--each", f"--resume {resume}"],
+            "one run is continued with its own settings.",
+            possible="--resume auto goes on with the runs that have not ended.",
+        )
+    if dry_run:
+        raise ConflictingOptionsError("fw train", ["--each", "--dry-run"], "one set of settings is tried.")
 
 
 def _say_choices(composition: Composition, file: Path | None) -> None:
@@ -142,6 +174,32 @@ def _print_result(result: RunResult, as_json: bool) -> None:
     facts.append(("predict", f"fw predict {run.name} FILES -o predictions.csv"))
     facts.append(("repeat it", result.command))
     print_facts(facts)
+
+
+def _print_group(group: RunGroup, as_json: bool) -> None:
+    """What each run reached, their mean and deviation."""
+    from framework_core.cli.screen import note, print_json, print_table
+
+    rows = group.rows()
+    if as_json:
+        print_json(
+            {
+                "run_id": group.run_id,
+                "name": group.name,
+                "directory": str(group.directory),
+                "runs": [vars(each) for each in group.members],
+                "mean": group.mean,
+                "std": group.std,
+            }
+        )
+        return
+    head = list(rows[0])
+    print_table([[_cell(row[name]) for name in head] for row in rows], head)
+    note(f"The table is in {group.directory}")
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _where_to_look(uri: str) -> str:

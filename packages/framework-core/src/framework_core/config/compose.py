@@ -203,10 +203,12 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
             problems.append(_unreadable(text, error))
             continue
         if override.is_sweep_override():
-            problems.append(ConfigProblem(text, "several values were given; one run takes one"))
+            problems.append(
+                ConfigProblem(text, "several values were given; one run takes one, and --each trains a run for each")
+            )
         parsed.append(override)
     if problems:
-        raise ConfigError(problems, next_step="Write KEY=VALUE, for example trainer.max_epochs=3")
+        raise ConfigError(problems, next_step="Write KEY=VALUE, for example trainer.max_epochs=3; or --each seed=1,2,3")
     return parsed
 
 

@@ -83,6 +83,19 @@ class MultiLabel(Task):
             "probabilities": rows,
         }
 
+    def captions(self, outputs: Tensor, target: Tensor) -> list[str]:
+        """The true classes and those that were taken."""
+        names = self.data.class_names
+
+        def listed(row: list[bool]) -> str:
+            return ", ".join(name for name, there in zip(names, row, strict=True) if there) or "none"
+
+        said = torch.sigmoid(outputs.float()) >= self.objective.threshold
+        return [
+            f"true {listed(right)}\npredicted {listed(taken)}"
+            for right, taken in zip((target > 0.5).tolist(), said.tolist(), strict=True)
+        ]
+
     def figures(self) -> dict[str, Figure]:
         """Average precision and F1 of each class in the last test."""
         from framework_core.tracking.plots import bars

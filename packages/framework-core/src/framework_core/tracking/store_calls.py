@@ -27,6 +27,9 @@ PARAMS_A_CALL = 100
 TAG_JOURNAL = "framework.journal"
 """The tag by which a run is known again whose making was not acknowledged."""
 
+TAG_GROUP = "framework.group"
+TAG_PARENT = "mlflow.parentRunId"
+
 MLFLOW_STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 """MLflow's word for a run that stands so; a run that was killed is KILLED too."""
 
@@ -99,6 +102,41 @@ def create_run(client: MlflowClient, body: Body) -> str:
     tags = {**body["tags"], TAG_JOURNAL: body["journal"]}
     run = client.create_run(experiment, start_time=body["started"], run_name=body["name"], tags=tags)
     return str(run.info.run_id)
+
+
+def run_of_group(
+    client: MlflowClient,
+    *,
+    experiment: str,
+    name: str,
+    started: int,
+    members: Sequence[str],
+    params: Mapping[str, str],
+    metrics: Mapping[str, float],
+    table: Path,
+) -> str:
+    """Record a run that stands over others, and let them stand under it; its id.
+
+    Args:
+        client: The store.
+        experiment: The name of the experiment.
+        name: The name of the run.
+        started: When the first of them started, in milliseconds since 1970.
+        members: The ids of the runs under it.
+        params: What they differ in.
+        metrics: What they reached together.
+        table: A file with what each reached.
+    """
+    tags = {TAG_GROUP: "runs", TAG_STATUS: "finished"}
+    run_id = str(client.create_run(_experiment(client, experiment), started, tags, run_name=name).info.run_id)
+    log_params(client, run_id, params)
+    for key, value in metrics.items():
+        client.log_metric(run_id, key, value)
+    client.log_artifact(run_id, str(table))
+    for member in members:
+        client.set_tag(member, TAG_PARENT, run_id)
+    client.set_terminated(run_id)
+    return run_id
 
 
 def _experiment(client: MlflowClient, name: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,6 +120,45 @@ def intervals(model: BaseModel, answers: Answers, *, seed: int) -> dict[str, tup
 def _ends(values: Tensor) -> tuple[float, float]:
     tail = (1 - LEVEL) / 2
     return float(values.nanquantile(tail)), float(values.nanquantile(1 - tail))
+
+
+def by_group(model: BaseModel, answers: Answers, name: str, values: Sequence[str]) -> list[dict[str, Any]]:
+    """The loss and the metrics of each group of samples, then their mean and deviation over groups.
+
+    Args:
+        model: Has the metrics and the loss.
+        answers: What it answered to each sample.
+        name: What a group is: ``speaker``. It heads the column of names.
+        values: The group of each sample.
+
+    Returns:
+        A row for each group; the last two, ``(mean)`` and ``(std)``, are over groups, the deviation that of a sample.
+    """
+    indices: dict[str, list[int]] = {}
+    for index, value in enumerate(values):
+        indices.setdefault(value, []).append(index)
+    rows = [
+        {name: value, "samples": len(indices[value]), **_measured(model, answers, indices[value])}
+        for value in sorted(indices)
+    ]
+    measures = [key for key in rows[0] if key not in (name, "samples")]
+    columns = {key: torch.tensor([row.get(key, math.nan) for row in rows], dtype=torch.float64) for key in measures}
+    known = {key: column[~column.isnan()] for key, column in columns.items()}
+    means = {key: round(float(each.mean()), 6) for key, each in known.items()}
+    spread = {key: round(float(each.std()), 6) if len(each) > 1 else math.nan for key, each in known.items()}
+    whole = {"samples": len(values)}
+    return [*rows, {name: "(mean)", **whole, **means}, {name: "(std)", **whole, **spread}]
+
+
+def _measured(model: BaseModel, answers: Answers, indices: Sequence[int]) -> dict[str, float]:
+    outputs, target = answers.outputs[indices], answers.target[indices]
+    metrics = model.test_metrics.clone().cpu()
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # a class that a group does not have
+        metrics.reset()
+        metrics.update(outputs, target)
+        found = {"test/loss": model.loss(outputs, target), **metrics.compute()}
+    return {key.removeprefix("test/"): round(float(value), 6) for key, value in found.items() if value.numel() == 1}
 
 
 def hardest(model: BaseModel, answers: Answers, count: int) -> list[int]:

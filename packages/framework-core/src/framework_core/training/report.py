@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
 
 from framework_core.base.model import BaseModel
 from framework_core.contracts.config import RunConfig
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 CARD = "model_card.md"
 MISTAKES = 25
 """Samples on the figure of the worst mistakes."""
+
+MOST_GROUPS = 500
+"""Groups of a table; with more, there is none."""
+
+Mistakes = tuple[list[Tensor], Tensor, Tensor]
+"""Inputs, outputs and targets."""
 
 
 class Report:
@@ -76,6 +84,7 @@ class Report:
             figure.savefig(written[-1])
         drawn = [f"plots/{path.name}" for path in written]
         written += self._tables()
+        written += self._mistakes_files()
         card = self._record.directory / CARD
         card.write_text(conceal(model_card(self._facts(drawn))), encoding="utf-8")
         written.append(card)
@@ -89,14 +98,14 @@ class Report:
         figures = {"learning_curves": plots.learning_curves(_worth_drawing(self._curves))}
         if self._model is not None:
             figures |= self._model.figures()
-            mistakes = self._mistakes(self._model)
+            mistakes = None if self._worst is None else self._model.mistakes_figure(*self._worst)
             if mistakes is not None:
                 figures["worst_mistakes"] = mistakes
         return figures
 
     def _tables(self) -> list[Path]:
-        """The model's own tables, in a folder of theirs."""
-        tables = {} if self._model is None else {name: rows for name, rows in self._model.tables().items() if rows}
+        """The model's own tables and those of groups, in a folder of theirs."""
+        tables = {name: rows for name, rows in {**self._by_group(), **self._own_tables()}.items() if rows}
         folder = self._record.directory / "tables"
         if tables:
             folder.mkdir(exist_ok=True)
@@ -107,16 +116,45 @@ class Report:
                 writer.writerows(rows)
         return [folder / f"{name}.csv" for name in tables]
 
-    def _mistakes(self, model: BaseModel) -> Figure | None:
+    def _own_tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        return {} if self._model is None else self._model.tables()
+
+    def _by_group(self) -> dict[str, list[dict[str, Any]]]:
+        """The test by what its samples have in common, where that makes some groups and not one for each sample."""
+        groups = getattr(self._prepared.datamodule, "groups", {}).get("test", {})
+        if self._model is None or self._answers is None:
+            return {}
+        count = len(self._answers.target)
+        return {
+            f"per_{name}": evidence.by_group(self._model, self._answers, name, values)
+            for name, values in groups.items()
+            if len(values) == count and 1 < len(set(values)) <= min(MOST_GROUPS, count - 1)
+        }
+
+    @cached_property
+    def _worst(self) -> Mistakes | None:
+        """The samples of the test with the highest loss."""
         dataset = getattr(self._prepared.datamodule, "test_dataset", None)
-        overridden = type(model).mistakes_figure is not BaseModel.mistakes_figure
-        if self._answers is None or dataset is None or not overridden:
+        model, answers = self._model, self._answers
+        if model is None or answers is None or dataset is None or len(dataset) != len(answers.target):
             return None
-        if len(dataset) != len(self._answers.target):
+        shows = (BaseModel.mistakes_figure, BaseModel.mistakes_files)
+        if (type(model).mistakes_figure, type(model).mistakes_files) == shows:
             return None
-        worst = evidence.hardest(model, self._answers, MISTAKES)
-        inputs = [dataset[index][0] for index in worst]
-        return model.mistakes_figure(inputs, self._answers.outputs[worst], self._answers.target[worst])
+        worst = evidence.hardest(model, answers, MISTAKES)
+        return [dataset[index][0] for index in worst], answers.outputs[worst], answers.target[worst]
+
+    def _mistakes_files(self) -> list[Path]:
+        """What shows the worst mistakes beside a figure, in a folder of its own."""
+        if self._model is None or self._worst is None:
+            return []
+        files = self._model.mistakes_files(*self._worst)
+        folder = self._record.directory / "mistakes"
+        if files:
+            folder.mkdir(exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        return [folder / name for name in files]
 
     def _facts(self, drawn: list[str]) -> CardFacts:
         offer = registry.resolve("model", self._config.model.name)
