@@ -1,4 +1,4 @@
-"""What the tests of the package for sound share: a folder to work in, the command, and sounds made on the spot."""
+"""What the tests of the audio package share: a folder to work in, the command, and sounds made on the spot."""
 
 from __future__ import annotations
 
@@ -46,13 +46,37 @@ class Done:
         return json.loads(self.out)
 
 
+def command(*words: object) -> Done:
+    """``fw``, run in this process."""
+    from framework_core.cli.program import main
+
+    out, err = io.StringIO(), io.StringIO()
+    log = logging.getLogger("framework_core")
+    code = 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main([str(word) for word in words])
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+        finally:
+            log.handlers.clear()
+            log.propagate = True
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What commands keep for the next one: as full as a user's is after the first command."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of its own, with a cache of its own, and nothing left behind in the process."""
+def project(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of its own, and nothing left behind in the process."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("FRAMEWORK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("FRAMEWORK_CACHE", str(cache))
     for name in ("MLFLOW_TRACKING_URI", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY"):
         monkeypatch.delenv(name, raising=False)
     path = list(sys.path)
@@ -65,28 +89,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def fw() -> Callable[..., Done]:
     """The command ``fw``, run in this process."""
-    from framework_core.cli.program import main
-
-    def run(*words: object) -> Done:
-        out, err = io.StringIO(), io.StringIO()
-        log = logging.getLogger("framework_core")
-        code = 0
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            try:
-                main([str(word) for word in words])
-            except SystemExit as stop:
-                code = stop.code if isinstance(stop.code, int) else int(bool(stop.code))
-            finally:
-                log.handlers.clear()
-                log.propagate = True
-        return Done(code, out.getvalue(), err.getvalue())
-
-    return run
+    return command
 
 
 @pytest.fixture
 def train(fw) -> Callable[..., Done]:
-    """``fw train`` for a few steps on the processor, recorded in the run's folder only, its result as JSON."""
+    """``fw train`` of two steps, its result as JSON."""
 
     def run(*words: object) -> Done:
         return fw("train", *BARE, *words, "--json")
@@ -110,3 +118,18 @@ def sounds(project: Path) -> Callable[..., Path]:
         return project / name
 
     return make
+
+
+@pytest.fixture(scope="session")
+def keypad_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that tells the keys of a telephone."""
+    folder = tmp_path_factory.mktemp("keypad")
+    quiet = ("mlops.tracking.backend=none", "duplicates.action=ignore", f"trainer.accelerator={ACCELERATOR}")
+    sizes = ("model.width=32", "trainer.max_epochs=4", "optimizer.lr=0.005", "dataset.batch_size=32")
+    done = command(
+        *("train", "--model", "m5", "--dataset", "dtmf", *quiet, *sizes),
+        *(f"output_dir={folder}", "experiment.run_name=keypad", "--json"),
+    )
+    assert done.code == 0, done.err
+    assert done.json["metrics"]["test/accuracy"] > 0.95
+    return folder / "keypad"

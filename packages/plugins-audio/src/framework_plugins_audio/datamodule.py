@@ -14,8 +14,9 @@ from torch.utils.data import Dataset
 
 from framework_core import BaseDataModule, DataError, DataSpec
 from framework_core.contracts import SampleHash
-from framework_plugins_audio.new_sounds import SoundsToPredict
+from framework_plugins_audio.new_sounds import SoundsToPredict, sound_of
 from framework_plugins_audio.reading import SUFFIXES
+from framework_plugins_audio.streaming import SoundStream
 
 SAMPLED = 64
 """Samples from each end of a split that a fingerprint is made from where nothing better is known."""
@@ -40,6 +41,7 @@ class BaseAudioDataModule(BaseDataModule):
     Args:
         batch_size: How many sounds make a batch.
         num_workers: How many processes load them.
+        stream_hop: Seconds between two windows of a stream that is predicted.
     """
 
     domain: ClassVar[str] = "audio"
@@ -47,15 +49,14 @@ class BaseAudioDataModule(BaseDataModule):
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     """The files that are taken from a folder to predict."""
 
-    def __init__(self, *, batch_size: int = 64, num_workers: int | None = None) -> None:
+    def __init__(self, *, batch_size: int = 64, num_workers: int | None = None, stream_hop: float = 0.1) -> None:
         super().__init__(batch_size=batch_size, num_workers=num_workers)
+        self.stream_hop = stream_hop
         self.task = self.tasks[0]
         self.sample_rate: int | None = None
         self.class_names: tuple[str, ...] = ()
         self.target_names: tuple[str, ...] = ()
         self.groups: dict[str, dict[str, Sequence[str]]] = {}
-        """For each split what its samples belong to, in their order: ``{"test": {"speaker": ["theo", ...]}}``."""
-
         self.augment: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
         """What happens to a batch of training samples and targets, on the device of the model."""
 
@@ -129,6 +130,19 @@ class BaseAudioDataModule(BaseDataModule):
             DataError: One cannot be read.
         """
         return SoundsToPredict([str(path) for path in paths], data)
+
+    def stream_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
+        """Sound that goes on, in windows of the length of the training data.
+
+        Args:
+            paths: A sound file; ``-`` reads 16-bit samples from standard input.
+            data: What the model was trained on.
+
+        Raises:
+            DataError: The file cannot be read, or the model was not trained on sound.
+        """
+        channels, samples, rate = sound_of(data)
+        return SoundStream(paths[0], sample_rate=rate, channels=channels, samples=samples, hop_seconds=self.stream_hop)
 
     def _sample(self) -> tuple[Tensor, Tensor]:
         sound, target = self._split("train")[0]

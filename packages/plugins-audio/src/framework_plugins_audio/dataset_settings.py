@@ -21,6 +21,9 @@ class AudioDataConfig(ComponentConfig):
     """How many processes load sounds; empty takes none for data in memory, and otherwise what a short trial says; on a
     GPU one a core, sixteen at most."""
 
+    stream_hop: PositiveFloat = 0.1
+    """Seconds between two windows of what ``fw predict --stream`` follows."""
+
 
 class DtmfConfig(AudioDataConfig):
     """Keys of a telephone, made on the spot."""

@@ -26,10 +26,7 @@ class SoundsToPredict(Clips):
     """
 
     def __init__(self, paths: Sequence[str], data: DataSpec) -> None:
-        rate = data.facts.get("sample_rate")
-        if len(data.input_shape) != 2 or not isinstance(rate, int):
-            raise DataError(f"The model was trained on inputs of shape {data.input_shape}, and those are no sounds.")
-        channels, length = data.input_shape
+        channels, length, rate = sound_of(data)
         reader = ClipReader(Files(), rate, channels, length)
         self.paths = list(paths)
         self.seconds: list[float] = []
@@ -55,6 +52,19 @@ class SoundsToPredict(Clips):
             of_file = [next(said) for _ in range(count)]
             found.append({"path": path, "seconds": seconds, "windows": count} | _together(of_file))
         return found
+
+
+def sound_of(data: DataSpec) -> tuple[int, int, int]:
+    """Channels, samples and samples a second of what a model was trained on.
+
+    Raises:
+        DataError: It was not trained on sound.
+    """
+    rate = data.facts.get("sample_rate")
+    if len(data.input_shape) != 2 or not isinstance(rate, int):
+        raise DataError(f"The model was trained on inputs of shape {data.input_shape}, and those are no sounds.")
+    channels, length = data.input_shape
+    return channels, length, rate
 
 
 def _recording(path: str, channels: int) -> Recording:

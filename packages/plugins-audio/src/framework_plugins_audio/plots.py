@@ -55,7 +55,7 @@ figcaption {{ margin: 0.25rem 0; white-space: pre-line; }}
 FIGURE = """<figure>
 <img alt="Spectrogram of recording {number}" src="data:image/png;base64,{image}">
 <figcaption>{caption}</figcaption>
-<audio controls preload="none" aria-label="Recording {number}" src="data:audio/wav;base64,{sound}"></audio>
+<audio controls preload="metadata" aria-label="Recording {number}" src="data:audio/wav;base64,{sound}"></audio>
 </figure>"""
 
 

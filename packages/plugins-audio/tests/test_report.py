@@ -1,0 +1,62 @@
+"""What a run on sound leaves for people: classes in a table, the worst mistakes to be seen and heard."""
+
+import base64
+import csv
+import io
+import re
+
+import pytest
+import soundfile
+import torch
+
+from framework_core import registry
+from framework_core.contracts import DataSpec
+from framework_plugins_audio.plots import page
+
+
+def test_the_classes_of_the_test_are_in_a_table(keypad_run):
+    rows = list(csv.DictReader((keypad_run / "tables" / "per_class.csv").read_text().splitlines()))
+    assert [row["class"] for row in rows] == list("0123456789*#ABCD")
+    assert all(float(row["f1"]) > 0.5 and int(row["samples"]) == 15 for row in rows)
+
+
+def test_the_worst_mistakes_are_seen_and_heard(keypad_run):
+    assert (keypad_run / "plots" / "worst_mistakes.png").read_bytes().startswith(b"\x89PNG")
+    text = (keypad_run / "mistakes" / "worst_mistakes.html").read_text()
+    sounds = re.findall(r'src="data:audio/wav;base64,([^"]+)"', text)
+    assert len(sounds) == len(re.findall(r"<figcaption>true .\npredicted ., \d+%</figcaption>", text)) == 25
+    samples, rate = soundfile.read(io.BytesIO(base64.b64decode(sounds[0])))
+    assert rate == 8000
+    assert len(samples) == 3200
+    assert abs(samples).max() > 0.01
+
+
+def test_names_are_no_part_of_the_page_and_what_fills_a_sound_up_is_not_heard():
+    wave = torch.zeros(2, 1000)
+    wave[:, :400] = 0.5
+    text = page([wave], ["true <b>bass</b> & 'co'"], 1000).decode()
+    assert "true &lt;b&gt;bass&lt;/b&gt; &amp; &#x27;co&#x27;" in text
+    (sound,) = re.findall(r'src="data:audio/wav;base64,([^"]+)"', text)
+    samples, _ = soundfile.read(io.BytesIO(base64.b64decode(sound)))
+    assert samples.shape == (400, 2)
+
+
+@pytest.mark.parametrize("wave", [torch.zeros(1, 500), torch.full((1, 3), 0.5), torch.rand(6, 300)])
+def test_silence_three_samples_and_many_channels_are_drawn(wave):
+    assert b"data:image/png" in page([wave], ["true a"], 8000)
+
+
+@pytest.mark.parametrize(("samples", "said"), [(1000, "need 1024 at least"), (1024, "")])
+def test_clips_that_are_too_short_for_a_network_are_told(samples, said):
+    data = DataSpec(
+        task="audio-classification",
+        input_shape=(1, samples),
+        class_names=("a", "b"),
+        facts={"sample_rate": 8000},
+    )
+    if not said:
+        assert registry.create_model("m5", data=data)(torch.zeros(2, 1, samples)).shape == (2, 2)
+        return
+    with pytest.raises(Exception, match=said) as caught:
+        registry.create_model("m5", data=data)
+    assert "dataset.seconds=0.128" in str(caught.value)
