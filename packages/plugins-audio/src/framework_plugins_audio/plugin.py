@@ -146,3 +146,67 @@ def _datasets() -> Iterable[DatasetSpec]:
         licence="CC-BY-SA-4.0",
         paper="Jackson et al., Free Spoken Digit Dataset, https://doi.org/10.5281/zenodo.1342401",
     )
+    yield DatasetSpec(
+        name="speech_commands",
+        domain="audio",
+        tasks=TASKS[:1],
+        summary="Speech Commands v2: words of a second, 35 classes, or 12 with unknown and silence; 2.4 GB",
+        files=FILES["speech_commands"],
+        builder=f"{DATASETS}.speech_commands:SpeechCommands",
+        config=f"{DATA_SETTINGS}:SpeechCommandsConfig",
+        tags=("speech", "keyword-spotting", "download"),
+        licence="CC-BY-4.0",
+        paper="Warden, Speech Commands: A Dataset for Limited-Vocabulary Speech Recognition, https://arxiv.org/abs/1804.03209",
+    )
+    yield DatasetSpec(
+        name="esc50",
+        domain="audio",
+        tasks=TASKS[:1],
+        summary="ESC-50 or ESC-10: environmental sounds of five seconds in five folds, fetched once (600 MB)",
+        files=FILES["esc50"],
+        builder=f"{DATASETS}.esc50:Esc50",
+        config=f"{DATA_SETTINGS}:Esc50Config",
+        tags=("sound-events", "folds", "download"),
+        licence="CC-BY-NC-3.0",
+        paper="Piczak, ESC: Dataset for Environmental Sound Classification, https://doi.org/10.1145/2733373.2806390",
+    )
+    yield DatasetSpec(
+        name="urbansound8k",
+        domain="audio",
+        tasks=TASKS[:1],
+        summary="UrbanSound8K: 8,732 sounds of a city in ten folds, 10 classes, fetched once (6 GB)",
+        files=FILES["urbansound8k"],
+        builder=f"{DATASETS}.urbansound8k:UrbanSound8K",
+        config=f"{DATA_SETTINGS}:FoldedSoundsConfig",
+        tags=("sound-events", "folds", "download"),
+        licence="CC-BY-NC-3.0",
+        paper="Salamon et al., A Dataset and Taxonomy for Urban Sound Research, https://doi.org/10.1145/2647868.2655045",
+    )
+    yield DatasetSpec(
+        name="audio_folder",
+        domain="audio",
+        tasks=TASKS[:1],
+        summary="Your own sounds: a folder for each class, or train/val/test folders of them",
+        builder=f"{DATASETS}.audio_folder:AudioFolder",
+        config=f"{DATA_SETTINGS}:AudioFolderConfig",
+        tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="audio_manifest",
+        domain="audio",
+        tasks=TASKS,
+        summary="Your own sounds named in a table, CSV, TSV, JSON lines or Parquet: a class, tags or numbers each",
+        builder=f"{DATASETS}.audio_manifest:AudioManifest",
+        config=f"{DATA_SETTINGS}:AudioManifestConfig",
+        tags=("own-data",),
+    )
+    yield DatasetSpec(
+        name="huggingface_audio",
+        domain="audio",
+        tasks=TASKS[:1],
+        summary="A dataset of sounds from the Hugging Face hub by its id, or saved on the disk",
+        builder=f"{DATASETS}.huggingface:HuggingFaceAudio",
+        config=f"{DATA_SETTINGS}:HuggingFaceAudioConfig",
+        tags=("own-data", "download"),
+        requires=("datasets>=3.2",),
+    )
