@@ -86,8 +86,7 @@ def test_matchboxnet_is_as_large_as_its_paper_says(blocks, sub_blocks, thousands
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_network_reads_any_length_and_its_outputs_do_not_depend_on_padding(name):
-    """A second more of padding changes nothing but the mean over time of networks that take one over all of it."""
+def test_each_network_reads_any_length_and_silence(name):
     torch.manual_seed(0)
     data = recordings(3, samples=9_000)
     model = registry.create_model(name, data=data, **small(name)).eval()
@@ -102,6 +101,18 @@ def test_each_network_reads_any_length_and_its_outputs_do_not_depend_on_padding(
 def test_each_network_of_its_own_takes_two_channels(name):
     model = registry.create_model(name, data=recordings(3, channels=2, samples=8_000), **small(name)).eval()
     assert model(0.1 * torch.randn(2, 2, 8_000)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_network_is_exported_with_its_front_end(name):
+    torch.manual_seed(0)
+    model = registry.create_model(name, data=recordings(3, samples=8_000), **small(name)).eval()
+    waves = 0.1 * torch.randn(3, 1, 8_000)
+    waves[1, :, 5_000:] = 0
+    batch = {0: torch.export.Dim("batch", min=1)}
+    exported = torch.export.export(model.model, (waves,), dynamic_shapes=(batch,)).module()
+    for some in (waves, waves[1:]):
+        torch.testing.assert_close(exported(some), model(some), rtol=1e-4, atol=1e-5)
 
 
 def test_masks_of_the_front_end_are_drawn_in_training_only():
