@@ -67,6 +67,8 @@ NOT_RUN = (
     ("README.md", "fw ui"),  # it does not end; packages/framework-core/tests has tests of it
     ("tutorial.md", "fw ui"),
     ("how-to/pretrained.md", "*pretrained=*"),  # it downloads; the refusal without a network is tested with the plugin
+    ("how-to/audio-models.md", "*model.checkpoint=facebook/*"),  # they download; plugins-audio tests such folders
+    ("how-to/audio-models.md", "*model.checkpoint=MIT/*"),  # likewise
     ("how-to/data.md", "fw data fetch *"),  # it downloads; framework-core's tests fetch from a server of their own
     ("how-to/mongodb.md", "pip install *"),  # likewise
     ("how-to/mongodb.md", "*--artifacts-destination*"),  # a second server; test_registry_server starts such a one
