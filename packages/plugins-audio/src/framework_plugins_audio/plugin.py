@@ -33,6 +33,7 @@ def _models() -> Iterable[ModelSpec]:
         licence="MIT",
         paper="Dai et al., Very Deep Convolutional Neural Networks for Raw Waveforms, https://arxiv.org/abs/1610.00087",
         parameters=558_090,
+        exports=("onnx", "torch-export"),
     )
 
 
