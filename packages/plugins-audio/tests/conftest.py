@@ -8,11 +8,13 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import soundfile
+from made_sounds import tone
 
 from framework_core.plugins import switches
 from framework_core.plugins.registry import registry
@@ -95,9 +97,27 @@ def train(fw) -> Callable[..., Done]:
     """``fw train`` of two steps, its result as JSON."""
 
     def run(*words: object) -> Done:
-        return fw("train", *words, *BARE, "--json")
+        return fw("train", *BARE, *words, "--json")
 
     return run
+
+
+@pytest.fixture
+def sounds(project: Path) -> Callable[..., Path]:
+    """Make folders of short tones: each class a pitch of its own, no two sounds alike."""
+
+    def make(name: str, counts: Mapping[str, int], *, rate: int = 8_000, seconds: float = 0.1) -> Path:
+        number = 0
+        for pitch, (folder, count) in enumerate(sorted(counts.items())):
+            place = project / name / folder
+            place.mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                number += 1
+                sound = tone(300 + 200 * (pitch % 4), rate, seconds, seed=number)
+                soundfile.write(place / f"{index:02}.wav", sound, rate)
+        return project / name
+
+    return make
 
 
 @pytest.fixture(scope="session")

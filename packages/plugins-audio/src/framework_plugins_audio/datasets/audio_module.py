@@ -123,7 +123,8 @@ class AudioFilesDataModule(BaseAudioDataModule):
         checked = self._checked(source, names)
         splits = {split: _only(found, checked) for split, found in splits.items()}
         self._refuse_nothing(splits)
-        recordings = {split: self._recordings(found, checked) for split, found in splits.items()}
+        self._refuse_lost_classes(splits["train"])
+        recordings = {split: self._located(found, checked) for split, found in splits.items()}
         reader = self._reader(recordings["train"])
         self._read = self._kept([each for found in recordings.values() for each in found], reader)
         digest = hashlib.sha256(repr((reader.sample_rate, reader.channels, reader.length, self.overlap)).encode())
@@ -203,7 +204,7 @@ class AudioFilesDataModule(BaseAudioDataModule):
         _log.info("length    %.2f s: %s (dataset.seconds)", length / rate, of)
         return length
 
-    def _recordings(self, found: Recordings, checked: Mapping[str, Checked]) -> list[Recording]:
+    def _located(self, found: Recordings, checked: Mapping[str, Checked]) -> list[Recording]:
         made = []
         for index, name in enumerate(found.names):
             _, rate, _, frames, _ = checked[name]
@@ -265,6 +266,18 @@ class AudioFilesDataModule(BaseAudioDataModule):
     def _refuse_nothing(self, splits: Mapping[str, Recordings]) -> None:
         if not len(splits.get("train", ())):
             raise DataError(f"There is no sound to train on {self.listed}.", next_step=self.repair)
+
+    def _refuse_lost_classes(self, train: Recordings) -> None:
+        """A class whose sounds are all left out or in other splits cannot be learned."""
+        if self.task != "audio-classification" or self.trained is not None:
+            return
+        there = set(train.targets.tolist())
+        if lost := [name for number, name in enumerate(self.class_names) if number not in there]:
+            raise DataError(
+                f"There is no sound to train on of {', '.join(lost)} {self.listed}.",
+                possible=f"Classes with some: {', '.join(self.class_names[number] for number in sorted(there))}.",
+                next_step="Give training sounds of each class, or leave the class out of all splits.",
+            )
 
 
 def _only(found: Recordings, checked: Mapping[str, Checked]) -> Recordings:

@@ -12,6 +12,7 @@ from framework_core.errors import quoted
 from framework_plugins_audio.datasets.audio_module import AudioFilesDataModule
 from framework_plugins_audio.published import FILES
 from framework_plugins_audio.shelves import zip_members
+from framework_plugins_audio.tables import Table, csv_table
 
 
 class PublishedSounds(AudioFilesDataModule):
@@ -53,6 +54,40 @@ class PublishedSounds(AudioFilesDataModule):
     def source(self) -> str:
         """Where it came from."""
         return FILES[self.edition][0].url if self.path is None else str(self.place.resolve())
+
+    def member(self, inside: str) -> str:
+        """The name of a file of the set, which lies in the folder or one below it, or in the archive.
+
+        Args:
+            inside: Where it lies in the set: ``meta/esc50.csv``.
+
+        Raises:
+            DataError: There is none.
+        """
+        suffix = Path(inside).suffix
+        for name in sorted(self.files(suffix), key=len):
+            if f"/{Path(name).as_posix()}".endswith(f"/{inside}"):
+                return name
+        raise DataError(
+            f"There is no {inside} in {self.place}.",
+            paths=[self.place],
+            possible=f"It holds what {FILES[self.edition][0].url} gives.",
+            next_step="Name the folder or the zip archive of the set: dataset.path=PATH",
+        )
+
+    def content(self, name: str) -> bytes:
+        """The bytes of a file of the set."""
+        place = self.shelf.place(name)
+        return Path(place).read_bytes() if isinstance(place, str) else place.getvalue()
+
+    def published_table(self, inside: str) -> tuple[str, Table]:
+        """A table of the set, and the place that the set begins at, with a stroke at its end.
+
+        Raises:
+            DataError: There is none.
+        """
+        name = self.member(inside)
+        return name.removesuffix(inside), csv_table(Path(name), self.content(name))
 
     def files(self, *suffixes: str) -> list[str]:
         """The files in the folder and below it, or in the zip archive, by name.
