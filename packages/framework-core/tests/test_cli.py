@@ -1,7 +1,11 @@
 """The command ``fw``: what it offers, what it prints where, and how it ends."""
 
 import re
+import shlex
+import subprocess
+import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
 import typer
@@ -554,3 +558,22 @@ def test_a_reader_that_closes_early_is_no_error_to_look_at(program):
     process.stdout = None
     _, err = process.communicate(timeout=60)
     assert re.sub(r"\d+ strategies", "", err).strip() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+@pytest.mark.parametrize("words", [["list", "strategies"], ["list", "strategies", "--json"], ["--help"]])
+def test_a_result_that_cannot_be_written_is_told(program, words):
+    with Path("/dev/full").open("w") as full:
+        process = program(*words, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "error: Cannot write to the standard output: No space left on device." in err
+    assert "Traceback" not in err
+
+
+def test_a_program_without_stdout_and_stderr_does_its_work():
+    command = [sys.executable, "-m", "framework_core", "list", "strategies"]
+    for closed in (">&-", "2>&-", ">&- 2>&-"):
+        done = subprocess.run(f"{shlex.join(command)} {closed}", shell=True, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0
+        assert "Traceback" not in done.stderr

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO
 
 SHORTEST = 5
@@ -85,6 +85,20 @@ def secret(name: str) -> str:
     raise KeyError(variable)
 
 
+class UnwritableError(OSError):
+    """What is printed cannot be written: a full disk, say."""
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UnwritableError(error.errno, error.strerror) from error
+
+
 class _Concealing:
     """A text stream that shows no secret.
 
@@ -96,9 +110,25 @@ class _Concealing:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write ``text`` without secrets."""
-        self._stream.write(conceal(text))
+        """Write ``text`` without secrets.
+
+        Raises:
+            UnwritableError: The stream takes nothing more.
+            BrokenPipeError: Its reader has gone.
+        """
+        with _telling():
+            self._stream.write(conceal(text))
         return len(text)
+
+    def flush(self) -> None:
+        """Hand on what is held.
+
+        Raises:
+            UnwritableError: The stream takes nothing more.
+            BrokenPipeError: Its reader has gone.
+        """
+        with _telling():
+            self._stream.flush()
 
     def writelines(self, lines: list[str]) -> None:
         """Write lines without secrets."""
@@ -111,8 +141,13 @@ class _Concealing:
 
 @contextmanager
 def concealed_output() -> Iterator[None]:
-    """Whatever is printed meanwhile, by whomever, shows no secret."""
-    out: Any = _Concealing(sys.stdout) if sys.stdout is not None else None
-    err: Any = _Concealing(sys.stderr) if sys.stderr is not None else None
-    with redirect_stdout(out), redirect_stderr(err):
+    """Whatever is printed meanwhile, by whomever, shows no secret; where a stream is closed, it goes nowhere."""
+    with ExitStack() as stack:
+        out, err = (
+            stack.enter_context(open(os.devnull, "w", encoding="utf-8")) if stream is None else stream  # noqa: PTH123
+            for stream in (sys.stdout, sys.stderr)
+        )
+        concealing: tuple[Any, Any] = (_Concealing(out), _Concealing(err))
+        stack.enter_context(redirect_stdout(concealing[0]))
+        stack.enter_context(redirect_stderr(concealing[1]))
         yield

@@ -13,10 +13,10 @@ import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from framework_core.errors import FrameworkError, RunInterrupted
+from framework_core.errors import FrameworkError, OutputError, RunInterrupted
 from framework_core.heap import seldom_collected
 from framework_core.process import COMPLETE, is_main_process
-from framework_core.secrets import concealed_output
+from framework_core.secrets import UnwritableError, concealed_output
 
 
 def program() -> None:
@@ -87,6 +87,8 @@ def _answer(words: list[str]) -> None:
         sys.exit(stopped.exit_code)
     except BrokenPipeError:
         sys.exit(1)
+    except UnwritableError as full:
+        _tell_unwritable(full)
     except Exception:  # noqa: BLE001  # what nobody expected is shown in full, but for secrets
         import traceback
 
@@ -129,12 +131,24 @@ def _run(front: list[str], rest: list[str]) -> None:
 
 
 def _let_go_of_stdout() -> None:
-    """Write what is left; a reader that has gone, as ``head`` does, is no error, nor is a program without stdout."""
+    """Write what is left; a reader that has gone, as ``head`` does, is no error."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_what_is_left()
+    except UnwritableError as full:
+        _tell_unwritable(full)
+
+
+def _tell_unwritable(full: UnwritableError) -> None:
+    """The result could not be written; nobody has it."""
+    _drop_what_is_left()
+    _tell(OutputError("the standard output", f"{full.strerror}."), debug=False)
+    sys.exit(1)
+
+
+def _drop_what_is_left() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _tell(error: FrameworkError, debug: bool) -> None:
