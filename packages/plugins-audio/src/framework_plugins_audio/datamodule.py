@@ -14,7 +14,10 @@ from torch.utils.data import Dataset
 
 from framework_core import BaseDataModule, DataError, DataSpec
 from framework_core.contracts import SampleHash
+from framework_core.errors import ConfigError, ConfigProblem
+from framework_plugins_audio.batch_augmentation import AudioAugmentation, Background
 from framework_plugins_audio.new_sounds import SoundsToPredict, sound_of
+from framework_plugins_audio.noises import noises_in
 from framework_plugins_audio.reading import SUFFIXES
 from framework_plugins_audio.streaming import SoundStream
 
@@ -23,6 +26,9 @@ SAMPLED = 64
 
 LEVELS = 1 << 15
 """Steps from 0 to 1 of 16-bit sound, in which two samples are compared."""
+
+MIXED_TASKS = ("audio-classification", "audio-tagging")
+"""Tasks whose targets can be shares of classes."""
 
 
 class BaseAudioDataModule(BaseDataModule):
@@ -42,6 +48,13 @@ class BaseAudioDataModule(BaseDataModule):
         batch_size: How many sounds make a batch.
         num_workers: How many processes load them.
         stream_hop: Seconds between two windows of a stream that is predicted.
+        shift: How many seconds a training sound is moved at most.
+        gain: How many decibels louder or softer it becomes at most.
+        noise_snr: How many decibels noise lies below it, from and to; empty adds none.
+        noise: The folder with recordings of noise; empty adds white noise.
+        noise_prob: The share of training sounds with noise.
+        mixup: The alpha of mixup.
+        mix_prob: The share of training sounds that are mixed.
     """
 
     domain: ClassVar[str] = "audio"
@@ -49,9 +62,31 @@ class BaseAudioDataModule(BaseDataModule):
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
     """The files that are taken from a folder to predict."""
 
-    def __init__(self, *, batch_size: int = 64, num_workers: int | None = None, stream_hop: float = 0.1) -> None:
+    def __init__(
+        self,
+        *,
+        batch_size: int = 64,
+        num_workers: int | None = None,
+        stream_hop: float = 0.1,
+        shift: float = 0.0,
+        gain: float = 0.0,
+        noise_snr: tuple[float, float] | None = None,
+        noise: str | None = None,
+        noise_prob: float = 1.0,
+        mixup: float = 0.0,
+        mix_prob: float = 1.0,
+    ) -> None:
         super().__init__(batch_size=batch_size, num_workers=num_workers)
         self.stream_hop = stream_hop
+        self.changes: dict[str, Any] = {
+            "shift": shift,
+            "gain": gain,
+            "noise_snr": noise_snr,
+            "noise_prob": noise_prob,
+            "mixup": mixup,
+            "mix_prob": mix_prob,
+        }
+        self.noise = noise
         self.task = self.tasks[0]
         self.sample_rate: int | None = None
         self.class_names: tuple[str, ...] = ()
@@ -71,10 +106,12 @@ class BaseAudioDataModule(BaseDataModule):
         """What the data turned out to be, read off the datasets.
 
         Raises:
-            DataError: There is no training data, or its rate or classes are not known.
+            DataError: There is no training data, or its rate or classes are not known; or there is no noise to add.
+            ConfigError: Targets of this task cannot be mixed.
         """
         sound, target = self._sample()
         names = () if self.task == "audio-regression" else self._class_names()
+        self._set_augmentation(len(names))
         return DataSpec(
             task=self.task,
             input_shape=tuple(sound.shape),
@@ -88,6 +125,17 @@ class BaseAudioDataModule(BaseDataModule):
             source=self.source(),
             facts=self.facts(),
         )
+
+    def _set_augmentation(self, classes: int) -> None:
+        """Put together what happens to training batches, unless a subclass set it, or nothing is trained."""
+        if self.augment is not None or self.trained is not None or self.sample_rate is None:
+            return
+        if self.changes["mixup"] and self.task not in MIXED_TASKS:
+            message = f"mixes classes, and {self.task} has none to mix; it is possible for {' and '.join(MIXED_TASKS)}"
+            raise ConfigError([ConfigProblem("dataset.mixup", message)])
+        background = None if self.noise is None else Background(noises_in(Path(self.noise), self.sample_rate))
+        found = AudioAugmentation(self.sample_rate, background=background, num_classes=classes, **self.changes)
+        self.augment = found if found else None
 
     def facts(self) -> dict[str, Any]:
         """What is known of the data beyond its shape: the sample rate, in Hz."""

@@ -24,6 +24,41 @@ class AudioDataConfig(ComponentConfig):
     stream_hop: PositiveFloat = 0.1
     """Seconds between two windows of what ``fw predict --stream`` follows."""
 
+    shift: float = Field(default=0.0, ge=0)
+    """How many seconds a training sound is moved at most, to its end or its beginning, with zeros in its place."""
+
+    gain: float = Field(default=0.0, ge=0)
+    """How many decibels louder or softer a training sound becomes at most."""
+
+    noise_snr: tuple[float, float] | None = None
+    """How many decibels noise lies below a training sound, from and to: ``[5, 30]``; empty adds none."""
+
+    noise: str | None = None
+    """The folder with recordings of noise, of which pieces are added; empty adds white noise."""
+
+    noise_prob: float = Field(default=1.0, gt=0, le=1)
+    """The share of training sounds with noise."""
+
+    mixup: float = Field(default=0.0, ge=0)
+    """The alpha of mixup (https://arxiv.org/abs/1710.09412): two training sounds become one, and their classes shares of
+    classes; 0 does not."""
+
+    mix_prob: float = Field(default=1.0, gt=0, le=1)
+    """The share of training sounds that are mixed."""
+
+    @field_validator("noise_snr")
+    @classmethod
+    def _from_and_to(cls, snr: tuple[float, float] | None) -> tuple[float, float] | None:
+        if snr is not None and snr[0] > snr[1]:
+            raise ValueError(f"goes from the louder noise to the fainter one: [{snr[1]:g}, {snr[0]:g}]")
+        return snr
+
+    @model_validator(mode="after")
+    def _how_loud_noise_is(self) -> AudioDataConfig:
+        if self.noise is not None and self.noise_snr is None:
+            raise ValueError("noise has an effect with noise_snr only: noise_snr=[5,30]")
+        return self
+
 
 class DtmfConfig(AudioDataConfig):
     """Keys of a telephone, made on the spot."""

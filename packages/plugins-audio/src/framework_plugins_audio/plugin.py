@@ -13,6 +13,46 @@ SETTINGS = "framework_plugins_audio.settings"
 DATA_SETTINGS = "framework_plugins_audio.dataset_settings"
 DATASETS = "framework_plugins_audio.datasets"
 
+MODELS = (
+    (
+        "m5",
+        "m5:M5",
+        "M5Config",
+        "M5: convolutions on the waveform itself, 0.56 M parameters",
+        "Dai et al., Very Deep Convolutional Neural Networks for Raw Waveforms, https://arxiv.org/abs/1610.00087",
+        ("waveform",),
+        558_090,
+    ),
+    (
+        "ds_cnn",
+        "ds_cnn:DSCNN",
+        "DSCNNConfig",
+        "DS-CNN: separable convolutions on log-mels, 23 k to 414 k parameters",
+        "Zhang et al., Hello Edge: Keyword Spotting on Microcontrollers, https://arxiv.org/abs/1711.07128",
+        ("spectrogram", "small"),
+        23_050,
+    ),
+    (
+        "bc_resnet",
+        "bc_resnet:BCResNet",
+        "BCResNetConfig",
+        "BC-ResNet: learns over time and broadcasts over frequencies, 9 k to 321 k parameters",
+        "Kim et al., Broadcasted Residual Learning for Efficient Keyword Spotting, https://arxiv.org/abs/2106.04140",
+        ("spectrogram", "small"),
+        9_166,
+    ),
+    (
+        "matchboxnet",
+        "matchboxnet:MatchboxNet",
+        "MatchboxNetConfig",
+        "MatchboxNet: separable convolutions over time on MFCCs, 75 k parameters",
+        "Majumdar and Ginsburg, MatchboxNet, https://arxiv.org/abs/2004.08531",
+        ("spectrogram", "small"),
+        74_634,
+    ),
+)
+"""Name, class, settings, what it is, paper, tags, parameters for ten classes."""
+
 
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
@@ -22,17 +62,62 @@ def register_components() -> Iterable[ComponentSpec]:
 
 
 def _models() -> Iterable[ModelSpec]:
+    for name, builder, config, summary, paper, tags, parameters in MODELS:
+        yield ModelSpec(
+            name=name,
+            domain="audio",
+            tasks=TASKS,
+            summary=summary,
+            builder=f"framework_plugins_audio.models.{builder}",
+            config=f"{SETTINGS}:{config}",
+            tags=tags,
+            licence="MIT",
+            paper=paper,
+            parameters=parameters,
+        )
     yield ModelSpec(
-        name="m5",
+        name="mel_timm",
         domain="audio",
         tasks=TASKS,
-        summary="M5: convolutions on the waveform itself, 0.56 M parameters",
-        builder="framework_plugins_audio.models.m5:M5",
-        config=f"{SETTINGS}:M5Config",
-        tags=("waveform",),
-        licence="MIT",
-        paper="Dai et al., Very Deep Convolutional Neural Networks for Raw Waveforms, https://arxiv.org/abs/1610.00087",
-        parameters=558_090,
+        summary="Any network of timm, on log-mels as a picture",
+        builder="framework_plugins_audio.models.mel_timm:MelTimm",
+        config=f"{SETTINGS}:MelTimmConfig",
+        tags=("spectrogram", "timm"),
+        licence="Apache-2.0",
+        paper="Wightman, PyTorch Image Models, https://doi.org/10.5281/zenodo.4414861",
+        requires=("timm>=1.0.19",),
+    )
+    yield ModelSpec(
+        name="ast",
+        domain="audio",
+        tasks=TASKS,
+        summary="The Audio Spectrogram Transformer, small with random weights or from a checkpoint",
+        builder="framework_plugins_audio.models.ast:AST",
+        config=f"{SETTINGS}:ASTConfig",
+        tags=("spectrogram", "transformer", "transformers"),
+        licence="BSD-3-Clause",
+        paper="Gong et al., AST: Audio Spectrogram Transformer, https://arxiv.org/abs/2104.01778",
+        requires=("transformers>=4.50",),
+        check_settings=("model.width=32", "model.depth=2", "model.heads=2", "model.feed_forward=64"),
+    )
+    yield ModelSpec(
+        name="audio_transformer",
+        domain="audio",
+        tasks=TASKS,
+        summary="The encoder of wav2vec 2.0, HuBERT, WavLM or Whisper, with random weights or from a checkpoint",
+        builder="framework_plugins_audio.models.audio_transformer:AudioTransformer",
+        config=f"{SETTINGS}:AudioTransformerConfig",
+        tags=("waveform", "transformer", "transformers"),
+        licence="Apache-2.0",
+        paper="Yang et al., SUPERB: Speech processing Universal PERformance Benchmark, https://arxiv.org/abs/2105.01051",
+        requires=("transformers>=4.50",),
+        check_settings=(
+            "model.width=32",
+            "model.depth=2",
+            "model.heads=2",
+            "model.feed_forward=64",
+            "model.conv_width=16",
+        ),
     )
 
 
