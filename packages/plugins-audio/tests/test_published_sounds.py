@@ -145,17 +145,17 @@ def test_urbansound8k_has_files_of_several_rates_and_channels(project):
 
 
 @pytest.mark.parametrize("name", ["fsdd", "speech_commands", "esc50", "urbansound8k"])
-def test_a_set_that_is_not_there_says_what_to_do(name, fw, monkeypatch):
-    done = fw("train", "--model", "m5", "--dataset", name, "dataset.path=nowhere")
-    assert done.code == 2
-    assert "There is no nowhere." in done.err
-    assert published.FILES[name][0].url in done.err
+def test_a_set_that_is_not_there_says_what_to_do(name, monkeypatch):
+    with pytest.raises(DataError, match="There is no nowhere") as refused:
+        module(name, path="nowhere")
+    assert published.FILES[name][0].url in refused.value.possible
     Path("empty").mkdir()
-    assert fw("train", "--model", "m5", "--dataset", name, "dataset.path=empty").code == 2
+    with pytest.raises(DataError, match="in empty") as refused:
+        module(name, path="empty")
+    assert "dataset.path=" in refused.value.next_step
     monkeypatch.setenv("FRAMEWORK_OFFLINE", "1")
-    done = fw("train", "--model", "m5", "--dataset", name)
-    assert done.code == 2
-    assert "nothing is fetched from the network" in done.err
+    with pytest.raises(DataError, match="nothing is fetched from the network"):
+        module(name)
 
 
 class QuietServer(http.server.ThreadingHTTPServer):
