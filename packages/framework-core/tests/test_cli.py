@@ -19,9 +19,9 @@ FILTERS = {"--domain", "--task", "--tag", "--plugin", "--json"}
 SETTINGS = {"--config", "-c", "--config-dir"}
 OPTIONS = {
     "": EVERYWHERE,
-    "train": {"--model", "-m", "--dataset", "-d", *SETTINGS, "--resume", "--dry-run", "--json"},
+    "train": {"--model", "-m", "--dataset", "-d", *SETTINGS, "--resume", "--dry-run", "--each", "--json"},
     "evaluate": {"--split", "--json"},
-    "predict": {"--output", "-o", "--json"},
+    "predict": {"--output", "-o", "--json", "--stream"},
     "replay": {"--step", "--output-dir", "--json"},
     "find": set(),
     "find lr": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--steps", "--json"},

@@ -26,6 +26,7 @@
     │   ├── RunSearchError                   a search for runs that cannot be read
     │   ├── OutputError                      a place that cannot be written to
     │   ├── FilesInTheWayError               files that are there and are not overwritten
+    │   ├── ExportError                      a model that cannot be written in a format
     │   ├── TrackingError                    a tracking store that cannot be used
     │   └── PortTakenError                   a port that another program serves
     ├── PluginError                          a broken plugin, where ``--strict`` asked for none
@@ -607,6 +608,40 @@ class FilesInTheWayError(RequestError):
             possible="A project is written into a folder that has none of its files.",
             next_step=f"Move {them} out of the way, or choose another folder.",
         )
+
+
+class ExportError(RequestError):
+    """A model that cannot be written in a format.
+
+    Args:
+        cause: What stands in the way.
+        model: The model.
+        format: The format.
+        others: Every format.
+
+    Example::
+
+        $ fw export forked --to onnx -o forked.onnx
+        error: The model 'mine.py:Forked' cannot be exported to onnx: what it gives is no tensor: dict.
+          Other formats: torch-export, safetensors, mlflow
+          Try another: fw export RUN --to mlflow -o FOLDER
+    """
+
+    def __init__(self, cause: str, *, model: str = "", format: str = "", others: Sequence[str] = ()) -> None:
+        self.cause = cause
+        self.model = model
+        self.format = format
+        what = f"The model {model!r} cannot be exported to {format}: {cause}." if model else f"{cause}."
+        possible = [name for name in others if name != format]
+        super().__init__(
+            what,
+            possible=f"Other formats: {', '.join(possible)}" if possible else "",
+            next_step=f"Try another: fw export RUN --to {(possible or ['FORMAT'])[-1]} -o FOLDER",
+        )
+
+    def of(self, model: str, format: str, others: Sequence[str]) -> ExportError:
+        """The same, with the model and the format that it is about."""
+        return ExportError(self.cause, model=model, format=format, others=others)
 
 
 class TrackingError(RequestError):

@@ -99,6 +99,10 @@ class BaseNLPModel(BaseModel):
         """The task's loss."""
         return self.task.loss(outputs, target, training=self.training)
 
+    def probabilities(self, outputs: Any) -> Tensor | None:
+        """Those of the classes."""
+        return None if self._task is None else self._task.probabilities(outputs)
+
     def expected_loss(self, target: Tensor | None = None) -> float | None:
         """That of the task."""
         return None if self._task is None else self._task.expected_loss()

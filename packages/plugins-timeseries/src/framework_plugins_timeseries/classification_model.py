@@ -57,6 +57,10 @@ class BaseSeriesClassifier(BaseModel):
         """Cross-entropy."""
         return self.task.loss(outputs, target, training=self.training)
 
+    def probabilities(self, outputs: Any) -> Tensor | None:
+        """Those of the classes."""
+        return None if self._task is None else self._task.probabilities(outputs)
+
     def expected_loss(self, target: Tensor | None = None) -> float | None:
         """The logarithm of the number of classes."""
         return None if self._task is None else self._task.expected_loss()

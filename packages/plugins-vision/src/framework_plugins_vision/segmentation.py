@@ -85,6 +85,10 @@ class Segmentation(Task):
         named = zip(self.data.class_names, self._iou, strict=True)
         return {f"iou/{metric_name(name)}": value for name, value in named if not math.isnan(value)}
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """The probability of each class, for each pixel."""
+        return torch.softmax(outputs.float(), dim=1)
+
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The mask as an image file, and the share of the pixels that each class has."""
         classes = outputs.argmax(dim=1)

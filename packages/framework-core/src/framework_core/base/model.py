@@ -156,6 +156,13 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """
         raise _unwritten(self, "loss", "takes outputs and targets and returns a scalar tensor")
 
+    def probabilities(self, outputs: Any) -> Tensor | None:
+        """The probability of each class, in the form of the outputs; nothing where it has no classes.
+
+        An exported model gives them beside its outputs.
+        """
+        return None
+
     def expected_loss(self, target: Tensor | None = None) -> float | None:
         """The loss of a model that has learned nothing yet; nothing where that cannot be said.
 

@@ -10,6 +10,7 @@ from framework_core.cli import (
     data,
     doctor,
     evaluate,
+    export,
     find,
     info,
     init,
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("export")(export.export)
 app.command("replay")(replay.replay)
 app.add_typer(find.app, name="find")
 app.add_typer(verify.app, name="verify")

@@ -63,9 +63,13 @@ class Classification(Task):
         self._taken_for_what = tuple(tuple(row) for row in counted["confusion"].tolist())
         return {}
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """The probability of each class."""
+        return torch.softmax(outputs.float(), dim=1)
+
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The likeliest class, its probability, and those of all classes."""
-        probabilities = torch.softmax(outputs.float(), dim=1)
+        probabilities = self.probabilities(outputs)
         confidence, label = probabilities.max(dim=1)
         names = self.data.class_names
         return {

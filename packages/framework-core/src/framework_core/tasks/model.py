@@ -92,6 +92,10 @@ class BaseTaskModel(BaseModel):
         """The task's loss."""
         return self.task.loss(outputs, target, training=self.training)
 
+    def probabilities(self, outputs: Any) -> Tensor | None:
+        """Those of the task, where it has classes."""
+        return None if self._task is None else self._task.probabilities(outputs)
+
     def expected_loss(self, target: Tensor | None = None) -> float | None:
         """That of the task, where it has one."""
         return None if self._task is None else self._task.expected_loss(target)

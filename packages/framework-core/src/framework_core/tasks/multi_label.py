@@ -73,9 +73,13 @@ class MultiLabel(Task):
             if not math.isnan(value)
         }
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """The probability of each class."""
+        return torch.sigmoid(outputs.float())
+
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The classes that are likely enough, and the probability of each."""
-        probabilities = torch.sigmoid(outputs.float()).tolist()
+        probabilities = self.probabilities(outputs).tolist()
         names, threshold = self.data.class_names, self.objective.threshold
         rows = [dict(zip(names, row, strict=True)) for row in probabilities]
         return {

@@ -97,6 +97,10 @@ class Task(ABC):
         """
         return {}
 
+    def probabilities(self, outputs: Tensor) -> Tensor | None:
+        """The probability of each class, in the form of the outputs; nothing where there are no classes."""
+        return None
+
     @abstractmethod
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """Outputs to the columns of a table."""

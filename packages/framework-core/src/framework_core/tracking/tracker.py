@@ -113,7 +113,7 @@ class Tracker:
             with torch.inference_mode(), tidy_mlflow():
                 outputs = logged_model.to_numpy(model.cpu().eval()(example.cpu()))
                 axes = 1 if data.input_shape else example_array.ndim
-                signature = ModelSignature(inputs=_schema(example_array, axes), outputs=_schema(outputs, axes))
+                signature = ModelSignature(inputs=schema(example_array, axes), outputs=schema(outputs, axes))
             logged_model.save(model, saved_settings(config)["model"], data, folder / "model")
             np.save(folder / "example.npy", example_array, allow_pickle=False)
             (folder / "signature.json").write_text(json.dumps(signature.to_dict()), encoding="utf-8")
@@ -126,7 +126,7 @@ class Tracker:
             "model",
             path=f"{FOLDER}/{MODEL}",
             at=int(time.time() * 1000),
-            requirements=_requirements(),
+            requirements=model_requirements(),
             metadata={"task": data.task, "class_names": list(data.class_names)},
             metrics={name: value for name, value in metrics.items() if name.startswith("test/")},
             data={"dataset_name": config.dataset.name, "dataset_digest": _digest(data)},
@@ -416,7 +416,7 @@ def _digest(data: DataSpec) -> str:
     return data.fingerprint.rpartition(":")[2][:36] or "unknown"
 
 
-def _schema(values: Any, axes: int) -> Any:
+def schema(values: Any, axes: int) -> Any:
     """The form of inputs or outputs, the first axes of any length."""
     from mlflow.types.schema import Schema, TensorSpec
 
@@ -428,7 +428,7 @@ def _schema(values: Any, axes: int) -> Any:
     return Schema([spec(np.asarray(values))])
 
 
-def _requirements() -> list[str]:
+def model_requirements() -> list[str]:
     """What loading the model needs: core and every plugin, as installed."""
     from framework_core import __version__
     from framework_core.plugins.registry import registry

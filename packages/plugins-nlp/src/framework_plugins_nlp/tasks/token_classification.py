@@ -104,6 +104,10 @@ class TokenClassification(torch.nn.Module):
         self._counts = counted["confusion"].cpu()
         return {}
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """The probability of each class."""
+        return torch.softmax(outputs.float(), dim=1)
+
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """For each token the likeliest class, and its probability."""
         confidence, label = torch.softmax(outputs.float(), dim=1).max(dim=1)

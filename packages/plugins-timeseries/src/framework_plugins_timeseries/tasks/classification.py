@@ -61,9 +61,13 @@ class SeriesClassification:
             self._counts = self._confusion.compute().tolist()
         self._confusion = None
 
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """The probability of each class."""
+        return torch.softmax(outputs.float(), dim=1)
+
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The likeliest class, its probability, and those of all classes."""
-        probabilities = torch.softmax(outputs.float(), dim=1)
+        probabilities = self.probabilities(outputs)
         confidence, label = probabilities.max(dim=1)
         names = self.class_names
         return {

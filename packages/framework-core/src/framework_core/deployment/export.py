@@ -1,0 +1,186 @@
+"""A trained model exported into a folder: whole or not at all, and only if it answers as the model does."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framework_core import __version__
+from framework_core.deployment.formats import FORMATS, Answer, Read
+from framework_core.deployment.network import INPUT, OUTPUTS, Network, answers, free_axes, made_up_inputs
+from framework_core.errors import ExportError, FilesInTheWayError, FrameworkError, OutputError
+from framework_core.run import RUNS, Trained, trained
+from framework_core.training import preparation
+
+ABOUT, GOLDEN = "export.json", "golden.npz"
+SAMPLES = 8
+"""Samples that the written model has to answer as the model did."""
+
+TOLERANCE = 1e-3
+"""How far an answer may lie from that of the model, as a share of the largest of its kind."""
+
+_log = logging.getLogger("framework_core")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model that was exported.
+
+    Attributes:
+        directory: Where it is.
+        format: As what.
+        source: Whose samples it was compared on: ``test``, ``val``, ``train``, or ``made up``.
+        samples: How many.
+        difference: How far its answers lie from those of the model at most, as a share of the largest.
+    """
+
+    directory: Path
+    format: str
+    source: str
+    samples: int
+    difference: float
+
+
+def export(
+    run: str, to: str, directory: Path, *, overrides: Sequence[str] = (), output_dir: Path | None = None
+) -> Exported:
+    """Export the model of a run, and compare what was written with it.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        to: ``onnx``, ``torch-export``, ``safetensors`` or ``mlflow``.
+        directory: The folder to write; it must not be there, or be empty.
+        overrides: Settings to change: ``dataset.path=other``.
+        output_dir: Where runs are; ``runs`` here.
+
+    Raises:
+        RunNotFoundError: There is no such run, or it has no checkpoint.
+        MissingPackageError: The format needs a package that is not installed.
+        ExportError: The model cannot be written in this format, or would answer otherwise there.
+        FilesInTheWayError: The folder holds something.
+    """
+    if directory.exists() and (directory.is_file() or any(directory.iterdir())):
+        raise FilesInTheWayError([directory])
+    found = trained(run, overrides=overrides, output_dir=output_dir or RUNS)
+    try:
+        return _export(found, to, directory)
+    except ExportError as error:
+        raise error.of(found.config.model.name, to, list(FORMATS)) from error.__cause__
+
+
+def _export(found: Trained, to: str, directory: Path) -> Exported:
+    source, inputs = _samples(found)
+    expected = _arrays(answers(Network(found.model), inputs))
+    about = _about(found, to, inputs, expected)
+    with _new_folder(directory) as folder:
+        read = FORMATS[to](found, inputs, folder, about)
+        difference = max(_difference(read, inputs, expected), _difference_of_one(read, inputs, expected))
+        if not difference <= TOLERANCE:
+            raise ExportError(f"its answers differ from the model's by {difference:.2g} of the largest")
+        about["compared"] = {"on": source, "samples": len(inputs), "difference": difference, "tolerance": TOLERANCE}
+        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        golden: dict[str, Any] = {INPUT: inputs.numpy(), **dict(zip(OUTPUTS, expected, strict=False))}
+        np.savez(folder / GOLDEN, **golden)
+    return Exported(directory, to, source, len(inputs), difference)
+
+
+def _about(found: Trained, to: str, inputs: Tensor, expected: Answer) -> dict[str, Any]:
+    """What a program that runs it has to know."""
+    data = found.data
+    free = free_axes(data, inputs)
+    return {
+        "format": to,
+        "framework_version": __version__,
+        "run": found.record.name,
+        "run_id": found.record.run_id,
+        "model": found.config.model.name,
+        "dataset": found.config.dataset.name,
+        "task": data.task,
+        "class_names": list(data.class_names),
+        "target_names": list(data.target_names),
+        "input": {
+            "name": INPUT,
+            "dtype": str(inputs.dtype).removeprefix("torch."),
+            "shape": [None if axis in free else size for axis, size in enumerate(inputs.shape)],
+        },
+        "outputs": [
+            {"name": name, "shape": [None, *each.shape[1:]]} for name, each in zip(OUTPUTS, expected, strict=False)
+        ],
+    }
+
+
+def _samples(found: Trained) -> tuple[str, Tensor]:
+    """A few inputs: of the data where it is at hand, and else made up."""
+    try:
+        with torch.random.fork_rng():
+            real = _real_inputs(found)
+    except (FrameworkError, OSError) as error:
+        _log.info("samples   are made up: %s", str(error).splitlines()[0])
+        real = None
+    if real is not None:
+        return real
+    inputs = made_up_inputs(found.data, SAMPLES)
+    if inputs is None:
+        raise ExportError("it takes samples to export it, and its data is not here")
+    return "made up", inputs
+
+
+def _real_inputs(found: Trained) -> tuple[str, Tensor] | None:
+    datamodule: Any = preparation.set_up_data(found.config.dataset, "test", like=found.data)
+    datamodule.batch_size, datamodule.num_workers = SAMPLES, 0
+    for split in ("test", "val", "train"):
+        if preparation.has_batches(datamodule, split):
+            batch: Any = next(iter(getattr(datamodule, f"{split}_dataloader")()))
+            inputs = batch[0] if isinstance(batch, list | tuple) else batch
+            if not isinstance(inputs, Tensor):
+                raise ExportError(f"its inputs are no tensor but {type(inputs).__name__}")
+            return split, inputs.contiguous()
+    return None
+
+
+def _difference(read: Read, inputs: Tensor, expected: Answer) -> float:
+    """How far what is read lies from what is expected, as a share of the largest."""
+    found = read(inputs)
+    apart = 0.0
+    for one, other in zip(found, expected, strict=False):
+        largest = max(1.0, float(np.abs(other).max(initial=0.0)))
+        apart = max(apart, float(np.abs(one - other).max(initial=0.0)) / largest)
+    return apart
+
+
+def _difference_of_one(read: Read, inputs: Tensor, expected: Answer) -> float:
+    """The same of a single sample: another size of batch than it was exported with."""
+    return _difference(read, inputs[:1], tuple(each[:1] for each in expected))
+
+
+def _arrays(found: tuple[Tensor, ...]) -> Answer:
+    return tuple(each.float().numpy() for each in found)
+
+
+@contextmanager
+def _new_folder(directory: Path) -> Iterator[Path]:
+    """A folder beside the one that is wanted, which takes its place when everything is in it."""
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        new = Path(tempfile.mkdtemp(dir=directory.parent, prefix=f".{directory.name}."))
+    except OSError as error:
+        raise OutputError(directory, f"{error.strerror or error}.", next_step="Choose another: -o FOLDER") from error
+    try:
+        yield new
+        if directory.exists():
+            directory.rmdir()
+        new.chmod(0o755)
+        new.rename(directory)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)

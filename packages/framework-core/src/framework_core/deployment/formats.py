@@ -1,0 +1,181 @@
+"""The formats of a trained model: each writes a folder, and reads it again to see what it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from framework_core.deployment.network import INPUT, OUTPUTS, Network, answers, free_axes
+from framework_core.errors import ExportError, MissingPackageError
+from framework_core.run import Trained
+from framework_core.tracking import logged_model
+
+ONNX_FILE, TORCH_FILE = "model.onnx", "model.pt2"
+EXTRA = "framework-core[onnx]"
+
+Answer = tuple[np.ndarray[Any, Any], ...]
+Read = Callable[[Tensor], Answer]
+"""What a written model answers to inputs."""
+
+
+def to_onnx(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
+    """``model.onnx``, with what it is in its metadata; read by ONNX Runtime.
+
+    Raises:
+        MissingPackageError: ONNX is not installed.
+        ExportError: The model has a part that ONNX does not know.
+    """
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        _needed(package)
+    network = Network(trained.model)
+    names = list(OUTPUTS[: len(answers(network, inputs))])
+    with _quiet(), _told():
+        program: Any = torch.onnx.export(
+            _exported(trained, network, inputs), dynamo=True, input_names=[INPUT], output_names=names
+        )
+    program.model.metadata_props.update({f"framework.{key}": json.dumps(value) for key, value in about.items()})
+    program.save(str(folder / ONNX_FILE))
+    return read_onnx(folder)
+
+
+def read_onnx(folder: Path) -> Read:
+    """What ``model.onnx`` of a folder answers, on the processor."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(folder / ONNX_FILE), providers=["CPUExecutionProvider"])
+    return lambda inputs: tuple(session.run(None, {INPUT: inputs.numpy()}))
+
+
+def to_torch_export(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
+    """``model.pt2``, which ``torch.export.load`` reads without this framework, with what it is among its files.
+
+    Raises:
+        ExportError: The model has a part that cannot be captured.
+    """
+    network = Network(trained.model)
+    with _quiet(), _told():
+        program = _exported(trained, network, inputs)
+        torch.export.save(program, folder / TORCH_FILE, extra_files={"framework.json": json.dumps(about)})
+    return read_torch_export(folder)
+
+
+def read_torch_export(folder: Path) -> Read:
+    """What ``model.pt2`` of a folder answers."""
+    with _quiet():
+        module = torch.export.load(folder / TORCH_FILE).module()
+    return lambda inputs: _arrays(answers(module, inputs))
+
+
+def to_safetensors(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
+    """The weights, and what the model is made from again."""
+    from framework_core.config.saved import saved_settings
+
+    logged_model.save(trained.model, saved_settings(trained.config)["model"], trained.data, folder)
+    module = Network(logged_model.load(folder))
+    return lambda inputs: _arrays(answers(module, inputs))
+
+
+def to_mlflow(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
+    """A model of MLflow's, for ``mlflow.pyfunc.load_model`` and ``mlflow models serve``."""
+    import mlflow
+    from mlflow.models import ModelSignature
+
+    from framework_core.config.saved import saved_settings
+    from framework_core.tracking.tracker import model_requirements, schema
+
+    saved = folder / ".saved"
+    logged_model.save(trained.model, saved_settings(trained.config)["model"], trained.data, saved / "model")
+    with torch.no_grad():
+        outputs = logged_model.to_numpy(trained.model.eval()(inputs))
+    example = inputs.numpy()
+    free = len(free_axes(trained.data, inputs))
+    with _quiet():
+        mlflow.pyfunc.save_model(
+            folder / "model",
+            loader_module="framework_core.tracking.logged_model",
+            data_path=str(saved / "model"),
+            signature=ModelSignature(inputs=schema(example, free), outputs=schema(outputs, free)),
+            input_example=example,
+            pip_requirements=model_requirements(),
+            metadata=dict(about),
+        )
+        (folder / "model").rename(folder / "mlflow")
+        _merge(folder / "mlflow", folder)
+        _remove(saved)
+        loaded = mlflow.pyfunc.load_model(str(folder))
+    return lambda inputs: (np.asarray(loaded.predict(inputs.numpy())),)
+
+
+def _exported(trained: Trained, network: Network, inputs: Tensor) -> torch.export.ExportedProgram:
+    """The network as a graph, for a batch of any size."""
+    free = dict.fromkeys(free_axes(trained.data, inputs), torch.export.Dim.DYNAMIC)
+    with torch.no_grad():
+        return torch.export.export(network, (inputs.clone(),), dynamic_shapes={"input": free}, strict=False)
+
+
+def _merge(source: Path, target: Path) -> None:
+    for path in source.iterdir():
+        path.rename(target / path.name)
+    source.rmdir()
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder)
+
+
+def _arrays(found: tuple[Tensor, ...]) -> Answer:
+    return tuple(each.float().numpy() for each in found)
+
+
+def _needed(package: str) -> None:
+    from importlib.util import find_spec
+
+    if find_spec(package) is None:
+        raise MissingPackageError(package, needed_for="An export to ONNX", requirement=EXTRA)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what exporters say to their own developers."""
+    names = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "mlflow")
+    levels = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Whatever an exporter stumbles over, in its first words."""
+    try:
+        yield
+    except Exception as error:  # exporters have dozens of errors of their own
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ExportError(f"{type(error).__name__}: {lines[0][:200] if lines else ''}") from error
+
+
+FORMATS: dict[str, Callable[[Trained, Tensor, Path, Mapping[str, Any]], Read]] = {
+    "onnx": to_onnx,
+    "torch-export": to_torch_export,
+    "safetensors": to_safetensors,
+    "mlflow": to_mlflow,
+}
+"""What writes each format."""
