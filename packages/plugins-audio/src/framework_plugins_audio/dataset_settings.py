@@ -40,8 +40,8 @@ class AudioDataConfig(ComponentConfig):
     """The share of training sounds with noise."""
 
     mixup: float = Field(default=0.0, ge=0)
-    """The alpha of mixup (https://arxiv.org/abs/1710.09412): two training sounds become one, and their classes shares of
-    classes; 0 does not."""
+    """The alpha of mixup (https://arxiv.org/abs/1710.09412): two training sounds become one, and their classes shares
+    of classes; 0 does not."""
 
     mix_prob: float = Field(default=1.0, gt=0, le=1)
     """The share of training sounds that are mixed."""

@@ -214,3 +214,9 @@ def _datasets() -> Iterable[DatasetSpec]:
         tags=("own-data", "download"),
         requires=("datasets>=3.2",),
     )
+
+
+@hookimpl
+def register_config_packages() -> list[str]:
+    """The recipes."""
+    return ["framework_plugins_audio.conf"]

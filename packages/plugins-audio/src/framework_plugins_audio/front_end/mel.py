@@ -100,7 +100,7 @@ class MelSpectrogram(nn.Module):
         """Waves ``(N, samples)`` to ``(N, bands, frames)``, in 32 bits under any precision."""
         with torch.autocast(waves.device.type, enabled=False):
             waves = waves.float()
-            if waves.device.type != "cpu" or torch.compiler.is_compiling() or not len(waves):
+            if waves.device.type != "cpu" or torch.compiler.is_compiling():
                 return self._powers(waves)
             frames = self.spectrogram.count(waves.shape[-1])
             some = max(1, AT_ONCE // (frames * self.spectrogram.points))

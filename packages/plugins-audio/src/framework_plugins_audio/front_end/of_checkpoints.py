@@ -5,6 +5,7 @@ Axes: B clips, S samples, T frames, M bands.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -49,7 +50,7 @@ class ASTFeatures(nn.Module):
         _, behind = real_span(waves)
         whole = ((behind - WINDOW).clamp(min=0) // HOP + 1).clamp(max=self.frames)
         logs = functional.pad(logs, (0, max(0, self.frames - logs.shape[-1])))[..., : self.frames]
-        real = span_mask(whole.new_zeros(len(whole)), whole, self.frames)
+        real = span_mask(torch.zeros_like(whole), whole, self.frames)
         normalised = (logs * real[:, None] - self.mean) / (2 * self.deviation)
         masked: Tensor = self.spec_augment(normalised[:, None], real)
         return masked[:, 0].transpose(1, 2)
@@ -87,7 +88,7 @@ def standardised(waves: Tensor, lengths: Tensor, eps: float = 1e-7) -> Tensor:
         lengths: How many samples are real, ``(B,)``.
         eps: Is added to the variance.
     """
-    mask = span_mask(lengths.new_zeros(len(lengths)), lengths, waves.shape[-1]).to(waves.dtype)
+    mask = span_mask(torch.zeros_like(lengths), lengths, waves.shape[-1]).to(waves.dtype)
     number = lengths[:, None].to(waves.dtype)
     mean = (waves * mask).sum(dim=-1, keepdim=True) / number
     centred = (waves - mean) * mask

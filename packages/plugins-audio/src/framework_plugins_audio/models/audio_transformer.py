@@ -200,15 +200,10 @@ class PooledEncoder(nn.Module):
             # Networks with group normalisation were trained without a mask, those with layer normalisation with one.
             self.masked = bool(said.get("return_attention_mask", config.feat_extract_norm == "layer"))
 
-    def train(self, mode: bool = True) -> PooledEncoder:
-        """Set training or evaluation; a frozen encoder always evaluates."""
-        super().train(mode)
-        if self.frozen:
-            _encoder_of(self.network).eval()
-        return self
-
     def forward(self, waves: Tensor) -> Tensor:
         """``(batch, 1, samples)`` to ``(batch, outputs)``."""
+        if self.frozen:
+            _encoder_of(self.network).eval()
         _, lengths = real_span(waves)
         found = self._encoded(waves, lengths)
         hidden = found.last_hidden_state

@@ -103,7 +103,7 @@ class MelTimm(SpectralModel):
         return nn.Sequential(picture, network)
 
     def _network(self) -> Any:
-        """timm's own."""
+        """The network of timm."""
         network: Any = self.model.network
         return network[1]
 

@@ -1,0 +1,1 @@
+"""Settings to be named on the command line. Only data is here."""
