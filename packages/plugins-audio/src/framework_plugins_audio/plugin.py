@@ -53,6 +53,9 @@ MODELS = (
 )
 """Name, class, settings, what it is, paper, tags, parameters for ten classes."""
 
+EXPORTS = {"m5": ("onnx", "torch-export")}
+"""What a model can be exported to, by its name."""
+
 
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
@@ -74,7 +77,7 @@ def _models() -> Iterable[ModelSpec]:
             licence="MIT",
             paper=paper,
             parameters=parameters,
-            exports=("onnx", "torch-export"),
+            exports=EXPORTS.get(name, ()),
         )
     yield ModelSpec(
         name="mel_timm",
