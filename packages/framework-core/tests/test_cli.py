@@ -22,6 +22,7 @@ OPTIONS = {
     "train": {"--model", "-m", "--dataset", "-d", *SETTINGS, "--resume", "--dry-run", "--each", "--json"},
     "evaluate": {"--split", "--json"},
     "predict": {"--output", "-o", "--json", "--stream"},
+    "export": {"--to", "--output", "-o", "--json"},
     "replay": {"--step", "--output-dir", "--json"},
     "find": set(),
     "find lr": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--steps", "--json"},

@@ -39,6 +39,17 @@ class Net(mine.Net):
     def training_step(self, batch, batch_idx):
         raise ValueError("no luck")
 """
+FORKED = """
+import mine
+
+class Net(mine.Net):
+    def forward(self, x):
+        found = super().forward(x)
+        return found if self._trainer else {"of flowers": found}
+
+    def loss(self, outputs, target):
+        return super().loss(outputs["of flowers"] if isinstance(outputs, dict) else outputs, target)
+"""
 PLUGIN = """
 from framework_core import hookimpl
 from framework_core.contracts import ModelSpec
@@ -98,6 +109,9 @@ def world(project, components, install, train, request, monkeypatch):
     if error == "CheckpointError":
         assert train("experiment.run_name=broken", "trainer.max_epochs=1").code == 0
         (project / "runs/broken/checkpoints/best-epoch0-step6.ckpt/weights.safetensors").unlink()
+    if error == "ExportError":
+        (project / "forked.py").write_text(FORKED)
+        assert train("--model", "forked.py:Net", "experiment.run_name=forked", "trainer.max_epochs=1").code == 0
     if error == "ProofError":
         (project / "fails.py").write_text(FAILS)
     if error == "PortTakenError":

@@ -621,8 +621,8 @@ class ExportError(RequestError):
 
     Example::
 
-        $ fw export forked --to onnx -o forked.onnx
-        error: The model 'mine.py:Forked' cannot be exported to onnx: what it gives is no tensor: dict.
+        $ fw export forked --to onnx -o forked-onnx
+        error: The model 'forked.py:Net' cannot be exported to onnx: what it gives is no tensor: dict.
           Other formats: torch-export, safetensors, mlflow
           Try another: fw export RUN --to mlflow -o FOLDER
     """
@@ -631,6 +631,7 @@ class ExportError(RequestError):
         self.cause = cause
         self.model = model
         self.format = format
+        self.others = tuple(others)
         what = f"The model {model!r} cannot be exported to {format}: {cause}." if model else f"{cause}."
         possible = [name for name in others if name != format]
         super().__init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
@@ -53,6 +54,9 @@ MODELS = (
 )
 """Name, class, settings, what it is, paper, tags, parameters for ten classes."""
 
+EXPORTS: tuple[Literal["onnx", "torch-export"], ...] = ("onnx", "torch-export")
+"""What every model can be exported to, its front end included."""
+
 
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
@@ -74,6 +78,7 @@ def _models() -> Iterable[ModelSpec]:
             licence="MIT",
             paper=paper,
             parameters=parameters,
+            exports=EXPORTS,
         )
     yield ModelSpec(
         name="mel_timm",
@@ -86,6 +91,7 @@ def _models() -> Iterable[ModelSpec]:
         licence="Apache-2.0",
         paper="Wightman, PyTorch Image Models, https://doi.org/10.5281/zenodo.4414861",
         requires=("timm>=1.0.19",),
+        exports=EXPORTS,
     )
     yield ModelSpec(
         name="ast",
@@ -99,6 +105,7 @@ def _models() -> Iterable[ModelSpec]:
         paper="Gong et al., AST: Audio Spectrogram Transformer, https://arxiv.org/abs/2104.01778",
         requires=("transformers>=4.50",),
         check_settings=("model.width=32", "model.depth=2", "model.heads=2", "model.feed_forward=64"),
+        exports=EXPORTS,
     )
     yield ModelSpec(
         name="audio_transformer",
@@ -118,6 +125,7 @@ def _models() -> Iterable[ModelSpec]:
             "model.feed_forward=64",
             "model.conv_width=16",
         ),
+        exports=EXPORTS,
     )
 
 

@@ -92,6 +92,8 @@ def samples(place: Place, start: int = 0, stop: int | None = None) -> Samples:
     Raises:
         OSError: It cannot be read (as any of ``UNREADABLE``).
     """
+    if isinstance(place, str) and not Path(place).exists():
+        raise FileNotFoundError(place)
     with soundfile.SoundFile(place) as file:
         if start:
             file.seek(min(start, file.frames))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
@@ -76,6 +77,18 @@ MODULES = {"TransformerSeq2Seq": "transformer_seq2seq", "TransformerQA": "transf
 TREC_PAPER = "Li and Roth, Learning Question Classifiers, https://aclanthology.org/C02-1150"
 
 
+EVERYWHERE: tuple[Literal["onnx", "torch-export"], ...] = ("onnx", "torch-export")
+EXPORTS: dict[str, tuple[Literal["onnx", "torch-export"], ...]] = {
+    "fasttext": ("onnx",),  # torch.export takes its sum of embeddings for one of two texts at least
+    "text_gru": (),  # packed sequences are no graph
+    "text_lstm": (),
+    "small_gpt": ("torch-export",),  # ONNX has no running maximum, which tells documents of a window apart
+    "transformer_lm": ("torch-export",),
+    "transformer_seq2seq": (),  # it writes word by word
+}
+"""What models are exported to that are not exported to everything."""
+
+
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
     """The models and datasets of this package."""
@@ -90,6 +103,7 @@ def register_components() -> Iterable[ComponentSpec]:
             tags=tags,
             licence="MIT",
             paper=paper,
+            exports=EXPORTS.get(name, EVERYWHERE),
         )
     yield ModelSpec(
         name="small_gpt",
@@ -101,6 +115,7 @@ def register_components() -> Iterable[ComponentSpec]:
         tags=("transformer",),
         licence="MIT",
         paper="Radford et al., Language Models are Unsupervised Multitask Learners, https://github.com/openai/gpt-2",
+        exports=EXPORTS["small_gpt"],
     )
     yield ModelSpec(
         name="small_bert_qa",
@@ -112,6 +127,7 @@ def register_components() -> Iterable[ComponentSpec]:
         tags=("transformer",),
         licence="MIT",
         paper="Devlin et al., BERT, https://arxiv.org/abs/1810.04805",
+        exports=EVERYWHERE,
     )
     yield ModelSpec(
         name="small_bert_mlm",
@@ -123,6 +139,7 @@ def register_components() -> Iterable[ComponentSpec]:
         tags=("transformer",),
         licence="MIT",
         paper="Devlin et al., BERT, https://arxiv.org/abs/1810.04805",
+        exports=EVERYWHERE,
     )
     yield from _transformers()
     yield from _labelled()
@@ -152,6 +169,7 @@ def _transformers() -> Iterable[ModelSpec]:
             tags=("transformer", "transformers"),
             licence="Apache-2.0",
             paper="Wolf et al., Transformers: State-of-the-Art Natural Language Processing, https://arxiv.org/abs/1910.03771",
+            exports=EXPORTS.get(name, EVERYWHERE),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
@@ -208,6 +209,14 @@ EXPECTED_FAILURES = {
 """Promises of models that these do not keep, and why."""
 
 
+EVERYWHERE: tuple[Literal["onnx", "torch-export"], ...] = ("onnx", "torch-export")
+EXPORTS: dict[str, tuple[Literal["onnx", "torch-export"], ...]] = {
+    "deepar": (),  # its answers are drawn
+    "minirocket": ("torch-export",),  # ONNX has no convolution of so many patterns with a dilation each
+}
+"""What models are exported to that are not exported to everything."""
+
+
 @hookimpl
 def register_components() -> Iterable[ComponentSpec]:
     """The models and datasets of this package."""
@@ -226,6 +235,7 @@ def register_components() -> Iterable[ComponentSpec]:
                 licence="MIT",
                 paper=paper,
                 expected_failures=EXPECTED_FAILURES.get(name, {}),
+                exports=EXPORTS.get(name, EVERYWHERE),
             )
     yield from _datasets()
     yield from _labelled_datasets()

@@ -48,7 +48,7 @@ class Window:
             known[..., first:second],
             inputs[..., second:third],
             fixed[:, : layout.named_static],
-            fixed[:, -1] if layout.tells_series else inputs.new_zeros(len(inputs)),
+            fixed[:, -1] if layout.tells_series else inputs.new_zeros(inputs.shape[0]),
         )
 
 

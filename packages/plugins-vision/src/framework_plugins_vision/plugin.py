@@ -91,6 +91,7 @@ def _own_models() -> Iterable[ModelSpec]:
             licence="MIT",
             paper=RESNET_PAPER,
             parameters=parameters,
+            exports=("onnx", "torch-export"),
         )
     yield ModelSpec(
         name="wide_resnet28_10",
@@ -103,6 +104,7 @@ def _own_models() -> Iterable[ModelSpec]:
         licence="MIT",
         paper=WIDE_RESNET_PAPER,
         parameters=36_479_194,
+        exports=("onnx", "torch-export"),
     )
     yield ModelSpec(
         name="vit",
@@ -115,6 +117,7 @@ def _own_models() -> Iterable[ModelSpec]:
         licence="MIT",
         paper=VIT_PAPER,
         parameters=2_693_194,
+        exports=("onnx", "torch-export"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -75,6 +75,9 @@ class ModelSpec(ComponentSpec):
 
     parameters: int | None = None
     """How many parameters it has at its default size, where that is known."""
+
+    exports: tuple[Literal["onnx", "torch-export"], ...] = ()
+    """What it can be exported to beside ``safetensors`` and ``mlflow``; ``fw plugin check --thorough`` tries it."""
 
 
 class DatasetSpec(ComponentSpec):

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from framework_core import __version__
-from framework_core.deployment.formats import FORMATS, Answer, Read
-from framework_core.deployment.network import INPUT, OUTPUTS, Network, answers, free_axes, made_up_inputs
+from framework_core.config.saved import saved_settings
+from framework_core.deployment.comparison import TOLERANCE, difference_of, expected_of
+from framework_core.deployment.formats import FORMATS, Answer
+from framework_core.deployment.network import INPUT, OUTPUTS, Source, free_axes, made_up_inputs
 from framework_core.errors import ExportError, FilesInTheWayError, FrameworkError, OutputError
 from framework_core.run import RUNS, Trained, trained
 from framework_core.training import preparation
@@ -26,9 +28,6 @@ from framework_core.training import preparation
 ABOUT, GOLDEN = "export.json", "golden.npz"
 SAMPLES = 8
 """Samples that the written model has to answer as the model did."""
-
-TOLERANCE = 1e-3
-"""How far an answer may lie from that of the model, as a share of the largest of its kind."""
 
 _log = logging.getLogger("framework_core")
 
@@ -81,13 +80,12 @@ def export(
 
 def _export(found: Trained, to: str, directory: Path) -> Exported:
     source, inputs = _samples(found)
-    expected = _arrays(answers(Network(found.model), inputs))
+    subject = Source(found.model, found.data, saved_settings(found.config)["model"])
+    expected = expected_of(subject, inputs)
     about = _about(found, to, inputs, expected)
     with _new_folder(directory) as folder:
-        read = FORMATS[to](found, inputs, folder, about)
-        difference = max(_difference(read, inputs, expected), _difference_of_one(read, inputs, expected))
-        if not difference <= TOLERANCE:
-            raise ExportError(f"its answers differ from the model's by {difference:.2g} of the largest")
+        read = FORMATS[to](subject, inputs, folder, about)
+        difference = difference_of(read, inputs, expected)
         about["compared"] = {"on": source, "samples": len(inputs), "difference": difference, "tolerance": TOLERANCE}
         (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         golden: dict[str, Any] = {INPUT: inputs.numpy(), **dict(zip(OUTPUTS, expected, strict=False))}
@@ -147,25 +145,6 @@ def _real_inputs(found: Trained) -> tuple[str, Tensor] | None:
                 raise ExportError(f"its inputs are no tensor but {type(inputs).__name__}")
             return split, inputs.contiguous()
     return None
-
-
-def _difference(read: Read, inputs: Tensor, expected: Answer) -> float:
-    """How far what is read lies from what is expected, as a share of the largest."""
-    found = read(inputs)
-    apart = 0.0
-    for one, other in zip(found, expected, strict=False):
-        largest = max(1.0, float(np.abs(other).max(initial=0.0)))
-        apart = max(apart, float(np.abs(one - other).max(initial=0.0)) / largest)
-    return apart
-
-
-def _difference_of_one(read: Read, inputs: Tensor, expected: Answer) -> float:
-    """The same of a single sample: another size of batch than it was exported with."""
-    return _difference(read, inputs[:1], tuple(each[:1] for each in expected))
-
-
-def _arrays(found: tuple[Tensor, ...]) -> Answer:
-    return tuple(each.float().numpy() for each in found)
 
 
 @contextmanager

@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framework_core.deployment.network import INPUT, OUTPUTS, Network, answers, free_axes
+from framework_core.deployment.network import INPUT, OUTPUTS, Network, Source, answers, free_axes
 from framework_core.errors import ExportError, MissingPackageError
-from framework_core.run import Trained
 from framework_core.tracking import logged_model
 
 ONNX_FILE, TORCH_FILE = "model.onnx", "model.pt2"
@@ -28,7 +27,7 @@ Read = Callable[[Tensor], Answer]
 """What a written model answers to inputs."""
 
 
-def to_onnx(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
+def to_onnx(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
     """``model.onnx``, with what it is in its metadata; read by ONNX Runtime.
 
     Raises:
@@ -37,11 +36,11 @@ def to_onnx(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, 
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         _needed(package)
-    network = Network(trained.model)
+    network = Network(source.model)
     names = list(OUTPUTS[: len(answers(network, inputs))])
     with _quiet(), _told():
         program: Any = torch.onnx.export(
-            _exported(trained, network, inputs), dynamo=True, input_names=[INPUT], output_names=names
+            _exported(source, network, inputs), dynamo=True, input_names=[INPUT], output_names=names
         )
     program.model.metadata_props.update({f"framework.{key}": json.dumps(value) for key, value in about.items()})
     program.save(str(folder / ONNX_FILE))
@@ -56,15 +55,15 @@ def read_onnx(folder: Path) -> Read:
     return lambda inputs: tuple(session.run(None, {INPUT: inputs.numpy()}))
 
 
-def to_torch_export(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
+def to_torch_export(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
     """``model.pt2``, which ``torch.export.load`` reads without this framework, with what it is among its files.
 
     Raises:
         ExportError: The model has a part that cannot be captured.
     """
-    network = Network(trained.model)
+    network = Network(source.model)
     with _quiet(), _told():
-        program = _exported(trained, network, inputs)
+        program = _exported(source, network, inputs)
         torch.export.save(program, folder / TORCH_FILE, extra_files={"framework.json": json.dumps(about)})
     return read_torch_export(folder)
 
@@ -76,29 +75,26 @@ def read_torch_export(folder: Path) -> Read:
     return lambda inputs: _arrays(answers(module, inputs))
 
 
-def to_safetensors(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
+def to_safetensors(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
     """The weights, and what the model is made from again."""
-    from framework_core.config.saved import saved_settings
-
-    logged_model.save(trained.model, saved_settings(trained.config)["model"], trained.data, folder)
+    logged_model.save(source.model, source.settings, source.data, folder)
     module = Network(logged_model.load(folder))
     return lambda inputs: _arrays(answers(module, inputs))
 
 
-def to_mlflow(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
+def to_mlflow(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
     """A model of MLflow's, for ``mlflow.pyfunc.load_model`` and ``mlflow models serve``."""
     import mlflow
     from mlflow.models import ModelSignature
 
-    from framework_core.config.saved import saved_settings
     from framework_core.tracking.tracker import model_requirements, schema
 
     saved = folder / ".saved"
-    logged_model.save(trained.model, saved_settings(trained.config)["model"], trained.data, saved / "model")
+    logged_model.save(source.model, source.settings, source.data, saved / "model")
     with torch.no_grad():
-        outputs = logged_model.to_numpy(trained.model.eval()(inputs))
+        outputs = logged_model.to_numpy(source.model.eval()(inputs))
     example = inputs.numpy()
-    free = len(free_axes(trained.data, inputs))
+    free = len(free_axes(source.data, inputs))
     with _quiet():
         mlflow.pyfunc.save_model(
             folder / "model",
@@ -116,9 +112,9 @@ def to_mlflow(trained: Trained, inputs: Tensor, folder: Path, about: Mapping[str
     return lambda inputs: (np.asarray(loaded.predict(inputs.numpy())),)
 
 
-def _exported(trained: Trained, network: Network, inputs: Tensor) -> torch.export.ExportedProgram:
+def _exported(source: Source, network: Network, inputs: Tensor) -> torch.export.ExportedProgram:
     """The network as a graph, for a batch of any size."""
-    free = dict.fromkeys(free_axes(trained.data, inputs), torch.export.Dim.DYNAMIC)
+    free = dict.fromkeys(free_axes(source.data, inputs), torch.export.Dim.DYNAMIC)
     with torch.no_grad():
         return torch.export.export(network, (inputs.clone(),), dynamic_shapes={"input": free}, strict=False)
 
@@ -164,15 +160,22 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Whatever an exporter stumbles over, in its first words."""
+    """Whatever an exporter stumbles over, in a line."""
     try:
         yield
     except Exception as error:  # exporters have dozens of errors of their own
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ExportError(f"{type(error).__name__}: {lines[0][:200] if lines else ''}") from error
+        raise ExportError(_cause(error)) from error
 
 
-FORMATS: dict[str, Callable[[Trained, Tensor, Path, Mapping[str, Any]], Read]] = {
+def _cause(error: BaseException) -> str:
+    """What an error comes from, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200].rstrip('.')}" if lines else type(error).__name__
+
+
+FORMATS: dict[str, Callable[[Source, Tensor, Path, Mapping[str, Any]], Read]] = {
     "onnx": to_onnx,
     "torch-export": to_torch_export,
     "safetensors": to_safetensors,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,8 +17,23 @@ INPUT, OUTPUTS = "input", ("output", "probabilities")
 """What the input and the outputs are called, wherever a format names them."""
 
 
-class Network(nn.Module):
+@dataclass(frozen=True)
+class Source:
     """What is exported.
+
+    Attributes:
+        model: The trained model.
+        data: What it was trained on.
+        settings: Its settings, as they are saved.
+    """
+
+    model: nn.Module
+    data: DataSpec
+    settings: Mapping[str, Any]
+
+
+class Network(nn.Module):
+    """A model and what is made of its outputs.
 
     Args:
         model: The trained model.

@@ -319,6 +319,28 @@ def two_processes_are_as_one(model: ModelSubject) -> None:
     expect(apart.share <= CLOSE, f"the gradient of {apart.parameter} differs by {apart.share:.2g} of the largest")
 
 
+@check("model", thorough=True)
+def exports_answer_the_same(model: ModelSubject) -> None:
+    """What its spec says that it is exported to answers as it does, for a batch of any size."""
+    from framework_core.deployment.comparison import trial
+    from framework_core.deployment.network import Source
+    from framework_core.errors import ExportError, MissingPackageError
+    from framework_core.plugins.registry import registry
+
+    formats = getattr(registry.resolve("model", model.config.model.name).spec, "exports", ())
+    if not formats:
+        raise NotApplicableError("its spec names no format in `exports`")
+    source = Source(model.model(), model.data, {})
+    inputs, _ = model.pair(5)
+    for name in formats:
+        try:
+            trial(source, name, inputs)
+        except MissingPackageError as missing:
+            raise NotApplicableError(missing.what) from missing
+        except ExportError as error:
+            expect(False, f"{name}: {error.cause}")
+
+
 LONGER = {"max_epochs": 2, "limit_train_batches": 6}
 
 

@@ -50,6 +50,7 @@ class AudioFolder(AudioFilesDataModule):
             raise _no_folder(self.path)
         known = self.trained.class_names if self.trained is not None else ()
         self.class_names, splits = self._found(known)
+        self.listed = f"in {self.path}"
         self.use(self.source(), {split: _recordings(samples) for split, samples in splits.items()})
 
     def source(self) -> str:

@@ -212,6 +212,7 @@ class AudioManifest(AudioFilesDataModule):
             torch.stack(targets) if targets else torch.empty(0),
             groups,
             [spans[key][index] for key, index in rows] if any(spans.values()) else [],
+            [f"{read[key].at(index)}: {names[key][index]}" for key, index in rows],
         )
 
     def _groups(self, train: Table) -> list[str]:

@@ -7,6 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,12 +41,14 @@ class Recordings:
         groups: What each belongs to, by the name of the group.
         spans: From when to when each is taken, in seconds; the end is ``None`` where the file ends. Empty takes all of
             every file.
+        places: Where each is named, for people; empty names the file.
     """
 
     names: list[str]
     targets: Tensor
     groups: dict[str, list[str]] = field(default_factory=dict)
     spans: list[tuple[float, float | None]] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -57,6 +60,7 @@ class Recordings:
             self.targets[torch.tensor(list(indices), dtype=torch.int64)],
             {name: [values[index] for index in indices] for name, values in self.groups.items()},
             [self.spans[index] for index in indices] if self.spans else [],
+            [self.places[index] for index in indices] if self.places else [],
         )
 
 
@@ -130,7 +134,8 @@ class AudioFilesDataModule(BaseAudioDataModule):
         digest = hashlib.sha256(repr((reader.sample_rate, reader.channels, reader.length, self.overlap)).encode())
         for split, found in splits.items():
             self._make(split, found, recordings[split], reader)
-            digest.update(repr((split, [checked[name].digest for name in found.names], recordings[split])).encode())
+            parts = [(checked[each.name].digest, Path(each.name).name, *each[1:]) for each in recordings[split]]
+            digest.update(repr((split, parts)).encode())
             digest.update(found.targets.numpy().tobytes())
         self._fingerprint = f"{'content' if self.verify == 'full' else 'listing'}:{digest.hexdigest()[:32]}"
 
@@ -212,9 +217,10 @@ class AudioFilesDataModule(BaseAudioDataModule):
             last = frames if end is None else min(frames, round(end * rate))
             first = round(begin * rate)
             if first >= last:
+                place = found.places[index] if found.places else name
+                between = f"{begin:g} s and {'its end' if end is None else f'{end:g} s'}"
                 raise DataError(
-                    f"{self.where(name)} is {frames / rate:.3f} s long: nothing of it lies between {begin:g} s and "
-                    f"{'its end' if end is None else f'{end:g} s'}.",
+                    f"{place} is {frames / rate:.3f} s long: nothing of it lies between {between}.",
                     paths=[name],
                     next_step="Correct where it is said to begin and end, in seconds.",
                 )

@@ -33,6 +33,7 @@ class PublishedSounds(AudioFilesDataModule):
         super().__init__(**files)
         self.path = path
         self.mirror = mirror
+        self.listed = "" if path is None else f"in {path}"
 
     def prepare_data(self) -> None:
         """Fetch the files, unless a path was given or they are there.

@@ -105,20 +105,19 @@ class SpeechCommands(PublishedSounds):
 
     def _by_speaker(self, words: Sequence[Word]) -> dict[str, list[Word]]:
         """By the lists of the authors where they are there, and by the hash that made them where not."""
-        lists = {name: self._listed(file) for name, file in LISTS.items()}
+        texts = {Path(name).name: name for name in self.files(".txt")}
+        lists = {
+            split: set(self.content(texts[file]).decode().split()) for split, file in LISTS.items() if file in texts
+        }
         found: dict[str, list[Word]] = {"train": [], "val": [], "test": []}
         for each in words:
             path = f"{each.word}/{Path(each.name).name}"
-            if any(lists.values()):
+            if lists:
                 which = next((name for name, listed in lists.items() if path in listed), "train")
             else:
                 which = which_set(Path(each.name).name)
             found[which].append(each)
         return found
-
-    def _listed(self, file: str) -> set[str]:
-        found = [name for name in self.files(".txt") if Path(name).name == file]
-        return set(self.content(found[0]).decode().split()) if found else set()
 
     def _of_twelve(self, split: str, words: Sequence[Word], noises: Sequence[str]) -> Recordings:
         """Ten words, and a tenth as many of unknown words and of silence."""

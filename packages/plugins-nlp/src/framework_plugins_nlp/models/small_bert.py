@@ -145,7 +145,7 @@ class _Encoder(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = tokens[:, : self.position.num_embeddings - 1]
         inside = nn.functional.pad(tokens.ne(self.embedding.padding_idx or 0), (1, 0), value=True)
-        hidden = torch.cat([self.first.expand(len(tokens), 1, -1), self.embedding(tokens)], dim=1)
+        hidden = torch.cat([self.first.expand(tokens.shape[0], 1, -1), self.embedding(tokens)], dim=1)
         hidden = self.drop(hidden + self.position.weight[: hidden.shape[1]])
         mask = inside[:, None, None, :]
         for layer in self.layers:

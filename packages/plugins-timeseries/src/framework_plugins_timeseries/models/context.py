@@ -55,7 +55,7 @@ class ContextDecoder(nn.Module):
         """``(B, D)`` to ``(B, H, C, P)``."""
         ahead = window.future_covariates[:, window.past.shape[1] :]
         if ahead.shape[-1] == 0:
-            ahead = ahead.new_zeros(len(ahead), self.horizon, 0)
+            ahead = ahead.new_zeros(ahead.shape[0], self.horizon, 0)
         steps = self.overall(torch.cat([summary, ahead.flatten(1)], dim=-1)).unflatten(-1, (self.horizon + 1, -1))
         whole = steps[:, :1].expand(-1, self.horizon, -1)
         found: Tensor = self.local(torch.cat([whole, steps[:, 1:], ahead], dim=-1))

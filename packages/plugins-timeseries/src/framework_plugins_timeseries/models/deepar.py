@@ -125,7 +125,7 @@ class _Autoregressive(nn.Module):
             inputs = torch.cat([value, known[:, step : step + 1]], dim=-1)
             states, (hidden, cell) = self.cells(inputs, (hidden, cell))
             outputs = self.place(states)
-            noise = torch.randn(len(value), 1, device=last.device, dtype=last.dtype, generator=generator)
+            noise = torch.randn(value.shape[0], 1, device=last.device, dtype=last.dtype, generator=generator)
             value = self.normal.drawn(outputs, noise).unsqueeze(-1)
             drawn.append(value[:, :, 0])
         return torch.cat(drawn, dim=1)
@@ -136,6 +136,6 @@ class _Autoregressive(nn.Module):
         static = fixed[:, None].expand(-1, steps, -1)
         ahead = window.future_covariates[:, :steps]
         if ahead.shape[-1] == 0:
-            ahead = static.new_zeros(len(static), steps, 0)
+            ahead = static.new_zeros(static.shape[0], steps, 0)
         known = torch.cat([ahead, static], dim=-1)
         return known.repeat_interleave(targets, dim=0)

@@ -191,7 +191,7 @@ class Convolutions(nn.Module):
         found = []
         for index, every, inner in self._convolved(x):
             biases = self._of("biases", index)
-            parts = torch.empty(len(x), *biases.shape, dtype=x.dtype, device=x.device)
+            parts = torch.empty(x.shape[0], *biases.shape, dtype=x.dtype, device=x.device)
             for kernels, values in ((self._padded(index), every), (~self._padded(index), inner)):
                 for column in range(biases.shape[1]):
                     above = values[:, kernels] > biases[kernels, column][:, None]

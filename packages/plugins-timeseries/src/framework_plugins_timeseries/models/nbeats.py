@@ -87,7 +87,7 @@ class Residuals(nn.Module):
         """``(B, H, C, P)``."""
         batch, _, targets = window.past.shape
         left = window.past.transpose(1, 2).flatten(0, 1)
-        forecast = left.new_zeros(len(left), *self.size)
+        forecast = left.new_zeros(left.shape[0], *self.size)
         for block in self.blocks:
             explained, part = block(left)
             left = left if explained is None else left - explained

@@ -106,7 +106,7 @@ class _Fusion(nn.Module):
         if not self.clock:
             return window.future_covariates
         steps = torch.arange(-self.look_back, self.horizon, device=window.past.device, dtype=window.past.dtype)
-        return (steps / self.look_back).view(1, -1, 1).expand(len(window.past), -1, -1)
+        return (steps / self.look_back).view(1, -1, 1).expand(window.past.shape[0], -1, -1)
 
     def _contexts(self, window: Window) -> tuple[Tensor | None, ...]:
         if self.choose_static is None or self.contexts is None:
