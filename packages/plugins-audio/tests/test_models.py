@@ -35,7 +35,7 @@ def small(name: str) -> dict[str, object]:
     """The settings that make a network small."""
     if name in ("ast", "audio_transformer"):
         return {key: value for key, value in TINY.items() if key != "conv_width" or name == "audio_transformer"}
-    return {}
+    return {"architecture": "test_resnet"} if name == "mel_timm" else {}
 
 
 @pytest.mark.parametrize("offer", OFFERS, ids=NAMES)
@@ -113,6 +113,13 @@ def test_each_network_is_exported_with_its_front_end(name):
     exported = torch.export.export(model.model, (waves,), dynamic_shapes=(batch,)).module()
     for some in (waves, waves[1:]):
         torch.testing.assert_close(exported(some), model(some), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ds_cnn", "matchboxnet", "ast"])
+def test_a_network_of_half_precision_trains(name, train):
+    words = [f"model.{key}={value}" for key, value in small(name).items()]
+    done = train("--model", name, "--dataset", "dtmf", "trainer.precision=bf16-true", *words)
+    assert done.code == 0, done.err
 
 
 def test_masks_of_the_front_end_are_drawn_in_training_only():

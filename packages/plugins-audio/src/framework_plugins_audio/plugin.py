@@ -91,6 +91,7 @@ def _models() -> Iterable[ModelSpec]:
         licence="Apache-2.0",
         paper="Wightman, PyTorch Image Models, https://doi.org/10.5281/zenodo.4414861",
         requires=("timm>=1.0.19",),
+        check_settings=("model.architecture=test_resnet",),
         exports=EXPORTS,
     )
     yield ModelSpec(

@@ -97,7 +97,7 @@ class FrontEnd(nn.Module):
         if self.normalization is not None:
             found = self.normalization(found, real)
         masked: Tensor = self.spec_augment(found, real)
-        return masked
+        return masked.to(waves.dtype)
 
     def real_frames(self, waves: Tensor) -> Tensor:
         """Which frames have their middle in a clip and not in its padding: ``(batch, frames)``."""

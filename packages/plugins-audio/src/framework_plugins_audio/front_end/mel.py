@@ -107,4 +107,4 @@ class MelSpectrogram(nn.Module):
             return torch.cat([self._powers(part) for part in torch.split(waves, some)])
 
     def _powers(self, waves: Tensor) -> Tensor:
-        return (self.spectrogram.parts(waves).flatten(-2).square() @ self.bank).transpose(1, 2)
+        return (self.spectrogram.parts(waves).flatten(-2).square() @ self.bank.float()).transpose(1, 2)

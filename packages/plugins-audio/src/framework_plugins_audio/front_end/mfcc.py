@@ -32,4 +32,4 @@ class CosineTransform(nn.Module):
     def forward(self, logs: Tensor) -> Tensor:
         """``(N, bands, frames)`` to ``(N, coefficients, frames)``, in 32 bits under any precision."""
         with torch.autocast(logs.device.type, enabled=False):
-            return self.basis @ logs
+            return self.basis.float() @ logs

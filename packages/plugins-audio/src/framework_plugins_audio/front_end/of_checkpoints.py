@@ -53,7 +53,7 @@ class ASTFeatures(nn.Module):
         real = span_mask(torch.zeros_like(whole), whole, self.frames)
         normalised = (logs * real[:, None] - self.mean) / (2 * self.deviation)
         masked: Tensor = self.spec_augment(normalised[:, None], real)
-        return masked[:, 0].transpose(1, 2)
+        return masked[:, 0].transpose(1, 2).to(waves.dtype)
 
 
 class WhisperFeatures(nn.Module):
@@ -77,7 +77,7 @@ class WhisperFeatures(nn.Module):
         logs = self.mel(filled)[..., :-1].clamp(min=WHISPER_FLOOR).log10()
         loudest = logs.amax(dim=(1, 2), keepdim=True)
         found: Tensor = (logs.maximum(loudest - WHISPER_RANGE) + 4.0) / 4.0
-        return found
+        return found.to(waves.dtype)
 
 
 def standardised(waves: Tensor, lengths: Tensor, eps: float = 1e-7) -> Tensor:

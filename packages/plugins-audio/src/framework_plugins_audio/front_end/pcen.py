@@ -47,7 +47,7 @@ class PCEN(nn.Module):
     def forward(self, energy: Tensor) -> Tensor:
         """``(N, bands, frames)`` to the same, in 32 bits under any precision."""
         with torch.autocast(energy.device.type, enabled=False):
-            smoothing, gain, bias, power = self.logs.exp()[..., None]
+            smoothing, gain, bias, power = self.logs.float().exp()[..., None]
             average = moving_average(energy, smoothing.clamp(max=1.0))
             # As a difference of logarithms, which is exact where the average is tiny.
             level = energy * torch.exp(-gain * (self.eps + average).log())

@@ -49,7 +49,7 @@ class Spectrogram(nn.Module):
             padded = functional.pad(waves, (left, max(0, right)))
         else:
             padded = functional.pad(waves[:, None], (left, max(0, right)), mode=self.pad_mode)[:, 0]
-        return padded.unfold(-1, self.window, self.hop)[:, : self.count(waves.shape[-1])] * self.taper
+        return padded.unfold(-1, self.window, self.hop)[:, : self.count(waves.shape[-1])] * self.taper.float()
 
     def parts(self, waves: Tensor) -> Tensor:
         """``(N, S)`` to the real and imaginary parts of spectra, ``(N, T, F, 2)``; their phases are of the frames."""
@@ -87,4 +87,4 @@ class KaldiSpectrogram(Spectrogram):
         frames = functional.pad(waves, (0, missing)).unfold(-1, self.window, self.hop)
         frames = frames - frames.mean(dim=-1, keepdim=True)
         before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)
-        return (frames - self.preemphasis * before) * self.taper
+        return (frames - self.preemphasis * before) * self.taper.float()
