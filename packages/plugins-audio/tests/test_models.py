@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from made_sounds import fsdd
 from torch import nn
 
 from framework_core import DataSpec, registry
@@ -160,6 +161,17 @@ def test_a_recipe_of_a_paper_is_trained_by_the_command(train, project):
     assert done.code == 0, done.err
     assert "test/accuracy" in done.json["metrics"]
     assert json.loads((project / "runs/hello/data.json").read_text())["facts"]["sample_rate"] == 8_000
+
+
+def test_the_recipe_for_spoken_digits_is_trained_on_them(train, project):
+    fsdd(project / "digits")
+    words = ("+experiment=spoken_digits", "dataset.path=digits", "dataset.test_speaker=theo")
+    done = train(*words, "experiment.run_name=spoken")
+    assert done.code == 0, done.err
+    assert "1x8000, 10 classes" in done.err
+    kept = (project / "runs/spoken/config.yaml").read_text()
+    assert "name: matchboxnet" in kept
+    assert "shift: 0.1" in kept
 
 
 def test_a_name_that_timm_does_not_have_is_refused_with_what_is_near():
