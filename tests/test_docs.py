@@ -61,12 +61,16 @@ NOT_RUN = (
     ),
     ("CONTRIBUTING.md", "*"),  # nox itself: what runs this test
     ("packages/framework-core/README.md", "pip install *"),
+    ("packages/plugins-audio/README.md", "pip install *"),
     ("packages/plugins-nlp/README.md", "pip install *"),
     ("packages/plugins-timeseries/README.md", "pip install *"),
     ("packages/plugins-vision/README.md", "pip install *"),
     ("README.md", "fw ui"),  # it does not end; packages/framework-core/tests has tests of it
     ("tutorial.md", "fw ui"),
     ("how-to/pretrained.md", "*pretrained=*"),  # it downloads; the refusal without a network is tested with the plugin
+    ("how-to/audio.md", "fw train --model bc_resnet --dataset esc50 *"),  # it downloads; the plugin tests its folds
+    ("how-to/audio.md", "arecord *"),  # a microphone; test_streaming sends sound as this does
+    ("how-to/audio-models.md", "*--dataset speech_commands *"),  # published weights; the plugin tests folders of them
     ("how-to/data.md", "fw data fetch *"),  # it downloads; framework-core's tests fetch from a server of their own
     ("how-to/mongodb.md", "pip install *"),  # likewise
     ("how-to/mongodb.md", "*--artifacts-destination*"),  # a second server; test_registry_server starts such a one

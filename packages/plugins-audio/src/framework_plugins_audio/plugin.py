@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from framework_core import hookimpl
 from framework_core.contracts import ComponentSpec, DatasetSpec, ModelSpec
@@ -53,8 +54,8 @@ MODELS = (
 )
 """Name, class, settings, what it is, paper, tags, parameters for ten classes."""
 
-EXPORTS = {"m5": ("onnx", "torch-export")}
-"""What a model can be exported to, by its name."""
+EXPORTS: tuple[Literal["onnx", "torch-export"], ...] = ("onnx", "torch-export")
+"""What every model can be exported to, its front end included."""
 
 
 @hookimpl
@@ -77,7 +78,7 @@ def _models() -> Iterable[ModelSpec]:
             licence="MIT",
             paper=paper,
             parameters=parameters,
-            exports=EXPORTS.get(name, ()),
+            exports=EXPORTS,
         )
     yield ModelSpec(
         name="mel_timm",
@@ -90,6 +91,7 @@ def _models() -> Iterable[ModelSpec]:
         licence="Apache-2.0",
         paper="Wightman, PyTorch Image Models, https://doi.org/10.5281/zenodo.4414861",
         requires=("timm>=1.0.19",),
+        exports=EXPORTS,
     )
     yield ModelSpec(
         name="ast",
@@ -103,6 +105,7 @@ def _models() -> Iterable[ModelSpec]:
         paper="Gong et al., AST: Audio Spectrogram Transformer, https://arxiv.org/abs/2104.01778",
         requires=("transformers>=4.50",),
         check_settings=("model.width=32", "model.depth=2", "model.heads=2", "model.feed_forward=64"),
+        exports=EXPORTS,
     )
     yield ModelSpec(
         name="audio_transformer",
@@ -122,6 +125,7 @@ def _models() -> Iterable[ModelSpec]:
             "model.feed_forward=64",
             "model.conv_width=16",
         ),
+        exports=EXPORTS,
     )
 
 
