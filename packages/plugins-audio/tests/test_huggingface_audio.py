@@ -56,5 +56,9 @@ def test_a_row_that_cannot_be_read_is_told_by_its_number(saved, caplog):
 def test_what_is_not_there_is_told(settings, said, saved):
     with pytest.raises(DataError, match=said):
         module(saved, **settings)
-    with pytest.raises(DataError, match="The dataset nowhere cannot be loaded"):
-        module("nowhere")
+
+
+def test_a_folder_without_data_is_told(project):
+    (project / "empty").mkdir()
+    with pytest.raises(DataError, match="The dataset empty cannot be loaded"):
+        module("empty")

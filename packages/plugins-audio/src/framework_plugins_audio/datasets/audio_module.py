@@ -22,7 +22,7 @@ from framework_plugins_audio.kept_clips import LIMIT, KeptClips, decoded_size
 from framework_plugins_audio.resampling import resampled_length
 from framework_plugins_audio.shelves import Files, Shelf
 
-SHOWN = 5
+SHOWN = 20
 """How many files a message names."""
 
 LONGEST_SECONDS = 10.0
