@@ -52,6 +52,7 @@ ON_A_GPU = (
             *("seq2seq", "token_classification", "transformers"),
         )
     ),
+    *(f"packages/plugins-audio/tests/test_{name}.py" for name in ("batch_augmentation", "models", "transformers")),
     "packages/plugins-timeseries/tests/test_forecasting.py",
     "packages/plugins-timeseries/tests/test_anomalies.py",
     "packages/plugins-timeseries/tests/test_classification.py",

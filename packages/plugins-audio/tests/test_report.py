@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -60,3 +61,41 @@ def test_clips_that_are_too_short_for_a_network_are_told(samples, said):
     with pytest.raises(Exception, match=said) as caught:
         registry.create_model("m5", data=data)
     assert "dataset.seconds=0.128" in str(caught.value)
+
+
+@pytest.fixture
+def long_sounds(project):
+    """A table of recordings, some longer than a sample, of three speakers."""
+    random = torch.Generator().manual_seed(0)
+    rows = ["path,label,speaker,split"]
+    for number in range(24):
+        label, hertz = (("low", 200), ("high", 900))[number % 2]
+        seconds = 0.5 if number % 3 else 1.2
+        time = torch.arange(round(seconds * 4000)) / 4000
+        noise = torch.randn(len(time), generator=random)
+        wave = 0.3 * torch.sin(2 * torch.pi * hertz * time) + (0.4 if number % 5 else 0.05) * noise
+        soundfile.write(f"{number}.wav", wave.clamp(-1, 1).numpy(), 4000)
+        rows.append(f"{number}.wav,{label},s{number % 3},{('train', 'val', 'test')[number // 8]}")
+    (project / "table.csv").write_text("\n".join(rows))
+    return "table.csv"
+
+
+def test_speakers_and_whole_recordings_have_metrics_of_their_own(fw, long_sounds):
+    words = ("mlops.tracking.backend=none", "trainer.accelerator=cpu", "trainer.max_epochs=2", "dataset.batch_size=4")
+    data = ("--dataset", "audio_manifest", f"dataset.path={long_sounds}", "dataset.seconds=0.5")
+    done = fw("train", "--model", "m5", "model.width=8", *data, *words, "--json")
+    assert done.code == 0, done.err
+    folder = Path(done.json["directory"])
+    rows = list(csv.DictReader((folder / "tables" / "per_speaker.csv").read_text().splitlines()))
+    assert [row["speaker"] for row in rows] == ["s0", "s1", "s2", "(mean)", "(std)"]
+    of_clips = list(csv.DictReader((folder / "tables" / "per_clip.csv").read_text().splitlines()))[:-2]
+    windows = [int(row["samples"]) for row in of_clips]
+    assert len(windows) == 8
+    assert sum(windows) == sum(int(row["samples"]) for row in rows[:3])
+    assert sorted(set(windows)) == [1, 4]  # 1.2 s in windows of 0.5 s, each half over the next
+    right = sum(float(row["accuracy"]) * int(row["samples"]) for row in of_clips)
+    metrics = done.json["metrics"]
+    assert metrics["test/accuracy"] == pytest.approx(right / sum(windows), abs=1e-4)
+    assert metrics["test/clip_accuracy"] * 8 == pytest.approx(round(metrics["test/clip_accuracy"] * 8), abs=1e-4)
+    # A recording whose windows are all right, or all wrong, is so as a whole.
+    assert metrics["test/clip_accuracy"] * 8 >= sum(float(row["accuracy"]) == 1 for row in of_clips) - 1e-3

@@ -241,7 +241,8 @@ class AudioFilesDataModule(BaseAudioDataModule):
         wanted = self.channels if self.trained is None else self.trained.channels
         for name, each in list(checked.items()):
             if wanted not in (1, each.channels):
-                unreadable[name] = f"it has {each.channels} channels, and dataset.channels is {wanted} (1 mixes them)"
+                there = f"{each.channels} channel{'' if each.channels == 1 else 's'}"
+                unreadable[name] = f"it has {there}, and dataset.channels is {wanted} (1 mixes them)"
                 del checked[name]
         if unreadable:
             self._tell(unreadable, len(names), some=bool(checked))
