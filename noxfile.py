@@ -77,7 +77,7 @@ def checks(session: nox.Session) -> None:
     groups = ("lint", "types", "test", "docs", "editor")
     session.install(*EDITABLE, *(requirement for each in groups for requirement in group(each)), *PINNED)
     failed = []
-    for part in (run_lint, run_types, run_tests, run_rest):
+    for part in (run_lint, run_types, run_tests, run_long, run_docs_and_editor):
         try:
             part(session)
         except nox.command.CommandFailed:
@@ -148,20 +148,17 @@ def run_tests(session: nox.Session) -> None:
 
 
 def run_long(session: nox.Session) -> None:
-    """The main job and the other long tests; the longest first."""
-    run_together(session, LONG, "long", "ddp")
+    """The main job, which wants both cores for itself, and then the others."""
+    session.run("pytest", MAIN_JOB)
+    spread = ("-n", WORKERS, "--dist", "loadfile", "--durations=8")
+    session.run("pytest", *files_marked("long", "ddp"), "-m", LONG, "--deselect", MAIN_JOB, *spread, env=ONE_THREAD)
 
 
-def run_rest(session: nox.Session) -> None:
-    """Long tests, every page, the built site, and the language server, in one go: no process waits for the last one."""
-    run_together(session, f"({LONG}) or docs or editor", "long", "ddp", "docs", "editor")
-
-
-def run_together(session: nox.Session, marked: str, *marks: str) -> None:
-    """The tests so marked, the main job first, those of a file in one process."""
-    files = [MAIN_JOB, *(file for file in files_marked(*marks) if file != MAIN_JOB)]
-    spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=12")
-    session.run("pytest", *files, "-m", marked, *spread, *session.posargs, env=ONE_THREAD)
+def run_docs_and_editor(session: nox.Session) -> None:
+    """Every page, the built site, and the language server."""
+    spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=8")
+    files = files_marked("docs", "editor")
+    session.run("pytest", *files, "-m", "docs or editor", *spread, *session.posargs, env=ONE_THREAD)
 
 
 def files_marked(*marks: str) -> list[str]:

@@ -150,6 +150,7 @@ def test_without_its_data_a_model_is_compared_on_made_up_samples(folder):
     assert "samples   are made up: There is no folder nowhere" in done.stderr
 
 
+@pytest.mark.long
 def test_a_folder_that_holds_something_is_left_as_it_is_and_nothing_half_written_stays(folder):
     Path("taken").mkdir()
     Path("taken/mine.txt").write_text("mine")

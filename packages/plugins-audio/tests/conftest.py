@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from filelock import FileLock
 from made_sounds import tone
 
 from framework_core.plugins import switches
@@ -122,14 +123,21 @@ def sounds(project: Path) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def keypad_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that tells the keys of a telephone."""
-    folder = tmp_path_factory.mktemp("keypad")
+    """The folder of a run that tells the keys of a telephone; processes that share the tests share it."""
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    folder = tmp_path_factory.getbasetemp().parent / "keypad" if several else tmp_path_factory.mktemp("keypad")
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "keypad").exists():
+            train_on_keys(folder)
+    return folder / "keypad"
+
+
+def train_on_keys(folder: Path) -> None:
     quiet = ("mlops.tracking.backend=none", "duplicates.action=ignore", f"trainer.accelerator={ACCELERATOR}")
-    sizes = ("model.width=32", "trainer.max_epochs=4", "optimizer.lr=0.005", "dataset.batch_size=32")
+    sizes = ("model.width=16", "dataset.count=1000", "trainer.max_epochs=4", "optimizer.lr=0.01")
     done = command(
-        *("train", "--model", "m5", "--dataset", "dtmf", *quiet, *sizes),
+        *("train", "--model", "m5", "--dataset", "dtmf", "dataset.batch_size=16", *quiet, *sizes),
         *(f"output_dir={folder}", "experiment.run_name=keypad", "--json"),
     )
     assert done.code == 0, done.err
     assert done.json["metrics"]["test/accuracy"] > 0.95
-    return folder / "keypad"

@@ -18,7 +18,7 @@ from framework_plugins_audio.plots import page
 def test_the_classes_of_the_test_are_in_a_table(keypad_run):
     rows = list(csv.DictReader((keypad_run / "tables" / "per_class.csv").read_text().splitlines()))
     assert [row["class"] for row in rows] == list("0123456789*#ABCD")
-    assert all(float(row["f1"]) > 0.5 and int(row["samples"]) == 15 for row in rows)
+    assert all(float(row["f1"]) > 0.5 and int(row["samples"]) in (9, 10) for row in rows)
 
 
 def test_the_worst_mistakes_are_seen_and_heard(keypad_run):
