@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -239,3 +241,26 @@ def test_a_profiler_that_ctrl_c_left_half_made_goes_in_silence(train):
     run.train(config, callbacks=[Looking()])
     half = made[0].__new__(made[0])
     del half
+
+
+LOST = """
+import os, signal, time
+from framework_core.cli.program import CtrlC, _stoppable
+
+class Goes:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+
+with _stoppable():
+    try:
+        Goes()
+        time.sleep(30)
+    except CtrlC:
+        print("stopped")
+"""
+
+
+def test_ctrl_c_is_not_lost_where_python_takes_something_down():
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, timeout=20)
+    assert (done.stdout, done.stderr, done.returncode) == ("stopped\n", "", 0)

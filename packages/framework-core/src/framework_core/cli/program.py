@@ -46,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _answer(words)
 
 
+SOON = 0.05
+"""Seconds after which a Ctrl-C that Python could not raise is raised again."""
+
+
 class CtrlC(KeyboardInterrupt):
     """Ctrl-C, not by its plain name.
 
@@ -63,10 +67,21 @@ def _stoppable() -> Iterator[None]:
     if not usual or threading.current_thread() is not threading.main_thread():
         yield
         return
+    hook = sys.unraisablehook
+
+    def again(unraisable: sys.UnraisableHookArgs) -> None:
+        # It came while Python took something down, as it does for every import, where nothing can be raised.
+        if isinstance(unraisable.exc_value, CtrlC):
+            threading.Timer(SOON, os.kill, (os.getpid(), signal.SIGINT)).start()
+        else:
+            hook(unraisable)
+
     signal.signal(signal.SIGINT, stop)
+    sys.unraisablehook = again
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
