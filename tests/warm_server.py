@@ -16,7 +16,9 @@ import signal
 import socket
 import struct
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 LIBRARIES = (
@@ -148,8 +150,12 @@ def run() -> None:
 
 if __name__ == "__main__":
     sys.path.pop(0)  # the folder of this file
+    # torchmetrics imports it where it is there. It starts a thread, and a forked process has none: its end is an abort.
+    sys.modules["onnxruntime"] = empty = ModuleType("onnxruntime")
+    empty.__spec__, empty.InferenceSession = ModuleSpec("onnxruntime", None), object
     for library in LIBRARIES:
         importlib.import_module(library)
+    del sys.modules["onnxruntime"]
     gc.collect()
     gc.freeze()
     server = Server(sys.argv[1])
