@@ -596,7 +596,7 @@ class FilesInTheWayError(RequestError):
 
         $ fw init night.yaml --local
         error: Nothing was written, because night.yaml is there already.
-          A project is written into a folder that has none of its files.
+          It is written into a folder that has none of its files.
           Move it out of the way, or choose another folder.
     """
 
@@ -605,7 +605,7 @@ class FilesInTheWayError(RequestError):
         there, them = ("is", "it") if len(self.paths) == 1 else ("are", "them")
         super().__init__(
             f"Nothing was written, because {' and '.join(self.paths)} {there} there already.",
-            possible="A project is written into a folder that has none of its files.",
+            possible="It is written into a folder that has none of its files.",
             next_step=f"Move {them} out of the way, or choose another folder.",
         )
 

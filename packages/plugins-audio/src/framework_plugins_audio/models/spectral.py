@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from framework_core.errors import ContractError
 from framework_plugins_audio.front_end.features import FrontEnd
 from framework_plugins_audio.model import BaseAudioModel
 from framework_plugins_audio.settings import FrontEndConfig
@@ -40,8 +41,14 @@ class SpectralModel(BaseAudioModel):
             channels: Of the recordings.
             bands: Bands of a frame.
             frames: Frames of a clip.
+
+        Raises:
+            ContractError: A subclass has to give it.
         """
-        raise NotImplementedError
+        name = type(self).__name__
+        raise ContractError(
+            f"The model {name} is not complete", ["it has no method _build_network, which returns the network"]
+        )
 
 
 class SpectralNetwork(nn.Module):
