@@ -42,6 +42,7 @@ def serve(
         body=int(max_body * 1e6),
         values=max_values,
         seconds=timeout,
+        receiving=timeout / 2,
         waiting=max_waiting,
         batch=max_batch,
         delay=delay / 1000,
@@ -52,7 +53,7 @@ def serve(
     current = library.Current(source, figures, reload_every)
     app = library.application(current, figures, limits=limits, keys=keys, threads=threads or os.cpu_count() or 1)
     listening = library.listening_socket(host, port)
-    library.serve(app, listening, grace=grace, started=_told(current, listening, keys, host))
+    library.serve(app, listening, silence=limits.receiving, grace=grace, started=_told(current, listening, keys, host))
 
 
 def _library() -> Any:
