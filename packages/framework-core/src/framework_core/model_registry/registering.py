@@ -12,7 +12,7 @@ from framework_core.model_registry.lookup import version_in
 from framework_core.model_registry.moves import Moves
 from framework_core.model_registry.standing import Standing
 from framework_core.model_registry.store import opened
-from framework_core.model_registry.version import Version
+from framework_core.model_registry.version import Version, check_name
 from framework_core.tracking.journal import FOLDER
 from framework_core.tracking.lookup import RUNS, RunRecord, find_run
 from framework_core.tracking.progress import Progress
@@ -39,6 +39,7 @@ def register(run: str, name: str, *, why: str = "", tracking_uri: str = "", outp
         RegistryError: The store does not have the run, or no model of it, or the name cannot be one.
         TrackingError: The store cannot be used.
     """
+    check_name(name)
     stage = registry_settings().stages[0]
     record = _record(run, output_dir or RUNS, anywhere=bool(tracking_uri))
     with opened(tracking_uri or (store_of(record) if record else "")) as (client, uri):
@@ -123,11 +124,5 @@ def _make_model(client: MlflowClient, name: str) -> None:
     try:
         client.create_registered_model(name)
     except MlflowException as error:
-        if error.error_code == "INVALID_PARAMETER_VALUE":
-            raise RegistryError(
-                f"A registered model cannot be called {name!r}.",
-                possible="A name is text without / and :, and not empty.",
-                next_step="Choose another: fw registry register RUN NAME",
-            ) from error
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise

@@ -5,7 +5,26 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from framework_core.errors import RegistryError
+
 _REFERENCE = re.compile(r"([^/@:]+)(?:@([^/@:]+)|/([0-9]+))")
+
+
+_NAME = re.compile(r"[^/@:'\"\s]+(?: [^/@:'\"\s]+)*")
+
+
+def check_name(name: str) -> None:
+    """See that a registered model can be called so, and be named with a stage.
+
+    Raises:
+        RegistryError: It cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise RegistryError(
+            f"A registered model cannot be called {name!r}.",
+            possible="A name is text without / : @ and quotation marks.",
+            next_step="Choose another: fw registry register RUN NAME",
+        )
 
 
 @dataclass(frozen=True)
