@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from framework_core.model_registry.record import Record
+from framework_core.tracking.runs import TAG_REGISTRY
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "registry/"
 """How the name of the experiment begins; the name of the model follows."""
-
-TAG = "framework.registry"
-"""The tag of the experiment: the run that holds the records."""
 
 KEY = "framework.history."
 """How the names of the parameters begin; the number of the record follows."""
@@ -97,7 +95,7 @@ class History:
     def _run_of(self, experiment: Experiment) -> str:
         if experiment.lifecycle_stage == "deleted":
             self._client.restore_experiment(experiment.experiment_id)
-        return str(experiment.tags.get(TAG, ""))
+        return str(experiment.tags.get(TAG_REGISTRY, ""))
 
     def _make(self) -> str:
         """Make the experiment and its run; they have their name when they are complete, and only one can have it."""
@@ -107,7 +105,7 @@ class History:
         own = self._client.create_experiment(f"{name} {uuid4().hex}")
         run = self._client.create_run(own, run_name=f"history of {self._name}")
         self._client.set_terminated(run.info.run_id)
-        self._client.set_experiment_tag(own, TAG, run.info.run_id)
+        self._client.set_experiment_tag(own, TAG_REGISTRY, run.info.run_id)
         try:
             self._client.rename_experiment(own, name)
         except MlflowException:
