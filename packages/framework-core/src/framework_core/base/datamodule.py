@@ -20,6 +20,7 @@ from framework_core.errors import ContractError, DataError
 
 if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
+    from framework_core.contracts.processing import Processing
     from framework_core.contracts.samples import SampleHash
 
 AHEAD = 2
@@ -103,6 +104,28 @@ class BaseDataModule(LightningDataModule):
             DataError: This data has no way to read new samples, or a file cannot be read.
         """
         raise DataError(f"{type(self).__name__} does not say how to read new samples (predict_dataset).")
+
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """How a program without a training library prepares new samples; nothing where that is not written yet.
+
+        What it prepares is what ``predict_dataset`` gives: ``fw export`` puts it beside the network, and compares.
+        Called without ``setup``.
+
+        Args:
+            data: What the model was trained on.
+        """
+        return None
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """A few samples of the test as files that ``predict_dataset`` reads; called after ``setup``. None by default.
+
+        An exported model is tried on them from the file on.
+
+        Args:
+            count: How many at most.
+            folder: An empty folder, for samples that lie in no files of their own.
+        """
+        return ()
 
     def stream_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
         """New data for a trained model that is predicted while it comes, for ``stream_predictions`` of the model.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch.utils.data import Dataset
 
     from framework_core.contracts.config import ComponentConfig
+    from framework_core.contracts.processing import Processing
 
 
 class _BuildsAfterInit(type):
@@ -160,6 +161,13 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """The probability of each class, in the form of the outputs; nothing where it has no classes.
 
         An exported model gives them beside its outputs.
+        """
+        return None
+
+    def postprocessing(self) -> Processing | None:
+        """How a program without a training library makes of outputs what ``predict_step`` makes of them.
+
+        Nothing where that is not written yet: an exported model gives bare outputs then.
         """
         return None
 

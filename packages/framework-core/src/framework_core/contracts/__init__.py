@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from framework_core.contracts.config import WarmupConfig as WarmupConfig
     from framework_core.contracts.data import DataSpec as DataSpec
     from framework_core.contracts.faults import FaultsConfig as FaultsConfig
+    from framework_core.contracts.processing import Processing as Processing
     from framework_core.contracts.protocols import IConfigurable as IConfigurable
     from framework_core.contracts.protocols import IResumable as IResumable
     from framework_core.contracts.protocols import ISerializable as ISerializable
@@ -66,6 +67,7 @@ _MODULES = {
     ),
     "data": ("DataSpec",),
     "faults": ("FaultsConfig",),
+    "processing": ("Processing",),
     "protocols": ("IConfigurable", "IResumable", "ISerializable", "ITrainable"),
     "run": ("RunInfo", "RunResult"),
     "samples": ("SampleHash",),

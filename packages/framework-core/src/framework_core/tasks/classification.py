@@ -12,6 +12,7 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
+from framework_core.contracts.processing import Processing
 from framework_core.tasks.task import Task, smoothed
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ class Classification(Task):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """The probability of each class."""
         return torch.softmax(outputs.float(), dim=1)
+
+    def postprocessing(self) -> Processing:
+        """The same columns, without torch."""
+        settings = {"class_names": list(self.data.class_names)}
+        return Processing(builder="framework_core.serving.answers:ClassAnswers", settings=settings)
 
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The likeliest class, its probability, and those of all classes."""

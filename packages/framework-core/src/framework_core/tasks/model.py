@@ -17,6 +17,8 @@ from framework_core.tasks.task import Objective, Task, task_for
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from framework_core.contracts.processing import Processing
+
 
 class BaseTaskModel(BaseModel):
     """Learns what the data asks for: a class, several classes, or numbers for each sample.
@@ -95,6 +97,10 @@ class BaseTaskModel(BaseModel):
     def probabilities(self, outputs: Any) -> Tensor | None:
         """Those of the task, where it has classes."""
         return None if self._task is None else self._task.probabilities(outputs)
+
+    def postprocessing(self) -> Processing | None:
+        """That of the task, where it has one."""
+        return None if self._task is None else self._task.postprocessing()
 
     def expected_loss(self, target: Tensor | None = None) -> float | None:
         """That of the task, where it has one."""

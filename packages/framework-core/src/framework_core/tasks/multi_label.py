@@ -13,6 +13,7 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MultilabelAveragePrecision, MultilabelF1Score
 
+from framework_core.contracts.processing import Processing
 from framework_core.tasks.task import Task, as_floats, metric_name
 
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ class MultiLabel(Task):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """The probability of each class."""
         return torch.sigmoid(outputs.float())
+
+    def postprocessing(self) -> Processing:
+        """The same columns, without torch."""
+        settings = {"class_names": list(self.data.class_names), "threshold": self.objective.threshold}
+        return Processing(builder="framework_core.serving.answers:LabelsAnswers", settings=settings)
 
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The classes that are likely enough, and the probability of each."""

@@ -11,6 +11,7 @@ from torch.nn import functional
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 from torchmetrics.utilities import dim_zero_cat
 
+from framework_core.contracts.processing import Processing
 from framework_core.tasks.task import Task, as_floats, metric_name
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class Regression(Task):
             return {}
         errors = as_floats((predicted - target).abs().mean(dim=0))
         return {f"mae/{metric_name(name)}": error for name, error in zip(self.data.target_names, errors, strict=True)}
+
+    def postprocessing(self) -> Processing:
+        """The same columns, without torch."""
+        settings = {"target_names": list(self.data.target_names)}
+        return Processing(builder="framework_core.serving.answers:NumberAnswers", settings=settings)
 
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """A column for each target."""

@@ -18,6 +18,8 @@ from framework_core.errors import ConfigError, ConfigProblem, near_names
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from framework_core.contracts.processing import Processing
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -99,6 +101,10 @@ class Task(ABC):
 
     def probabilities(self, outputs: Tensor) -> Tensor | None:
         """The probability of each class, in the form of the outputs; nothing where there are no classes."""
+        return None
+
+    def postprocessing(self) -> Processing | None:
+        """What makes of outputs the columns of ``predict``, without torch; nothing where that is not written."""
         return None
 
     @abstractmethod
