@@ -68,7 +68,7 @@ OPTIONS = {
     "registry register": {"--why", "--uri", "--json"},
     "registry list": {"--uri", "--json"},
     "registry show": {"--uri", "--json"},
-    "registry promote": {"--why", "--replaces", "--uri", "--json"},
+    "registry promote": {"--why", "--replaces", "--policy", "--force", "--uri", "--json"},
     "registry demote": {"--why", "--uri", "--json"},
     "registry rollback": {"--why", "--uri", "--json"},
     "registry history": {"--uri", "--json"},

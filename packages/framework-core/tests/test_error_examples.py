@@ -64,7 +64,8 @@ TEXTS = ("what", "possible", "next_step", "listing", "hint")
 
 NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError", "RunInUseError", "StepNotFoundError")
 
-NEEDS_A_MODEL = ("VersionNotFoundError", "RegistryError", "StageTakenError")
+NEEDS_A_MODEL = ("VersionNotFoundError", "RegistryError", "StageTakenError", "PromotionRefusedError")
+POLICY = "stages: {production: {metrics: {test/accuracy: {min: 0.9}}}}"
 
 HOLDS_A_RUN = """
 import sys
@@ -123,6 +124,8 @@ def world(project, components, install, train, request, monkeypatch):
         client.create_registered_model("flowers")
         for _ in range(2):
             client.create_model_version("flowers", "file:///nowhere")
+    if error == "PromotionRefusedError":
+        (project / "registry.yaml").write_text(POLICY)
     if error == "PortTakenError":
         shutil.copy(request.getfixturevalue("empty_store"), project)
     monkeypatch.setenv("COLUMNS", "200")

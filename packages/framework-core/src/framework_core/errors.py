@@ -39,6 +39,7 @@
     ├── HangError                            a run in which nothing has moved for too long
     ├── CheckpointError                      a checkpoint that cannot be written, or is damaged
     ├── ProofError                           a proof whose training does not run
+    ├── PromotionRefusedError                a version that does not have what its stage needs
     ├── StageTakenError                      a stage that somebody else has changed meanwhile
     └── RunInterrupted             exit 130  stopped from outside, with a checkpoint
 
@@ -48,7 +49,7 @@ values; what is possible; what to type next. The example of each is run by a tes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from framework_core.secrets import conceal
 from framework_core.spelling import near_names as near_names
@@ -1138,6 +1139,55 @@ class ProofError(FrameworkError):
             f"The training that was to be compared ended with exit code {code}.",
             possible=f"It said last: {said}" if said else "",
             next_step="Look at it alone: fw train with the same settings",
+        )
+
+
+class GateFinding(Protocol):
+    """What a gate found."""
+
+    @property
+    def gate(self) -> str:
+        """The gate."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it lets the version through."""
+
+    @property
+    def told(self) -> str:
+        """What it found."""
+
+
+class PromotionRefusedError(FrameworkError):
+    """A version that does not have what its stage needs.
+
+    Args:
+        version: The version.
+        stage: The stage.
+        findings: What each gate found.
+        policy: The file that asks for it.
+
+    Example::
+
+        $ fw registry promote flowers 1 production
+        error: flowers/1 is not promoted to production; 1 of 1 gates refuses it:
+            metrics.test/accuracy: the run has no metric 'test/accuracy'
+          What the stage needs stands in registry.yaml.
+          Promote it all the same, which is remembered: add --force --why REASON
+    """
+
+    def __init__(self, version: str, stage: str, findings: Sequence[GateFinding], policy: str) -> None:
+        self.version = version
+        self.stage = stage
+        self.findings = tuple(findings)
+        self.policy = policy
+        refused = [each for each in self.findings if not each.passed]
+        refuse = "refuses" if len(refused) == 1 else "refuse"
+        head = f"{version} is not promoted to {stage}; {len(refused)} of {len(self.findings)} gates {refuse} it:"
+        super().__init__(
+            "\n".join([head, *(f"  {each.gate}: {each.told}" for each in refused)]),
+            possible=f"What the stage needs stands in {policy}.",
+            next_step="Promote it all the same, which is remembered: add --force --why REASON",
         )
 
 

@@ -7,7 +7,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ def train(
     with _quiet(), memory_errors(config):
         with _dead_runs_closed(config, resumed) as closed:
             prepared, config = _prepared(config)
-            duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
+            found = duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
+            prepared = replace(prepared, duplicates=found)
             if resume == AUTO:
                 resumed = unfinished(config)
                 closed[:] = [each for each in closed if resumed is None or each.name != resumed.record.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -100,13 +101,20 @@ def promote(
     replaces: int | None = typer.Option(
         None, "--replaces", min=1, help="Only if this version stands there now; else nothing is done."
     ),
+    policy: Path | None = typer.Option(
+        None, "--policy", help="What the stage needs (default: mlops.registry.policy, else registry.yaml here)."
+    ),
+    force: bool = typer.Option(False, "--force", help="Promote it although a gate refuses it. Needs --why."),
     uri: str = URI,
     as_json: bool = JSON,
 ) -> None:
-    """Let a version stand in a higher stage, in place of the one that stands there."""
+    """Let a version stand in a higher stage, in place of the one that stands there.
+
+    It needs what the policy says. Ends with 1 where a gate refuses it.
+    """
     from framework_core.model_registry import promote
 
-    record = promote(name, version, stage, why=why, replaces=replaces, tracking_uri=uri)
+    record = promote(name, version, stage, why=why, replaces=replaces, policy=policy, force=force, tracking_uri=uri)
     _print_record(name, record, as_json)
 
 
@@ -215,6 +223,8 @@ def _print_record(name: str, record: Record, as_json: bool) -> None:
             ("from", record.from_stage),
             ("to", record.to_stage),
             ("replaces", replaced),
+            ("forced", "yes" if record.forced else ""),
+            *((each["gate"], each.get("told", "")) for each in record.evidence.get("gates", [])),
         ]
     )
 

@@ -6,11 +6,12 @@ import getpass
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from framework_core.errors import StageTakenError
-from framework_core.model_registry.chain import History
+from framework_core.errors import RegistryError, StageTakenError
+from framework_core.model_registry.chain import LONGEST, History
 from framework_core.model_registry.record import Action, Record
 from framework_core.model_registry.standing import Standing
 
@@ -40,6 +41,7 @@ class Moves:
         """Write that a version was registered."""
         while not self._add("register", version, stage, why=why):
             self._read()
+        self._read()
 
     def move(
         self,
@@ -96,7 +98,26 @@ class Moves:
             replaced=None if action in ("register", "demote") else self.standing.stages.get(stage),
             **more,
         )
-        return self._history.add(record)
+        return self._history.add(_short_enough(record))
+
+
+def _short_enough(record: Record) -> Record:
+    """A record that a store keeps whole: without what gates said in words, where there are many.
+
+    Raises:
+        RegistryError: The reason is too long.
+    """
+    if len(record.text()) <= LONGEST:
+        return record
+    gates = [{key: each[key] for key in ("gate", "passed")} for each in record.evidence.get("gates", [])]
+    shorter = replace(record, evidence={**record.evidence, "gates": gates})
+    if len(shorter.text()) > LONGEST:
+        raise RegistryError(
+            f"The reason has {len(record.why):,} characters, which is too long to be remembered.",
+            possible="A record has 6,000 characters, with everything that is in it.",
+            next_step="Say it in fewer words, and name a page that says more.",
+        )
+    return shorter
 
 
 def _who() -> str:

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework_core.config.registry_settings import registry_settings
-from framework_core.errors import RegistryError, StageTakenError, quoted
+from framework_core.errors import PromotionRefusedError, RegistryError, StageTakenError, quoted
 from framework_core.model_registry import aliases
+from framework_core.model_registry.gates import Finding, ask
 from framework_core.model_registry.lookup import check_stage, model_in, numbers_of, version_in
+from framework_core.model_registry.measured import Measured
 from framework_core.model_registry.moves import Moves
+from framework_core.model_registry.policy import Policy, read_policy
 from framework_core.model_registry.record import Record
 from framework_core.model_registry.store import opened
+from framework_core.model_registry.version import Version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
 def promote(
-    name: str, version: int, stage: str, *, why: str = "", replaces: int | None = None, tracking_uri: str = ""
+    name: str,
+    version: int,
+    stage: str,
+    *,
+    why: str = "",
+    replaces: int | None = None,
+    policy: Path | None = None,
+    force: bool = False,
+    tracking_uri: str = "",
 ) -> Record:
     """Let a version stand in a higher stage, in place of the one that stands there.
 
@@ -27,24 +40,37 @@ def promote(
         stage: The stage.
         why: What is to be remembered of it.
         replaces: The version that has to stand there now, else nothing is done.
+        policy: The file with what the stage needs; without it, the project's.
+        force: Whether it is done although a gate refuses it, which needs a reason and is remembered.
         tracking_uri: The store; empty takes MLFLOW_TRACKING_URI, and then a SQLite file here.
 
     Raises:
         UnknownNameError: There is no such model, or no such stage.
         VersionNotFoundError: There is no such version.
-        RegistryError: The version stands there already, or higher.
+        RegistryError: The version stands there already, or higher; or force has no reason.
+        PromotionRefusedError: A gate refuses it.
+        ConfigError: Something in the policy is not allowed.
         StageTakenError: Somebody else promoted another version meanwhile.
     """
-    stages = registry_settings().stages
+    settings = registry_settings()
+    stages = settings.stages
     check_stage(stage, stages)
+    rules = read_policy(policy, named=settings.policy, stages=stages)
+    _check_reason(why, force=force)
     with opened(tracking_uri) as (client, uri):
         moves = _moves(client, name)
-        version_in(client, uri, name, version, moves.standing)
+        candidate = version_in(client, uri, name, version, moves.standing)
         _check_upwards(name, version, stage, moves.standing.stage_of(version), stages)
         holds = moves.standing.in_stage(stage)
         if replaces is not None and holds != replaces:
             raise StageTakenError(name, stage, holds=holds, expected=replaces, who=_who_changed(moves, stage))
-        record = moves.move("promote", version, stage, why=why, changes=stage)
+        held = None if holds is None else version_in(client, uri, name, holds, moves.standing)
+        findings = _asked(rules, stage, client, candidate, held)
+        refused = not all(each.passed for each in findings)
+        if refused and not force and rules is not None:
+            raise PromotionRefusedError(str(candidate), stage, findings, str(rules.path))
+        evidence = {} if rules is None else {"policy": rules.digest, "gates": [vars(each) for each in findings]}
+        record = moves.move("promote", version, stage, why=why, changes=stage, forced=refused, evidence=evidence)
         aliases.show(client, name)
         return record
 
@@ -110,6 +136,24 @@ def rollback(name: str, stage: str, *, why: str = "", tracking_uri: str = "") ->
         record = moves.move("rollback", earlier[-1], stage, why=why, changes=stage)
         aliases.show(client, name)
         return record
+
+
+def _asked(
+    rules: Policy | None, stage: str, client: MlflowClient, candidate: Version, holder: Version | None
+) -> list[Finding]:
+    if rules is None or stage not in rules.stages:
+        return []
+    held = None if holder is None else Measured(client, holder)
+    return ask(rules.stages[stage], Measured(client, candidate), held)
+
+
+def _check_reason(why: str, *, force: bool) -> None:
+    if force and not why.strip():
+        raise RegistryError(
+            "A promotion is not forced without a reason.",
+            possible="It stays in the history, with what the gates found.",
+            next_step="Say it: --force --why REASON",
+        )
 
 
 def _moves(client: MlflowClient, name: str) -> Moves:

@@ -58,7 +58,7 @@ async def body_of(request: Request, limits: Limits) -> bytes:
         raise await _too_large(request, limits)
     try:
         body = await asyncio.wait_for(_received(request, limits), limits.receiving)
-    except asyncio.TimeoutError as error:  # noqa: UP041  # another class up to Python 3.10
+    except asyncio.TimeoutError as error:  # another class up to Python 3.10
         message = f"The request did not arrive within {limits.receiving:g} seconds."
         raise Refused(408, message, close=True) from error
     if body is None:
