@@ -19,7 +19,7 @@ FILTERS = {"--domain", "--task", "--tag", "--plugin", "--json"}
 SETTINGS = {"--config", "-c", "--config-dir"}
 OPTIONS = {
     "": EVERYWHERE,
-    "train": {"--model", "-m", "--dataset", "-d", *SETTINGS, "--resume", "--dry-run", "--each", "--json"},
+    "train": {"--model", "-m", "--dataset", "-d", *SETTINGS, "--resume", "--dry-run", "--each", "--register", "--json"},
     "evaluate": {"--split", "--json"},
     "predict": {"--output", "-o", "--json", "--stream"},
     "export": {"--to", "--output", "-o", "--json"},
@@ -64,6 +64,16 @@ OPTIONS = {
     "init": {"--model", "-m", "--dataset", "-d", "--local"},
     "doctor": {"--uri", "--output-dir", "--json"},
     "completion": set(),
+    "registry": set(),
+    "registry register": {"--why", "--uri", "--json"},
+    "registry list": {"--uri", "--json"},
+    "registry show": {"--uri", "--json"},
+    "registry promote": {"--why", "--replaces", "--policy", "--force", "--uri", "--json"},
+    "registry demote": {"--why", "--uri", "--json"},
+    "registry rollback": {"--why", "--uri", "--json"},
+    "registry history": {"--uri", "--json"},
+    "registry at": {"--uri", "--json"},
+    "registry verify": {"--uri", "--json"},
     "runs": set(),
     "runs list": {
         "--experiment",
