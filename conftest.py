@@ -1,0 +1,38 @@
+"""Tests with many cases run some of them, which ones says the commit; with ``ALL_CASES`` set they run all."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+
+def _seed() -> str:
+    """The commit, so that every process draws the same and every commit others."""
+    command = ["git", "rev-parse", "HEAD"]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of each test marked ``some_of(count)``, leave so many cases."""
+    if os.environ.get("ALL_CASES") or any("[" in word for word in config.args):
+        return
+    cases: dict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("some_of"):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    seed = _seed() if cases else ""
+    left_out: set[pytest.Item] = set()
+    for name, found in cases.items():
+        marker = found[0].get_closest_marker("some_of")
+        assert marker is not None
+        kept = random.Random(seed + name).sample(found, min(marker.args[0], len(found)))  # noqa: S311  # which tests are run is no secret
+        left_out |= {*found} - {*kept}
+    items[:] = [item for item in items if item not in left_out]
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
