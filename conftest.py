@@ -22,16 +22,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Of each test marked ``some_of(count)``, leave so many cases."""
     if os.environ.get("ALL_CASES") or any("[" in word for word in config.args):
         return
-    cases: dict[str, list[pytest.Item]] = defaultdict(list)
+    cases: dict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("some_of"):
-            cases[item.nodeid.partition("[")[0]].append(item)
+        if marker := item.get_closest_marker("some_of"):
+            cases[item.nodeid.partition("[")[0], marker.args[0]].append(item)
     seed = _seed() if cases else ""
     left_out: set[pytest.Item] = set()
-    for name, found in cases.items():
-        marker = found[0].get_closest_marker("some_of")
-        assert marker is not None
-        kept = random.Random(seed + name).sample(found, min(marker.args[0], len(found)))  # noqa: S311  # which tests are run is no secret
+    for (name, count), found in cases.items():
+        kept = random.Random(seed + name).sample(found, min(count, len(found)))
         left_out |= {*found} - {*kept}
     items[:] = [item for item in items if item not in left_out]
     if left_out:
