@@ -1,8 +1,8 @@
 """Answers a second, and how long one takes: ``fw serve`` against ``mlflow models serve`` and a plain FastAPI program.
 
-One network, trained here for a moment, is served in each way, by all cores of the machine. Clients ask as fast as they are
-answered, over connections that stay open; the ways take turns in each round, and medians over rounds are told. ``mlflow
-models serve`` takes numbers in JSON alone, so ``fw serve`` is asked with the same body too.
+One network, trained here for a moment, is served in each way, by all cores of the machine. Clients ask as fast as they
+are answered, over connections that stay open; the ways take turns in each round, and medians over rounds are told.
+``mlflow models serve`` takes numbers in JSON alone, so ``fw serve`` is asked with the same body too.
 
     python benchmarks/serving.py [--rounds 3] [--seconds 5] [--model resnet18] [--size 224]
 """
@@ -38,7 +38,10 @@ from torchvision.transforms import v2
 model = torch.export.load(sys.argv[1]).module()
 size = int(sys.argv[3])
 prepare = v2.Compose([
-    v2.PILToTensor(), v2.Resize(round(size / 0.875), antialias=True), v2.CenterCrop(size), v2.ToDtype(torch.float32, scale=True),
+    v2.PILToTensor(),
+    v2.Resize(round(size / 0.875), antialias=True),
+    v2.CenterCrop(size),
+    v2.ToDtype(torch.float32, scale=True),
     v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 ])
 app = FastAPI()
@@ -143,9 +146,7 @@ def _start(stack: ExitStack, size: int) -> list[Way]:
         began = time.perf_counter()
         process = stack.enter_context(_running(command))
         _wait(port, process)
-        print(
-            f"{' '.join(command[1:5]):60} answers after {time.perf_counter() - began:5.1f} s, {_memory(process):6.0f} MB"
-        )
+        print(f"{' '.join(command[1:5]):60} up after {time.perf_counter() - began:5.1f} s, {_memory(process):6.0f} MB")
     picture = next(Path("pictures/left").iterdir()).read_bytes()
     with np.load("onnx/golden.npz") as golden:
         numbers = json.dumps({"inputs": golden["input"][:1].tolist()}).encode()
@@ -169,8 +170,8 @@ async def _load(way: Way, clients: int, seconds: float) -> Measured:
 
 
 async def _client(way: Way, end: float, took: list[float]) -> None:
-    head = f"POST {way.path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {way.kind}\r\ncontent-length: {len(way.body)}\r\n\r\n"
-    request = head.encode() + way.body
+    lines = (f"POST {way.path} HTTP/1.1", "host: localhost", f"content-type: {way.kind}")
+    request = "\r\n".join([*lines, f"content-length: {len(way.body)}", "", ""]).encode() + way.body
     reader, writer = await asyncio.open_connection("127.0.0.1", way.port)
     while (began := time.perf_counter()) < end:
         writer.write(request)

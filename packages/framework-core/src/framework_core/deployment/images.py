@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import entry_points, packages_distributions, version
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from framework_core.plugins.discovery import PLUGIN_GROUP
 
 PORT, USER = 8080, 10001
 MODEL, DOCKERFILE, SERVICE = "model", "Dockerfile", "inference-service.yaml"
@@ -110,11 +112,20 @@ def requirements_of(about: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         if processing is None:
             continue
         needed |= set(processing["requirements"])
-        package = processing["builder"].partition(".")[0].partition(":")[0]
-        for distribution in packages_distributions().get(package, ()):
-            if package != __name__.partition(".")[0]:
-                alone.add(f"{distribution}=={version(distribution)}")
+        package = re.split("[.:]", processing["builder"])[0]
+        if package != __name__.partition(".")[0]:
+            alone |= _distributions_of(package)
     return sorted(needed), sorted(alone)
+
+
+def _distributions_of(package: str) -> set[str]:
+    """What is installed to have a package, with its version: what lists it among its files, or offers plugins in it."""
+    offering = {
+        each.dist.name
+        for each in entry_points(group=PLUGIN_GROUP)
+        if each.dist and re.split("[.:]", each.value)[0] == package
+    }
+    return {f"{name}=={version(name)}" for name in {*packages_distributions().get(package, ()), *offering}}
 
 
 def kubernetes_name(text: str) -> str:
