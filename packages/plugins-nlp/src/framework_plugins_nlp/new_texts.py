@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from framework_core.errors import DataError
+from framework_plugins_nlp.text_reader import NewText
 from framework_plugins_nlp.tokenization import MASK, Tokenizer
 from framework_plugins_nlp.tokens import NewTexts
-
-
-class NewText(NamedTuple):
-    """A text, and where it stands."""
-
-    path: Path
-    line: int
-    text: str
 
 
 class TextsToPredict(NewTexts):
@@ -44,7 +36,7 @@ class TextsToPredict(NewTexts):
             columns = {name: _plain(values) for name, values in batch.items()}
             for index in range(len(next(iter(columns.values())))):
                 text = self.texts[len(found)]
-                row = {"path": str(text.path), "line": text.line, "text": text.text}
+                row = {"path": str(text.path), **text.row}
                 found.append(row | {name: values[index] for name, values in columns.items()})
         return found
 
