@@ -118,6 +118,20 @@ def common_length(training: LabelledSet, policy: str) -> int:
     return shortest if policy == "truncate" else longest
 
 
+def check_channels(found: LabelledSet, channels: int) -> None:
+    """See that samples have the channels of the training samples.
+
+    Raises:
+        DataError: They have others.
+    """
+    if found.channels != channels:
+        raise DataError(
+            f"{found.path or 'The data'} has {found.channels} channels, and the model is trained on {channels}.",
+            paths=[found.path] if found.path else [],
+            possible="Training, test and what is predicted have the same channels, in the same order.",
+        )
+
+
 def check_lengths(found: LabelledSet, length: int, policy: str) -> None:
     """See that samples have the length of the training samples, where the policy asks for that.
 
