@@ -332,20 +332,12 @@ def cache(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(scope="session")
-def warm(tmp_path_factory) -> Iterator[Path]:
-    """A folder with a command ``fw`` that has its libraries at hand."""
-    started = Warm(tmp_path_factory.mktemp("warm"))
-    yield started.folder
-    started.close()
-
-
 @pytest.fixture
-def reader(tmp_path: Path, request, empty_store: Path, cache: Path, warm: Path) -> Iterator[Reader]:
+def reader(tmp_path: Path, request, empty_store: Path, cache: Path, warm: Warm) -> Iterator[Reader]:
     folder = tmp_path / "project"
     folder.mkdir()
     shutil.copy(empty_store, folder)
-    found = Reader(name_of(request.param), folder, cache, warm)
+    found = Reader(name_of(request.param), folder, cache, warm.folder)
     yield found
     found.close()
 

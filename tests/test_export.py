@@ -85,13 +85,17 @@ print(abs(mlflow.pyfunc.load_model("for-mlflow").predict(golden["input"]) - gold
 """
 
 
-def fw(*words):
-    command = [sys.executable, "-m", "framework_core", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+@pytest.fixture(scope="module")
+def fw(warm):
+    def run(*words):
+        command = [warm.command, *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, fw):
     """A folder with a run on images."""
     place = tmp_path_factory.mktemp("export")
     before = Path.cwd()
@@ -109,7 +113,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize(
     ("format", "program"), [("onnx", READ_BY_ONNX_RUNTIME_ALONE), ("torch-export", READ_BY_TORCH_ALONE)]
 )
-def test_a_program_without_the_framework_runs_it_and_finds_the_names(folder, format, program):
+def test_a_program_without_the_framework_runs_it_and_finds_the_names(folder, format, program, fw):
     done = fw("export", "digits", "--to", format, "-o", f"{format}-model", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["source"] == "test"
@@ -125,7 +129,7 @@ def test_a_program_without_the_framework_runs_it_and_finds_the_names(folder, for
 
 
 @pytest.mark.long
-def test_mlflow_loads_what_is_exported_to_it(folder):
+def test_mlflow_loads_what_is_exported_to_it(folder, fw):
     done = fw("export", "digits", "--to", "mlflow", "-o", "for-mlflow")
     assert done.returncode == 0, done.stderr
     alone = subprocess.run([sys.executable, "-c", READ_BY_MLFLOW], capture_output=True, text=True, timeout=120)
@@ -136,7 +140,7 @@ def test_mlflow_loads_what_is_exported_to_it(folder):
 
 
 @pytest.mark.long
-def test_without_its_data_a_model_is_compared_on_made_up_samples(folder):
+def test_without_its_data_a_model_is_compared_on_made_up_samples(folder, fw):
     settings = Path("runs/digits/config.yaml")
     moved = settings.read_text().replace("name: digits\n", "name: image_folder\n  path: nowhere\n", 1)
     assert "nowhere" in moved
@@ -151,7 +155,7 @@ def test_without_its_data_a_model_is_compared_on_made_up_samples(folder):
 
 
 @pytest.mark.long
-def test_a_folder_that_holds_something_is_left_as_it_is_and_nothing_half_written_stays(folder):
+def test_a_folder_that_holds_something_is_left_as_it_is_and_nothing_half_written_stays(folder, fw):
     Path("taken").mkdir()
     Path("taken/mine.txt").write_text("mine")
     before = sorted(path.name for path in Path.cwd().iterdir())

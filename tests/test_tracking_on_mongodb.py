@@ -21,11 +21,10 @@ def free_ports(count):
         return [each.getsockname()[1] for each in sockets]
 
 
-def fw(*words, folder):
+def ask(command, *words, folder):
     environment = {**os.environ, "FRAMEWORK_CACHE": str(folder / "cache"), "MLFLOW_DISABLE_TELEMETRY": "true"}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-m", "framework_core", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run([command, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +49,12 @@ WAYS = [pytest.param(0, marks=pytest.mark.thorough, id="through the server"), py
 
 
 @pytest.mark.parametrize("which", WAYS)
-def test_a_run_is_recorded_there(which, team, tmp_path):
+def test_a_run_is_recorded_there(which, team, tmp_path, warm):
     from mlflow import MlflowClient
 
     uri = team[which]
-    done = fw(
+    done = ask(
+        warm.command,
         "train",
         "--model",
         "resnet20",
@@ -73,8 +73,8 @@ def test_a_run_is_recorded_there(which, team, tmp_path):
     assert run.data.metrics["test/accuracy"] >= 0
     assert len(client.get_metric_history(run_id, "train/loss")) > 1
     assert client.search_logged_models([run.info.experiment_id])
-    assert fw("evaluate", run_id[:8], folder=tmp_path).returncode == 0
-    listed = fw("runs", "list", "--uri", uri, "--experiment", f"way-{which}", folder=tmp_path)
+    assert ask(warm.command, "evaluate", run_id[:8], folder=tmp_path).returncode == 0
+    listed = ask(warm.command, "runs", "list", "--uri", uri, "--experiment", f"way-{which}", folder=tmp_path)
     assert run.info.run_name in listed.stdout, listed.stderr
 
 

@@ -5,9 +5,14 @@ Each command still has a process of its own, with the folder, environment, files
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 SERVER = Path(__file__).with_name("warm_server.py")
 
@@ -55,3 +60,13 @@ class Warm:
         self._server.wait()
         assert self._server.stdout is not None
         self._server.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """The command, and the process behind it, for all tests of a process."""
+    folder = Path(tempfile.mkdtemp(prefix="fw"))
+    started = Warm(folder)
+    yield started
+    started.close()
+    shutil.rmtree(folder)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from warm import warm as warm
 
 from framework_core import secrets
 from framework_core.plugins import switches
@@ -179,15 +180,23 @@ def train(fw, components: str, project: Path, empty_store: Path) -> Callable[...
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def command(request: pytest.FixtureRequest) -> list[str]:
+    """The command ``fw``: in a process that Python starts, but for long tests, which start many."""
+    if request.node.get_closest_marker("long") is None:
+        return [sys.executable, "-m", "framework_core"]
+    return [str(request.getfixturevalue("warm").command)]
+
+
+@pytest.fixture
+def program(command: list[str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """The command ``fw`` started in a process of its own, in a group of its own; ended with the test at the latest."""
     started = []
 
     def start(*words: object, path: Iterable[Path] = (), **options: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "framework_core", *map(str, words)]
+        typed = [*command, *map(str, words)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "COLUMNS": "120"}
         given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **options}
-        process = subprocess.Popen(command, env=environment, text=True, **given)
+        process = subprocess.Popen(typed, env=environment, text=True, **given)
         started.append(process)
         return process
 

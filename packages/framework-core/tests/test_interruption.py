@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -220,7 +219,6 @@ def test_ctrl_c_in_a_text_that_is_executed_is_told_like_any_other(program, proje
 def test_ctrl_c_before_training_is_one_message(started):
     process = started()
     until(process, "Chosen for you:")
-    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130

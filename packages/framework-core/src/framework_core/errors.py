@@ -645,6 +645,33 @@ class ExportError(RequestError):
         return ExportError(self.cause, model=model, format=format, others=others)
 
 
+class ServeError(RequestError):
+    """A model that cannot answer requests.
+
+    Args:
+        subject: What was named.
+        cause: What is wrong with it.
+        possible: What would have been right.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw serve empty
+        error: empty cannot be served: it has no export.json.
+          What is served: a run, or the folder of an exported model.
+          Write one: fw export RUN --to onnx -o FOLDER
+    """
+
+    def __init__(self, subject: str, cause: str, *, possible: str = "", next_step: str = "") -> None:
+        self.subject = subject
+        self.cause = cause
+        super().__init__(
+            f"{subject} cannot be served: {cause}.",
+            possible=possible or "What is served: a run, or the folder of an exported model.",
+            next_step=next_step or "Write one: fw export RUN --to onnx -o FOLDER",
+        )
+
+
 class TrackingError(RequestError):
     """A tracking store that cannot be used.
 

@@ -206,7 +206,8 @@ def predict(
         DataError: There are no files, or one cannot be read.
     """
     with _quiet():
-        return _rows(_asked(run, paths, overrides, output_dir))
+        predictor = Predictor(run, overrides=overrides, output_dir=output_dir)
+        return predictor.rows(files_in(paths, predictor.suffixes))
 
 
 def answers(
@@ -225,15 +226,16 @@ def answers(
         DataError: There are no files, or one cannot be read.
     """
     with _quiet():
-        asked = _asked(run, paths, overrides, output_dir)
-        model = asked.trained.model
+        predictor = Predictor(run, overrides=overrides, output_dir=output_dir)
+        files = files_in(paths, predictor.suffixes)
+        dataset = predictor.dataset(files)
+        model, config = predictor.trained.model, predictor.trained.config
         if isinstance(model, BaseModel):
-            kind = device(asked.trained.config.trainer.accelerator).kind
-            pieces = model.to(kind).eval().stream_predictions(asked.dataset)
+            pieces = model.to(device(config.trainer.accelerator).kind).eval().stream_predictions(dataset)
             if pieces is not None:
-                seed_everything(asked.trained.config.seed, verbose=False)
+                seed_everything(config.seed, verbose=False)
                 return pieces
-        return _rows(asked)
+        return predictor.rows(files, dataset)
 
 
 def stream(run: str, path: Path, *, overrides: Sequence[str] = (), output_dir: Path | None = None) -> Iterator[str]:
@@ -373,31 +375,50 @@ def trained(run: str, *, overrides: Sequence[str] = (), output_dir: Path | None 
     return Trained(record, config, data, model)
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A trained model and what it is to predict."""
+class Predictor:
+    """A trained model that predicts files, as often as it is asked.
 
-    trained: Trained
-    files: list[Path]
-    datamodule: Any
-    dataset: Any
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        overrides: Settings to change: ``model.temperature=0.5``.
+        output_dir: Where runs are; ``runs`` here.
 
+    Raises:
+        RunNotFoundError: There is no such run, or it has no checkpoint.
+    """
 
-def _asked(run: str, paths: Sequence[Path], overrides: Sequence[str], output_dir: Path | None) -> _Asked:
-    found = trained(run, overrides=overrides, output_dir=output_dir)
-    datamodule: Any = build(registry.resolve("dataset", found.config.dataset.name), found.config.dataset)
-    files = files_in(paths, getattr(datamodule, "suffixes", ()))
-    return _Asked(found, files, datamodule, datamodule.predict_dataset(files, found.data))
+    def __init__(self, run: str, *, overrides: Sequence[str] = (), output_dir: Path | None = None) -> None:
+        self.trained = trained(run, overrides=overrides, output_dir=output_dir)
+        self.datamodule: Any = build(
+            registry.resolve("dataset", self.trained.config.dataset.name), self.trained.config.dataset
+        )
+        self.suffixes: tuple[str, ...] = tuple(getattr(self.datamodule, "suffixes", ()))
 
+    def dataset(self, files: Sequence[Path]) -> Any:
+        """The samples of files.
 
-def _rows(asked: _Asked) -> list[Row]:
-    """One pass over everything; what is drawn is drawn by the seed of the settings."""
-    config = asked.trained.config
-    with data_errors_of_workers(), isolate_rng():
-        seed_everything(config.seed, verbose=False)
-        loader = asked.datamodule.loader(asked.dataset)
-        batches: Any = _silent_trainer(config).predict(asked.trained.model, dataloaders=loader)
-    return table_of(asked.dataset, asked.files, batches or [])
+        Raises:
+            DataError: One cannot be read.
+        """
+        return self.datamodule.predict_dataset(files, self.trained.data)
+
+    def rows(self, files: Sequence[Path], dataset: Any = None) -> list[Row]:
+        """One pass over everything; what is drawn is drawn by the seed of the settings.
+
+        Args:
+            files: The files, in the order of the answers.
+            dataset: Their samples, where they are at hand.
+
+        Raises:
+            DataError: One cannot be read.
+        """
+        config = self.trained.config
+        with _quiet(), data_errors_of_workers(), isolate_rng():
+            seed_everything(config.seed, verbose=False)
+            dataset = self.dataset(files) if dataset is None else dataset
+            loader = self.datamodule.loader(dataset)
+            batches: Any = _silent_trainer(config).predict(self.trained.model, dataloaders=loader)
+        return table_of(dataset, files, batches or [])
 
 
 def _same_classes(found: DataSpec, trained: DataSpec, run: str) -> None:
@@ -459,6 +480,7 @@ def _quiet() -> Iterator[None]:
 
 __all__ = [
     "FrameworkTrainer",
+    "Predictor",
     "Trained",
     "answers",
     "check_data",

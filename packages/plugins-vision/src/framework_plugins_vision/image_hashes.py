@@ -71,7 +71,7 @@ def file_picture(path: str) -> Picture:
         OSError: It cannot be read (as any of ``UNREADABLE``).
     """
     content = Path(path).read_bytes()
-    return Picture(path, content, reading.pixels(content, 3, short_side=SIDE))
+    return Picture(path, content, torch.from_numpy(reading.pixels(content, 3, short_side=SIDE)))
 
 
 def image_hashes(picture: Callable[[int], Picture], indices: Sequence[int]) -> list[SampleHash]:

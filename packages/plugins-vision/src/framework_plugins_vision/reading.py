@@ -1,7 +1,8 @@
 """From an image file to its pixels: upright, in eight bits, grey or RGB, by the fastest decoder that gives them.
 
 JPEG files, which are most of what is trained on, are decoded by libjpeg-turbo without a detour over PIL; the pixels
-are the same. Everything else, and every JPEG that is out of the ordinary, goes through PIL.
+are the same. Everything else, and every JPEG that is out of the ordinary, goes through PIL. No torch here: a model that
+answers outside training reads its images in the same way.
 """
 
 from __future__ import annotations
@@ -12,26 +13,28 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import simplejpeg
-import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
-from torch import Tensor
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Shares = np.ndarray[Any, np.dtype[np.float32]]
 
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError)
 """What decoders raise for a file that they cannot read."""
 
 UPRIGHT = 1
-TURNED = {2: (False, (2,)), 3: (False, (1, 2)), 4: (False, (1,)), 5: (True, ()), 6: (True, (2,)), 7: (True, (1, 2))}
-TURNED[8] = (True, (1,))
-"""For each orientation of EXIF: whether rows and columns change places, and the axes to flip then."""
+TURNED = {2: (False, (1,)), 3: (False, (0, 1)), 4: (False, (0,)), 5: (True, ()), 6: (True, (1,)), 7: (True, (0, 1))}
+TURNED[8] = (True, (0,))
+"""For each orientation of EXIF: whether rows and columns change places, and which of them are flipped then."""
 
 _ORIENTATION = 0x0112
 _WHITE = (255, 255, 255, 255)
 
 
-def pixels(content: bytes, channels: int, *, short_side: int = 0) -> Tensor:
+def pixels(content: bytes, channels: int, *, short_side: int = 0) -> Pixels:
     """The pixels of an image file, ``(channels, height, width)`` of ``uint8``.
 
     A large JPEG is decoded at a half, a quarter or an eighth of its size, as long as its shorter side keeps
@@ -42,9 +45,8 @@ def pixels(content: bytes, channels: int, *, short_side: int = 0) -> Tensor:
     """
     if (found := jpeg_pixels(content, channels, short_side)) is not None:
         return found
-    image = opened(content, channels)
-    array = np.array(image)
-    return torch.from_numpy(array).permute(2, 0, 1) if array.ndim == 3 else torch.from_numpy(array)[None]
+    array: Pixels = np.array(opened(content, channels))
+    return array.transpose(2, 0, 1) if array.ndim == 3 else array[None]
 
 
 def opened(content: bytes, channels: int) -> Image.Image:
@@ -66,6 +68,17 @@ def opened(content: bytes, channels: int) -> Image.Image:
             shown = image.convert("RGBA")
             return Image.alpha_composite(Image.new("RGBA", shown.size, _WHITE), shown).convert(mode)
         return image.convert(mode)
+
+
+def pixel_count(content: bytes) -> int:
+    """How many pixels an image file has, told by its header.
+
+    Raises:
+        OSError: It is no image (as any of ``UNREADABLE``).
+    """
+    with warnings.catch_warnings(), Image.open(BytesIO(content)) as image:
+        warnings.simplefilter("ignore")
+        return image.width * image.height
 
 
 @contextmanager
@@ -99,7 +112,7 @@ def _too_large(count: int) -> str:
     return f"it has {count / 1e6:,.0f} megapixels, and {(most_pixels() or 0) / 1e6:,.0f} are the most that is decoded"
 
 
-def jpeg_pixels(content: bytes, channels: int, short_side: int = 0) -> Tensor | None:
+def jpeg_pixels(content: bytes, channels: int, short_side: int = 0) -> Pixels | None:
     """The pixels of an ordinary JPEG; nothing where PIL knows better, or knows what is wrong.
 
     Raises:
@@ -114,12 +127,13 @@ def jpeg_pixels(content: bytes, channels: int, short_side: int = 0) -> Tensor | 
         if (most := most_pixels()) is not None and height * width > most:
             raise Image.DecompressionBombError(f"{height * width} pixels")
         least = _scaled(height, width, short_side)
-        array = simplejpeg.decode_jpeg(
+        array: Pixels = simplejpeg.decode_jpeg(
             content, "GRAY" if channels == 1 else "RGB", min_height=least[0], min_width=least[1]
         )
     except ValueError:
         return None
-    return _upright(torch.from_numpy(array).permute(2, 0, 1), _orientation(content))
+    planes: Pixels = _upright(array, _orientation(content)).transpose(2, 0, 1)
+    return planes
 
 
 def _scaled(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -159,11 +173,12 @@ def _exif_orientation(block: bytes) -> int:
     return UPRIGHT
 
 
-def _upright(image: Tensor, orientation: int) -> Tensor:
+def _upright(image: Pixels, orientation: int) -> Pixels:
+    """``(height, width, channels)``, the right way up."""
     if orientation not in TURNED:
         return image
     transposed, flipped = TURNED[orientation]
-    return (image.transpose(1, 2) if transposed else image).flip(flipped)
+    return np.ascontiguousarray(np.flip(image.transpose(1, 0, 2) if transposed else image, flipped))
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -51,3 +51,9 @@ def random_split(count: int, *, val_fraction: float, test_fraction: float, seed:
         The indices of ``train``, ``val`` and ``test``, each in ascending order; training keeps one at least.
     """
     return stratified_split([0] * count, val_fraction=val_fraction, test_fraction=test_fraction, seed=seed)
+
+
+def spread(size: int, count: int) -> list[int]:
+    """At most so many numbers below ``size``, evenly over it: where samples are in the order of classes, of many."""
+    count = min(size, count)
+    return [index * size // count for index in range(count)]

@@ -20,6 +20,7 @@ from framework_core.cli import (
     replay,
     runs,
     search,
+    serve,
     train,
     ui,
     verify,
@@ -39,6 +40,7 @@ app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
+app.command("serve")(serve.serve)
 app.command("replay")(replay.replay)
 app.add_typer(find.app, name="find")
 app.add_typer(verify.app, name="verify")

@@ -39,7 +39,8 @@ def export(
     print_facts(
         [
             ("folder", str(done.directory)),
-            ("files", ", ".join(sorted(path.name for path in done.directory.iterdir()))),
+            ("written", ", ".join(sorted(path.name for path in done.directory.iterdir()))),
             ("compared", f"{samples}{', made up' if done.source == 'made up' else ''}, {done.difference:.1e} apart"),
+            ("from files", f"{done.files} files of test answered as the model does" if done.files else ""),
         ]
     )

@@ -17,15 +17,25 @@ import torch
 from torch import Tensor
 
 from framework_core import __version__
+from framework_core.base.model import BaseModel
 from framework_core.config.saved import saved_settings
 from framework_core.deployment.comparison import TOLERANCE, difference_of, expected_of
-from framework_core.deployment.formats import FORMATS, Answer
+from framework_core.deployment.formats import FORMATS, Answer, Read
+from framework_core.deployment.golden_files import (
+    INPUT_TOLERANCE,
+    ROW_TOLERANCE,
+    check_inputs,
+    check_rows,
+    from_files,
+    golden_files,
+    write_rows,
+)
 from framework_core.deployment.network import INPUT, OUTPUTS, Source, free_axes, made_up_inputs
 from framework_core.errors import ExportError, FilesInTheWayError, FrameworkError, OutputError
-from framework_core.run import RUNS, Trained, trained
+from framework_core.run import RUNS, Predictor, Trained
+from framework_core.serving.exported import ABOUT, FILES, GOLDEN, ROWS
 from framework_core.training import preparation
 
-ABOUT, GOLDEN = "export.json", "golden.npz"
 SAMPLES = 8
 """Samples that the written model has to answer as the model did."""
 
@@ -42,6 +52,7 @@ class Exported:
         source: Whose samples it was compared on: ``test``, ``val``, ``train``, or ``made up``.
         samples: How many.
         difference: How far its answers lie from those of the model at most, as a share of the largest.
+        files: How many files of the test it was compared on too, from the content of the file to the answer.
     """
 
     directory: Path
@@ -49,6 +60,7 @@ class Exported:
     source: str
     samples: int
     difference: float
+    files: int = 0
 
 
 def export(
@@ -71,32 +83,59 @@ def export(
     """
     if directory.exists() and (directory.is_file() or any(directory.iterdir())):
         raise FilesInTheWayError([directory])
-    found = trained(run, overrides=overrides, output_dir=output_dir or RUNS)
+    predictor = Predictor(run, overrides=overrides, output_dir=output_dir or RUNS)
     try:
-        return _export(found, to, directory)
+        return _export(predictor, to, directory)
     except ExportError as error:
-        raise error.of(found.config.model.name, to, list(FORMATS)) from error.__cause__
+        raise error.of(predictor.trained.config.model.name, to, list(FORMATS)) from error.__cause__
 
 
-def _export(found: Trained, to: str, directory: Path) -> Exported:
-    source, inputs = _samples(found)
+def _export(predictor: Predictor, to: str, directory: Path) -> Exported:
+    found = predictor.trained
+    datamodule = _set_up(found)
+    source, inputs = _samples(found, datamodule)
     subject = Source(found.model, found.data, saved_settings(found.config)["model"])
     expected = expected_of(subject, inputs)
-    about = _about(found, to, inputs, expected)
+    about = _about(predictor, to, inputs, expected)
     with _new_folder(directory) as folder:
         read = FORMATS[to](subject, inputs, folder, about)
         difference = difference_of(read, inputs, expected)
         about["compared"] = {"on": source, "samples": len(inputs), "difference": difference, "tolerance": TOLERANCE}
+        files = _compare_files(predictor, datamodule, folder, read, about)
         (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         golden: dict[str, Any] = {INPUT: inputs.numpy(), **dict(zip(OUTPUTS, expected, strict=False))}
         np.savez(folder / GOLDEN, **golden)
-    return Exported(directory, to, source, len(inputs), difference)
+    return Exported(directory, to, source, len(inputs), difference, files)
 
 
-def _about(found: Trained, to: str, inputs: Tensor, expected: Answer) -> dict[str, Any]:
+def _compare_files(predictor: Predictor, datamodule: Any, folder: Path, read: Read, about: dict[str, Any]) -> int:
+    """Answers from the file on against those of training; the files stay with the export.
+
+    Returns:
+        How many files were compared.
+    """
+    before, after = about["preprocessing"], about["postprocessing"]
+    # A model of MLflow's gives outputs alone, and takes prepared inputs.
+    if datamodule is None or before is None or after is None or about["format"] == "mlflow":
+        return 0
+    golden = golden_files(predictor, datamodule, folder / FILES)
+    if not golden:
+        return 0
+    way = from_files(before, lambda inputs: dict(zip(OUTPUTS, read(torch.from_numpy(inputs)), strict=False)), after)
+    apart = {"inputs": check_inputs(predictor, golden, way.preprocessing), "answers": check_rows(golden, way.rows)}
+    write_rows(golden, folder / ROWS)
+    tolerance = {"inputs": INPUT_TOLERANCE, "answers": ROW_TOLERANCE}
+    about["compared_files"] = {"files": len(golden), "difference": apart, "tolerance": tolerance}
+    return len(golden)
+
+
+def _about(predictor: Predictor, to: str, inputs: Tensor, expected: Answer) -> dict[str, Any]:
     """What a program that runs it has to know."""
+    found = predictor.trained
     data = found.data
     free = free_axes(data, inputs)
+    before = getattr(predictor.datamodule, "preprocessing", lambda data: None)(data)
+    after = found.model.postprocessing() if isinstance(found.model, BaseModel) else None
     return {
         "format": to,
         "framework_version": __version__,
@@ -115,17 +154,24 @@ def _about(found: Trained, to: str, inputs: Tensor, expected: Answer) -> dict[st
         "outputs": [
             {"name": name, "shape": [None, *each.shape[1:]]} for name, each in zip(OUTPUTS, expected, strict=False)
         ],
+        "preprocessing": before and before.model_dump(mode="json"),
+        "postprocessing": after and after.model_dump(mode="json"),
     }
 
 
-def _samples(found: Trained) -> tuple[str, Tensor]:
-    """A few inputs: of the data where it is at hand, and else made up."""
+def _set_up(found: Trained) -> Any:
+    """The data of the run; nothing where it is not at hand."""
     try:
         with torch.random.fork_rng():
-            real = _real_inputs(found)
+            return preparation.set_up_data(found.config.dataset, "test", like=found.data)
     except (FrameworkError, OSError) as error:
         _log.info("samples   are made up: %s", str(error).splitlines()[0])
-        real = None
+        return None
+
+
+def _samples(found: Trained, datamodule: Any) -> tuple[str, Tensor]:
+    """A few inputs: of the data where it is at hand, and else made up."""
+    real = None if datamodule is None else _real_inputs(datamodule)
     if real is not None:
         return real
     inputs = made_up_inputs(found.data, SAMPLES)
@@ -134,12 +180,12 @@ def _samples(found: Trained) -> tuple[str, Tensor]:
     return "made up", inputs
 
 
-def _real_inputs(found: Trained) -> tuple[str, Tensor] | None:
-    datamodule: Any = preparation.set_up_data(found.config.dataset, "test", like=found.data)
+def _real_inputs(datamodule: Any) -> tuple[str, Tensor] | None:
     datamodule.batch_size, datamodule.num_workers = SAMPLES, 0
     for split in ("test", "val", "train"):
         if preparation.has_batches(datamodule, split):
-            batch: Any = next(iter(getattr(datamodule, f"{split}_dataloader")()))
+            with torch.random.fork_rng():
+                batch: Any = next(iter(getattr(datamodule, f"{split}_dataloader")()))
             inputs = batch[0] if isinstance(batch, list | tuple) else batch
             if not isinstance(inputs, Tensor):
                 raise ExportError(f"its inputs are no tensor but {type(inputs).__name__}")

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framework_core.deployment.network import INPUT, OUTPUTS, Network, Source, answers, free_axes
+from framework_core.deployment.network import Network, Source, answers, free_axes
 from framework_core.errors import ExportError, MissingPackageError
+from framework_core.serving.networks import INPUT, ONNX_FILE, OUTPUTS, TORCH_FILE, onnx_network, torch_network
 from framework_core.tracking import logged_model
 
-ONNX_FILE, TORCH_FILE = "model.onnx", "model.pt2"
 EXTRA = "framework-core[onnx]"
 
 Answer = tuple[np.ndarray[Any, Any], ...]
@@ -44,15 +44,7 @@ def to_onnx(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, An
         )
     program.model.metadata_props.update({f"framework.{key}": json.dumps(value) for key, value in about.items()})
     program.save(str(folder / ONNX_FILE))
-    return read_onnx(folder)
-
-
-def read_onnx(folder: Path) -> Read:
-    """What ``model.onnx`` of a folder answers, on the processor."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(folder / ONNX_FILE), providers=["CPUExecutionProvider"])
-    return lambda inputs: tuple(session.run(None, {INPUT: inputs.numpy()}))
+    return _read(onnx_network(folder))
 
 
 def to_torch_export(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
@@ -65,14 +57,7 @@ def to_torch_export(source: Source, inputs: Tensor, folder: Path, about: Mapping
     with _quiet(), _told():
         program = _exported(source, network, inputs)
         torch.export.save(program, folder / TORCH_FILE, extra_files={"framework.json": json.dumps(about)})
-    return read_torch_export(folder)
-
-
-def read_torch_export(folder: Path) -> Read:
-    """What ``model.pt2`` of a folder answers."""
-    with _quiet():
-        module = torch.export.load(folder / TORCH_FILE).module()
-    return lambda inputs: _arrays(answers(module, inputs))
+    return _read(torch_network(folder))
 
 
 def to_safetensors(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, Any]) -> Read:
@@ -110,6 +95,10 @@ def to_mlflow(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, 
         _remove(saved)
         loaded = mlflow.pyfunc.load_model(str(folder))
     return lambda inputs: (np.asarray(loaded.predict(inputs.numpy())),)
+
+
+def _read(network: Callable[[np.ndarray[Any, Any]], Mapping[str, np.ndarray[Any, Any]]]) -> Read:
+    return lambda inputs: tuple(network(inputs.numpy()).values())
 
 
 def _exported(source: Source, network: Network, inputs: Tensor) -> torch.export.ExportedProgram:

@@ -52,6 +52,13 @@ class Preprocessing(ABC):
             DataError: It cannot be read.
         """
 
+    def size_of(self, content: bytes, suffix: str) -> int:
+        """How many values (pixels, samples of a sound) a file holds once it is decoded: a server has a limit.
+
+        It is told without decoding. 0, the default, is for files that do not grow when they are read, as text.
+        """
+        return 0
+
     def batch(self, inputs: Sequence[Array]) -> Array:
         """Inputs as one array, the batch axis first; where they differ in length, filled up to the longest."""
         return np.stack(inputs)

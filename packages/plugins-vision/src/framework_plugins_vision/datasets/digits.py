@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,12 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn import functional
 
+from framework_core import DataSpec
+from framework_core.contracts import Processing
 from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.datasets.images import ImagesInMemory
-from framework_plugins_vision.splits import stratified_split
+from framework_plugins_vision.serving import REQUIREMENTS, coarse
+from framework_plugins_vision.splits import spread, stratified_split
 
 SIDE = 8
 LEVELS = 16
@@ -92,11 +97,30 @@ class Digits(BaseVisionDataModule):
         """Where they came from."""
         return "sklearn.datasets.load_digits"
 
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """The same for a picture of a digit, without torch."""
+        if self.image_size < SIDE:
+            return None  # torch and PIL make images smaller in different ways
+        settings = {"side": SIDE, "image_size": self.image_size, "mean": MEAN, "std": STD}
+        builder = "framework_plugins_vision.serving:DigitPreprocessing"
+        return Processing(builder=builder, settings=settings, requirements=REQUIREMENTS)
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Digits of the test as PNG files."""
+        if not isinstance(self.test_dataset, ImagesInMemory):
+            return ()
+        images = self.test_dataset.images[spread(len(self.test_dataset), count)] * STD + MEAN
+        small = functional.interpolate(images, size=(SIDE, SIDE), mode="area")
+        found = []
+        for number, image in enumerate((small[:, 0] * 255).round().clamp(0, 255).to(torch.uint8).numpy()):
+            found.append(folder / f"digit-{number}.png")
+            Image.fromarray(image).save(found[-1])
+        return found
+
     def _enlarged(self, images: Tensor) -> Tensor:
         size = (self.image_size, self.image_size)
         return (functional.interpolate(images, size=size, mode="bilinear", align_corners=False) - MEAN) / STD
 
     def _from_file(self, image: Image.Image) -> Tensor:
         """A picture of a bright digit on a dark ground, made as coarse as the set's."""
-        small = np.asarray(image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32) / 255
-        return self._enlarged(torch.from_numpy(small).view(1, 1, SIDE, SIDE))[0]
+        return self._enlarged(torch.from_numpy(coarse(image, SIDE)).view(1, 1, SIDE, SIDE))[0]

@@ -222,7 +222,7 @@ class _Rows(BatchDataset):
     def picture(self, index: int) -> Picture:
         row = int(self.rows[index])
         content = _content(self.source[row][self.column])
-        return Picture(f"row {row:,}", content, reading.pixels(content, 3, short_side=SIDE))
+        return Picture(f"row {row:,}", content, torch.from_numpy(reading.pixels(content, 3, short_side=SIDE)))
 
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         found = self.source[self.rows[indices].tolist()][self.column]

@@ -54,7 +54,7 @@ class ImageReader:
         if image is None:
             with reading.quiet():
                 image = reading.pixels(content, self.channels, short_side=self.short_side)
-        return image
+        return torch.from_numpy(image)
 
 
 class ImageFiles(BatchDataset):

@@ -13,7 +13,8 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from framework_core import BatchDataset, DataError
+from framework_core import BatchDataset, DataError, DataSpec
+from framework_core.contracts import Processing
 from framework_plugins_vision.datasets.class_list import class_list
 from framework_plugins_vision.datasets.image_folder import images_in, no_folder
 from framework_plugins_vision.datasets.image_module import ImageFilesDataModule, Samples
@@ -98,6 +99,10 @@ class ImageMasks(ImageFilesDataModule):
         self._check_classes([usable[path] for path in splits["train"]])
         beside = {path: mask.digest for path, mask in usable.items()}
         self.use(self.path, {name: Samples(found, torch.empty(0)) for name, found in splits.items()}, beside=beside)
+
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """Nothing yet: a mask is an answer that goes back to the size of the image."""
+        return None
 
     def source(self) -> str:
         """The folder."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from framework_core import DataError, DataSpec
+from framework_core.contracts import Processing
 from framework_plugins_vision import transforms
 from framework_plugins_vision.augmentation_policies import policy
 from framework_plugins_vision.datamodule import BaseVisionDataModule
@@ -21,6 +22,8 @@ from framework_plugins_vision.datasets.image_files import ImageFiles, ImageReade
 from framework_plugins_vision.datasets.kept_images import LIMIT, KeptImages, decoded_size
 from framework_plugins_vision.image_check import check_images
 from framework_plugins_vision.normalization import Normalization
+from framework_plugins_vision.serving import image_preprocessing
+from framework_plugins_vision.splits import spread
 
 SIDE, CROP_PCT = 224, 0.875
 """The side of images, and the share of it that the centre crop keeps, where nobody says them."""
@@ -98,6 +101,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
         mean, std = _for_channels(mean or transforms.MEAN, channels), _for_channels(std or transforms.STD, channels)
         self.normalization = Normalization(mean, std)
         smooth = interpolation or "bilinear"
+        self._prepared = {"crop_pct": crop_pct, "mean": mean, "std": std, "interpolation": smooth}
         self.eval_transform = transforms.evaluation(size, crop_pct, mean, std, smooth)
         chosen = policy(auto_augment, magnitude=randaugment_magnitude, ops=randaugment_ops, std=randaugment_std)
         self.train_transform = self.eval_transform
@@ -158,6 +162,20 @@ class ImageFilesDataModule(BaseVisionDataModule):
         """Image files, read and prepared as those of validation were."""
         reader = ImageReader(data.channels, self.reader.short_side)
         return UnlabelledImages(paths, reader, self.eval_transform or self.train_transform)
+
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """Reading and the validation's transform, without torch."""
+        prepared: Any = self._prepared
+        return image_preprocessing(
+            channels=data.channels, size=self.size, short_side=self.reader.short_side, **prepared
+        )
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Files of the test, spread over it."""
+        dataset = self.test_dataset or self.val_dataset or self.train_dataset
+        if not isinstance(dataset, ImageFiles):
+            return ()
+        return [Path(dataset.paths[index]) for index in spread(len(dataset), count)]
 
     def loading(self) -> str:
         """How images are loaded, and whether they are kept."""

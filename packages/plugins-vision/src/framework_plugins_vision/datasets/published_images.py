@@ -10,8 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2.functional import to_pil_image
 
-from framework_core import DataError, data_cache
+from framework_core import DataError, DataSpec, data_cache
+from framework_core.contracts import Processing
 from framework_core.download import RemoteFile, mirrored
 from framework_plugins_vision import transforms
 from framework_plugins_vision.augmentation_policies import EachOfBatch, policy
@@ -19,7 +21,8 @@ from framework_plugins_vision.datamodule import BaseVisionDataModule
 from framework_plugins_vision.datasets.idx import ANEW
 from framework_plugins_vision.datasets.images import ImagesInMemory
 from framework_plugins_vision.normalization import Normalization
-from framework_plugins_vision.splits import stratified_split
+from framework_plugins_vision.serving import image_preprocessing
+from framework_plugins_vision.splits import spread, stratified_split
 
 
 class PublishedImages(BaseVisionDataModule):
@@ -85,6 +88,7 @@ class PublishedImages(BaseVisionDataModule):
         normalization = Normalization(mean, std)
         self.normalization, self._finish = normalization, normalization.batch
         self.eval_transform = transforms.evaluation((side, side), 1.0, mean, std)
+        self._prepared = {"size": (side, side), "mean": tuple(mean), "std": tuple(std)}
         self.digest = hashlib.sha256()
         """Of everything that was read; a subclass adds to it."""
 
@@ -129,6 +133,21 @@ class PublishedImages(BaseVisionDataModule):
             self.val_dataset = ImagesInMemory(images[kept], targets[kept], finish=self._finish)
         test = self._checked(*self.read_test(), "test")
         self.test_dataset = ImagesInMemory(*test, finish=self._finish)
+
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """Reading and the validation's transform, without torch."""
+        prepared: Any = self._prepared
+        return image_preprocessing(channels=data.channels, crop_pct=1.0, interpolation="bilinear", **prepared)
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Images of the test as PNG files."""
+        if not isinstance(self.test_dataset, ImagesInMemory):
+            return ()
+        found = []
+        for number, index in enumerate(spread(len(self.test_dataset), count)):
+            found.append(folder / f"image-{number}.png")
+            to_pil_image(self.test_dataset.images[index]).save(found[-1])
+        return found
 
     def training_images(self, images: Tensor, targets: Tensor) -> ImagesInMemory:
         """The training images, augmented as was asked for."""
