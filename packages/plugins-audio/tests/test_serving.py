@@ -66,6 +66,7 @@ def in_json(*processings) -> str:
 def test_a_program_without_torch_gives_the_rows_of_predict(keypad_run, files, project):
     export("keypad", "onnx", Path("exported"), output_dir=keypad_run.parent)
     found = trained("keypad", output_dir=keypad_run.parent)
+    assert json.loads(Path("exported/export.json").read_text())["compared_files"]["files"] == 8
     datamodule = registry.create_dataset("dtmf")
     Path("processing.json").write_text(in_json(datamodule.preprocessing(found.data), found.model.postprocessing()))
     done = subprocess.run([sys.executable, "-c", ANSWERS, *files], capture_output=True, text=True)
@@ -140,6 +141,15 @@ def test_what_cannot_be_read_is_told_as_predict_tells_it(files, name, content):
     with pytest.raises(DataError) as said:
         build(datamodule.preprocessing(model.data)).samples(Path(name).read_bytes(), Path(name).suffix)
     assert said.value.what == wanted.value.what.replace(name, f"input{Path(name).suffix}")
+
+
+def test_the_size_of_a_sound_is_told_by_its_beginning(files):
+    model = model_for("audio-classification", class_names=("a", "b"))
+    before = build(registry.create_dataset("dtmf").preprocessing(model.data))
+    # Two channels of a second at 16,000 Hz; windows of 0.2 s at 8,000 Hz that overlap by half would be less.
+    assert before.size_of(files[1].read_bytes(), ".flac") == 32_000
+    assert before.size_of(files[0].read_bytes(), ".wav") == 1_600
+    assert before.size_of(b"no sound", ".wav") == 0
 
 
 def test_samples_that_are_no_numbers_and_missing_channels_are_refused(files):

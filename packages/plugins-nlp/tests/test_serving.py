@@ -82,6 +82,7 @@ def test_a_program_without_torch_gives_the_rows_of_predict(topics, project):
         json.dumps(in_json(datamodule.preprocessing(found.data), found.model.postprocessing()))
     )
     Path("exported").symlink_to(topics / "exported")
+    assert json.loads(Path("exported/export.json").read_text())["compared_files"]["files"] == 1
     done = subprocess.run([sys.executable, "-c", ANSWERS, *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

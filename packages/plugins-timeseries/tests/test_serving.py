@@ -73,6 +73,7 @@ def test_a_program_without_torch_gives_the_rows_of_predict(wide, project):
     data = ("dataset.path=learned.csv", "dataset.look_back=14", "dataset.horizon=7", "dataset.calendar=[weekday]")
     train(compose(["model=dlinear", "dataset=series_table", *data, *SHORT, *QUIET, "experiment.run_name=sales"]).config)
     export("sales", "onnx", Path("exported"))
+    assert json.loads(Path("exported/export.json").read_text())["compared_files"]["files"] == 8
     found = trained("sales", output_dir=Path("runs"))
     datamodule = registry.create_dataset(**found.config.dataset.model_dump())
     Path("processing.json").write_text(in_json(datamodule.preprocessing(found.data), found.model.postprocessing()))
@@ -261,4 +262,7 @@ def test_unusual_steps_are_scored_as_predict_scores_them(long, project, tmp_path
     rows = answered(model, datamodule, files)
     same(rows, predicted(model, datamodule, files))
     assert {row["anomaly"] for row in rows} == {True, False}
+    before = build(datamodule.preprocessing(model.data))
+    samples = before.samples(files[0].read_bytes(), ".csv")
+    assert sum(each.input.size for each in samples) <= before.size_of(files[0].read_bytes(), ".csv")
     refused_alike(model, datamodule, "tiny.csv", long("tiny.csv", lengths=(5,)).read_bytes())

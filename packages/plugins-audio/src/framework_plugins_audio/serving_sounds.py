@@ -9,9 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from framework_core.serving.processing import Preprocessing, Row, Sample
+from framework_plugins_audio import reading
 from framework_plugins_audio.clips import ClipReader
-from framework_plugins_audio.reading import SUFFIXES
-from framework_plugins_audio.whole_sounds import clips_of, row_of, together
+from framework_plugins_audio.resampling import resampled_length
+from framework_plugins_audio.whole_sounds import OVERLAP, clips_of, row_of, together
 
 
 class SoundInputs(Preprocessing):
@@ -23,7 +24,7 @@ class SoundInputs(Preprocessing):
         length: The samples of a window.
     """
 
-    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+    suffixes: ClassVar[tuple[str, ...]] = reading.SUFFIXES
 
     def __init__(self, sample_rate: int, channels: int, length: int) -> None:
         self.sample_rate = sample_rate
@@ -46,6 +47,16 @@ class SoundInputs(Preprocessing):
             window[:, : sound.shape[1]] = sound
             found.append(Sample(window, row))
         return found
+
+    def size_of(self, content: bytes, suffix: str) -> int:
+        """The samples of all channels, or those of all windows where they are more; 0 where it is no sound."""
+        try:
+            header = reading.header(BytesIO(content))
+        except reading.UNREADABLE:
+            return 0
+        count = resampled_length(header.frames, header.rate, self.sample_rate)
+        taken = max(self.length, round(count / (1 - OVERLAP))) * self.channels
+        return max(header.frames * header.channels, taken)
 
     def rows(self, samples: Sequence[Sample], said: Sequence[Row]) -> list[Row]:
         """A row: how long the sound is, how many windows it took, and what the model said of all of them."""

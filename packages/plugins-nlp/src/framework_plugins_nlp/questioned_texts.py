@@ -195,7 +195,7 @@ class QuestionedTexts(BaseNLPDataModule):
         asked, told = self.question_column or "question", self.context_column or "context"
         path = folder / "samples.jsonl"
         lines = [json.dumps({asked: each.question, told: each.context}) for each in questions]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        path.write_text("\n".join(lines) + "\n", encoding=self.encoding or "utf-8")
         return [path]
 
     def _divided(self, known: Mapping[str, Sequence[Question]]) -> dict[str, Sequence[Question]]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".pq")
 LARGEST_FIELD = 2**31 - 1
 """Characters of a field; Python's own limit is a fraction of a long text."""
 
+_LIMIT = threading.Lock()
 _log = logging.getLogger("framework_core")
 
 
@@ -204,8 +206,10 @@ def _check_width(path: Path, line: int, row: Sequence[str], head: Sequence[str])
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    before = csv.field_size_limit(LARGEST_FIELD)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+    # The limit is that of the whole process, and a server reads tables in several threads.
+    with _LIMIT:
+        before = csv.field_size_limit(LARGEST_FIELD)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)

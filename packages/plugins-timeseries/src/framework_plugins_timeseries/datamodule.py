@@ -242,7 +242,7 @@ class BaseTimeSeriesDataModule(BaseDataModule):
             return ()
         found = checked(self.read_series(), sort=self.sort)
         columns = [name for name in found.columns if name in layout.columns]
-        stretches = islice(self._stretches(found, count), count)
+        stretches = islice((each for each in self._stretches(found, count) if each.has_values), count)
         return [
             write_table(folder / f"{number}.csv", each, found, columns, reader) for number, each in enumerate(stretches)
         ]

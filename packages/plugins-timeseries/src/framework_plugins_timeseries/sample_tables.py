@@ -29,6 +29,11 @@ class Stretch:
     end: int
     ahead: int = 0
 
+    @property
+    def has_values(self) -> bool:
+        """Whether each column has a value."""
+        return bool(np.isfinite(self.series.values[self.begin : self.end]).any(axis=0).all())
+
 
 def write_table(path: Path, stretch: Stretch, found: SeriesSet, columns: Sequence[str], reader: TableReader) -> Path:
     """Write a stretch so that a reader reads it.

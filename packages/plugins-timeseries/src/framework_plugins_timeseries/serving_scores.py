@@ -69,6 +69,11 @@ class ScoredInputs(Preprocessing):
             ]
         return found
 
+    def size_of(self, content: bytes, suffix: str) -> int:
+        """The values of all windows: each line begins one."""
+        layout = self.known.layout
+        return content.count(b"\n") * layout.rows * len(layout.columns)
+
     def rows(self, samples: Sequence[Sample], said: Sequence[Row]) -> list[Row]:
         """One row for each step: its score, the threshold, and whether it is above."""
         windows = cast("Sequence[ScoredSample]", samples)
