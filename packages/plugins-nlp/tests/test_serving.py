@@ -22,6 +22,8 @@ from framework_core.serving.processing import build
 TINY_BERT = {"width": 16, "depth": 1, "heads": 2, "feed_forward": 16, "positions": 64}
 TINY_CNN = ("model.width=8", "model.filters=4", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
 QUIET = ("mlops.tracking.backend=none", "mlops.report=false", "preflight=false", "trainer.accelerator=cpu")
+EXACT = "trainer.precision=32-true"
+"""A processor with units for bf16 is trained on and predicts with them; an export does not."""
 
 ANSWERS = """
 import json, sys
@@ -53,7 +55,7 @@ def topics(tmp_path_factory, cache) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FRAMEWORK_CACHE", str(cache))
         chosen = ("model=text_cnn", "dataset=topics", "dataset.max_length=24", f"output_dir={folder}")
-        train(compose([*chosen, *TINY_CNN, *QUIET, "experiment.run_name=topics"]).config)
+        train(compose([*chosen, *TINY_CNN, *QUIET, EXACT, "experiment.run_name=topics"]).config)
         export("topics", "onnx", folder / "exported", output_dir=folder)
     return folder
 
