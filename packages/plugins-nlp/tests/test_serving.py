@@ -203,6 +203,30 @@ def test_questions_are_answered_as_predict_answers_them(project, tmp_path):
         assert one == other
 
 
+def test_masks_are_filled_in_as_predict_fills_them_in(project, tmp_path):
+    Path("story.txt").write_text("The cat sat on the mat, and the dog saw it.\n" * 40, "utf-8")
+    data = {"path": "story.txt", "task": "fill-mask", "tokenizer": "word", "block_size": 16, "test_size": 0.2}
+    model, datamodule = made("text_files", "small_bert_mlm", batch_size=4, **data)
+    Path("new.txt").write_text("The [MASK] sat on the [MASK]\n\nit saw [MASK].\n", "utf-8")
+    files = [Path("new.txt"), *datamodule.sample_files(2, tmp_path)]
+    said = answered(model, datamodule, files, in_onnx(model, datamodule, tmp_path))
+    wanted = predicted(model, datamodule, files)
+    assert [len(row["candidates"]) for row in said] == [2, 1, 1, 1]
+    for one, other in zip(said, wanted, strict=True):
+        shares = [[list(each.values()) for each in row.pop("candidates")] for row in (one, other)]
+        assert one == other
+        for here, there in zip(*shares, strict=True):
+            assert here == pytest.approx(there, abs=1e-5)
+    for number, text in enumerate(("nothing is masked", "a " * 20 + "[MASK]")):
+        name = f"{number}.txt"
+        Path(name).write_text(text, "utf-8")
+        with pytest.raises(DataError) as refused:
+            datamodule.predict_dataset([Path(name)], model.data)
+        with pytest.raises(DataError) as told:
+            build(datamodule.preprocessing(model.data)).samples(text.encode(), ".txt")
+        assert told.value.what == refused.value.what.replace(name, "input.txt")
+
+
 def test_samples_of_the_test_come_as_files_that_are_read(topics, project, tmp_path):
     _, datamodule = datamodule_of(topics)
     datamodule.setup("fit")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from framework_core.errors import DataError
 from framework_core.serving.processing import Array, Preprocessing, Sample
 from framework_plugins_nlp.padding import stacked
-from framework_plugins_nlp.text_reader import TextReader
+from framework_plugins_nlp.text_reader import NewText, TextReader
 from framework_plugins_nlp.tokenization import Tokenizer
 
 
@@ -35,11 +35,20 @@ class LineInputs(Preprocessing):
         Raises:
             DataError: It cannot be read, or there is no text.
         """
-        texts = self.reader.texts(content, Path(f"input{suffix}"))
-        if not texts:
-            raise DataError(f"There is no text in input{suffix}.")
+        texts = self.texts(content, Path(f"input{suffix}"))
         encoded = self.tokenizer.encode([each.text for each in texts], max_length=self.max_length)
         return [Sample(encoded.of(index), each.row) for index, each in enumerate(texts)]
+
+    def texts(self, content: bytes, path: Path) -> list[NewText]:
+        """The texts of a file, and where each stands.
+
+        Raises:
+            DataError: It cannot be read, or there is no text.
+        """
+        found = self.reader.texts(content, path)
+        if not found:
+            raise DataError(f"There is no text in {path}.")
+        return found
 
     def batch(self, inputs: Sequence[Array]) -> Array:
         """Tokens, ``(batch, length)``, filled up to the longest."""

@@ -35,7 +35,7 @@ class ForecastNumbers:
 
     head: str
     tails: Sequence[float] = (0.05, 0.95)
-    errors: Any = None
+    errors: Numbers | None = None
     levels: Sequence[float] = ()
 
     def point(self, outputs: Numbers) -> Numbers:
@@ -81,7 +81,8 @@ class ForecastNumbers:
             degrees = FEWEST_DEGREES + _positive(outputs[..., 2].astype(np.float64))
             standard: Numbers = stdtrit(degrees, tail)
             return _positive(outputs[..., 1]) * standard.astype(np.float32)
-        errors: Numbers = np.asarray(self.errors, dtype=np.float32)[index]
+        assert self.errors is not None  # noqa: S101  # a point comes with them
+        errors: Numbers = self.errors[index]
         return errors
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
+import numpy as np
+
 from framework_core.serving.processing import Array, Postprocessing, Preprocessing, Row, Sample
 from framework_plugins_timeseries.coming_windows import ComingWindow, coming_windows
 from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
@@ -64,12 +66,13 @@ class ForecastAnswers(Postprocessing):
 
     Args:
         level: The share of values that the interval is to hold.
-        **numbers: What ``ForecastNumbers`` takes.
+        errors: What ``ForecastNumbers`` takes, as lists.
+        **numbers: What else it takes.
     """
 
-    def __init__(self, level: float, **numbers: Any) -> None:
+    def __init__(self, level: float, errors: Any = None, **numbers: Any) -> None:
         self.level = level
-        self.numbers = ForecastNumbers(**numbers)
+        self.numbers = ForecastNumbers(errors=None if errors is None else np.array(errors, np.float32), **numbers)
 
     def rows(self, outputs: Mapping[str, Array]) -> list[Row]:
         """``forecast``, ``low`` and ``high``, ``(steps, targets)`` each as lists, and ``level``."""
