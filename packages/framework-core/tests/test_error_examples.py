@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from mlflow import MlflowClient
 
 from framework_core import errors
 from framework_core.errors import FrameworkError
@@ -63,6 +64,9 @@ TEXTS = ("what", "possible", "next_step", "listing", "hint")
 
 NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError", "RunInUseError", "StepNotFoundError")
 
+NEEDS_A_MODEL = ("VersionNotFoundError", "RegistryError", "StageTakenError", "PromotionRefusedError")
+POLICY = "stages: {production: {metrics: {test/accuracy: {min: 0.9}}}}"
+
 HOLDS_A_RUN = """
 import sys
 from pathlib import Path
@@ -114,6 +118,14 @@ def world(project, components, install, train, request, monkeypatch):
         assert train("--model", "forked.py:Net", "experiment.run_name=forked", "trainer.max_epochs=1").code == 0
     if error == "ProofError":
         (project / "fails.py").write_text(FAILS)
+    if error in NEEDS_A_MODEL:
+        shutil.copy(request.getfixturevalue("empty_store"), project)
+        client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+        client.create_registered_model("flowers")
+        for _ in range(2):
+            client.create_model_version("flowers", "file:///nowhere")
+    if error == "PromotionRefusedError":
+        (project / "registry.yaml").write_text(POLICY)
     if error == "PortTakenError":
         shutil.copy(request.getfixturevalue("empty_store"), project)
     monkeypatch.setenv("COLUMNS", "200")

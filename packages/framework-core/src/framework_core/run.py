@@ -7,13 +7,14 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
+from safetensors.torch import load_model
 
 from framework_core.base.model import BaseModel
 from framework_core.config.compose import complete, compose, dataset_settings
@@ -21,12 +22,15 @@ from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.contracts.run import RunResult
 from framework_core.errors import ContractError, DataError
+from framework_core.model_registry.files import WEIGHTS, run_files
+from framework_core.model_registry.lookup import find
+from framework_core.model_registry.version import read_reference
 from framework_core.plugins.registry import build, registry
 from framework_core.prediction import Row, files_in, table_of
 from framework_core.process import is_main_process
 from framework_core.tracking.closing import close_dead_runs, tell_stores
 from framework_core.tracking.logged_model import without_pretrained
-from framework_core.tracking.lookup import CONFIG, DATA, RunRecord, find_run
+from framework_core.tracking.lookup import CONFIG, DATA, RECORD, RunRecord, find_run
 from framework_core.training import duplicates, finding, loading, performance, preparation
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
@@ -71,7 +75,8 @@ def train(
     with _quiet(), memory_errors(config):
         with _dead_runs_closed(config, resumed) as closed:
             prepared, config = _prepared(config)
-            duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
+            found = duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
+            prepared = replace(prepared, duplicates=found)
             if resume == AUTO:
                 resumed = unfinished(config)
                 closed[:] = [each for each in closed if resumed is None or each.name != resumed.record.name]
@@ -359,20 +364,41 @@ def trained(run: str, *, overrides: Sequence[str] = (), output_dir: Path | None 
     """The model of a run with its best weights, else its last ones.
 
     Args:
-        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        run: Its id, the beginning of its id, its name, its folder, or ``last``; or a version of a registered model:
+            ``NAME@STAGE`` or ``NAME/NUMBER``, whose files come from the store.
         overrides: Settings to change.
         output_dir: Where runs are; ``runs`` here.
 
     Raises:
         RunNotFoundError: There is no such run, or it has no checkpoint.
+        UnknownNameError: There is no such registered model.
+        VersionNotFoundError: It has no such version, or none stands in that stage.
     """
-    record = find_run(run, output_dir=output_dir or RUNS)
-    checkpoint = record.checkpoint
+    if _is_registered(run, output_dir or RUNS):
+        record = _registered(run)
+        weights = record.directory / WEIGHTS
+    else:
+        record = find_run(run, output_dir=output_dir or RUNS)
+        weights = record.checkpoint
     config = compose(overrides, config_file=record.directory / CONFIG).config
     data = DataSpec.model_validate_json((record.directory / DATA).read_text("utf-8"))
     model = preparation.build_model(without_pretrained(config.model), data)
-    preparation.load_weights(model, checkpoint)
+    if weights.name == WEIGHTS:
+        load_model(model, str(weights))
+    else:
+        preparation.load_weights(model, weights)
     return Trained(record, config, data, model)
+
+
+def _is_registered(run: str, output_dir: Path) -> bool:
+    """Whether a version of a registered model is meant: what is the folder or the name of a run is that run."""
+    return read_reference(run) is not None and not any((each / run / RECORD).is_file() for each in (Path(), output_dir))
+
+
+def _registered(reference: str) -> RunRecord:
+    """A version of a registered model as a run's folder that holds its settings and its weights."""
+    version = find(reference)
+    return RunRecord(run_files(version), version.run_id, str(version), "", tracking_uri=version.tracking_uri)
 
 
 class Predictor:

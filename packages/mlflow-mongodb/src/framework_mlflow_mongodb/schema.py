@@ -36,6 +36,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(("t.$**", _UP)),
     ],
     "overflow": [_index(("r", _UP))],
+    "registry_history": [_index(("r", _UP))],
     "points": [_index(("r", _UP), ("k", _UP), ("lo", _UP))],
     "datasets": [_index(("exp", _UP), ("name", _UP), ("digest", _UP), unique=True)],
     "logged_models": [

@@ -17,6 +17,7 @@ from framework_core.cli import (
     listing,
     plugin,
     predict,
+    registry,
     replay,
     runs,
     search,
@@ -51,6 +52,7 @@ app.add_typer(info.app, name="info")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
+app.add_typer(registry.app, name="registry")
 app.command("watch")(watch.watch)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)

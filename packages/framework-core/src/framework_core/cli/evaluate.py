@@ -15,7 +15,7 @@ class Split(str, Enum):
 
 
 def evaluate(
-    run: str = typer.Argument(..., help="A run: its id, the beginning of it, its name, its folder, or 'last'."),
+    run: str = typer.Argument(..., help="A run: its id, its beginning, its name, its folder, 'last'; or MODEL@STAGE."),
     overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings: dataset.path=other/data."),
     split: Split = typer.Option(Split.test, "--split", help="test or val."),
     as_json: bool = typer.Option(False, "--json", help="Print the metrics as JSON."),

@@ -18,7 +18,7 @@ class Format(str, Enum):
 
 
 def export(
-    run: str = typer.Argument(..., help="A run: its id, the beginning of it, its name, its folder, or 'last'."),
+    run: str = typer.Argument(..., help="A run: its id, its beginning, its name, its folder, 'last'; or MODEL@STAGE."),
     overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings: dataset.path=other/data."),
     to: Format = typer.Option(..., "--to", help="onnx, torch-export, safetensors or mlflow."),
     output: Path = typer.Option(..., "--output", "-o", help="The folder to write."),

@@ -12,7 +12,7 @@ _SETTING = re.compile(r"[\w.]+=")
 
 
 def predict(
-    run: str = typer.Argument(..., help="A run: its id, the beginning of it, its name, its folder, or 'last'."),
+    run: str = typer.Argument(..., help="A run: its id, its beginning, its name, its folder, 'last'; or MODEL@STAGE."),
     paths: list[Path] = typer.Argument(
         ..., metavar="PATHS... [KEY=VALUE]...", help="Files, or folders of files; settings: model.temperature=0.5."
     ),

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from framework_core.config.compose import Composition
+    from framework_core.contracts.config import RunConfig
     from framework_core.contracts.run import RunResult
+    from framework_core.model_registry import Version
     from framework_core.tracking.run_group import RunGroup
 
 
@@ -38,6 +40,9 @@ def train(
     ),
     each: list[str] = typer.Option(
         None, "--each", metavar="KEY=V1,V2...", help="A run for each value, and their mean: dataset.fold=1,2,3."
+    ),
+    register: str = typer.Option(
+        "", "--register", metavar="NAME", help="Register the trained model as the next version of NAME."
     ),
     dry_run: bool = typer.Option(False, "--dry-run", help="Check everything with one batch; write nothing."),
     as_json: bool = typer.Option(False, "--json", help="Print the result as JSON."),
@@ -73,6 +78,8 @@ def train(
             note(taken_from(here))
         raise
     composition = variants[0].composition
+    if register:
+        _check_register(register, composition.config, each=bool(each), dry_run=dry_run)
     if not named:
         _say_choices(composition, here)
 
@@ -88,7 +95,41 @@ def train(
         return
     result = run.train(composition.config, resume=resume or None)
     if is_main_process():
-        _print_result(result, as_json)
+        registered = _registered(result, register) if register else None
+        _print_result(result, as_json, registered)
+
+
+def _check_register(name: str, config: RunConfig, *, each: bool, dry_run: bool) -> None:
+    """See that there will be a model to register, before anything is trained."""
+    from framework_core.errors import ConflictingOptionsError
+    from framework_core.model_registry.version import check_name
+
+    check_name(name)
+    tracking = config.mlops.tracking
+    without = {
+        "--dry-run": dry_run,
+        "--each": each,
+        "mlops.tracking.backend=none": tracking.backend == "none",
+        "mlops.tracking.offline=true": tracking.offline,
+        "mlops.tracking.log_model=false": not tracking.log_model,
+    }
+    for other, is_given in without.items():
+        if is_given:
+            later = "several runs give several models" if each else "there would be no model of one run in a store"
+            raise ConflictingOptionsError(
+                "fw train",
+                ["--register", other],
+                f"{later}.",
+                next_step="Register a run when it has ended: fw registry register RUN NAME",
+            )
+
+
+def _registered(result: RunResult, name: str) -> Version:
+    from framework_core.model_registry import register
+    from framework_core.tracking.store import tracking_uri
+
+    run = result.run
+    return register(str(run.directory), name, tracking_uri=tracking_uri(run.config.mlops.tracking))
 
 
 def _config_of(resume: str, config: Path | None, words: list[str]) -> Path:
@@ -156,12 +197,12 @@ def _is_default(section: BaseModel, name: str) -> bool:
     return bool(getattr(section, name) == type(section).model_fields[name].default)
 
 
-def _print_result(result: RunResult, as_json: bool) -> None:
+def _print_result(result: RunResult, as_json: bool, registered: Version | None) -> None:
     from framework_core.cli.screen import print_facts, print_json
 
     run = result.run
     if as_json:
-        print_json(_plain(result))
+        print_json({**_plain(result), **({"registered": str(registered)} if registered else {})})
         return
     facts = [("run", f"{run.run_id}  ({run.name})")]
     facts += [(name, f"{value:.4f}") for name, value in result.metrics.items() if not name.startswith("lr")]
@@ -171,6 +212,8 @@ def _print_result(result: RunResult, as_json: bool) -> None:
     ]
     if run.tracking_uri:
         facts.append(("look at it", _where_to_look(run.tracking_uri)))
+    if registered:
+        facts.append(("registered", str(registered)))
     facts.append(("predict", f"fw predict {run.name} FILES -o predictions.csv"))
     facts.append(("repeat it", result.command))
     print_facts(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,6 +13,7 @@ from pydantic import (
     PrivateAttr,
     SerializeAsAny,
     StringConstraints,
+    field_validator,
 )
 
 from framework_core.contracts._section import Section
@@ -162,11 +164,38 @@ class TrackingConfig(Section):
     """Seconds between two samples of them."""
 
 
+STAGE = re.compile(r"(?!v[0-9]+$|latest$)[A-Za-z][A-Za-z0-9_-]*", re.IGNORECASE)
+"""The name of a stage: an alias of MLflow's, which keeps ``latest`` and ``v1`` for itself."""
+
+
+class RegistryConfig(Section):
+    """The registry of models."""
+
+    stages: list[str] = Field(default=["dev", "staging", "production"])
+    """The stages of a registered model, the first being where every version begins."""
+
+    policy: str | None = None
+    """The file with what a version needs for a stage; empty takes registry.yaml in this folder, if it is there."""
+
+    @field_validator("stages")
+    @classmethod
+    def _check_stages(cls, stages: list[str]) -> list[str]:
+        if len(stages) < 2 or len({each.lower() for each in stages}) < len(stages):
+            raise ValueError("must be at least two names that differ")
+        for each in stages:
+            if not STAGE.fullmatch(each):
+                raise ValueError(f"{each!r} cannot be a stage: letters, digits, - and _, not latest and not v1")
+        return stages
+
+
 class MLOpsConfig(Section):
     """What surrounds the training."""
 
     tracking: TrackingConfig = TrackingConfig()
     """Where runs are recorded."""
+
+    registry: RegistryConfig = RegistryConfig()
+    """The registry of models."""
 
     report: bool = True
     """Whether plots, intervals of the test's metrics, the worst mistakes and a model card are made at the end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -127,8 +127,11 @@ def _keys(values: Mapping[str, Any], detail: ErrorDetails) -> tuple[str, ...]:
 
 def _fields_at(settings_class: type[BaseModel], keys: tuple[str, ...]) -> list[str]:
     """The settings there are where ``keys`` lead to; none where anything may be written."""
-    found: type[BaseModel] | None = settings_class
+    found: Any = settings_class
     for key in keys:
-        annotation = found.model_fields[key].annotation if found and key in found.model_fields else None
-        found = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    return list(found.model_fields) if found else []
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            found = found.model_fields[key].annotation if key in found.model_fields else None
+        else:
+            # What stands in a list, or under any name of a group.
+            found = (get_args(found) or (None,))[-1]
+    return list(found.model_fields) if isinstance(found, type) and issubclass(found, BaseModel) else []

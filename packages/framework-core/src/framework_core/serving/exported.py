@@ -27,6 +27,7 @@ class ExportedModel:
     Args:
         folder: What ``fw export`` wrote.
         name: What it is called in addresses; empty is the name of the model.
+        version: What tells it from others; empty is the id of its run.
         threads: How many threads a batch is computed by; 0 is one a core.
         max_batch: How many inputs are computed together at most.
 
@@ -35,10 +36,12 @@ class ExportedModel:
         MissingPackageError: Something that it needs is not installed.
     """
 
-    def __init__(self, folder: Path, *, name: str = "", threads: int = 0, max_batch: int = 64) -> None:
+    def __init__(
+        self, folder: Path, *, name: str = "", version: str = "", threads: int = 0, max_batch: int = 64
+    ) -> None:
         self.about: Mapping[str, Any] = read_about(folder)
         self.name = name or str(self.about["model"])
-        self.version = str(self.about["run_id"])
+        self.version = version or str(self.about["run_id"])
         self.max_batch = max_batch
         self._preprocessing: Preprocessing | None = _built(self.about.get("preprocessing"))
         self._postprocessing: Postprocessing | None = _built(self.about.get("postprocessing"))

@@ -22,6 +22,11 @@ RECORD = "run.json"
 CONFIG = "config.yaml"
 DATA = "data.json"
 CHECKPOINTS = "checkpoints"
+RESAMPLED = "resampled.json"
+"""The test of a run drawn again many times, by which it is compared with that of another."""
+
+DUPLICATES = "duplicates.json"
+"""What was found of samples of the test that training has too."""
 
 
 @dataclass(frozen=True)

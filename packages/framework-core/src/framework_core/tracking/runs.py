@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 STARTED = "started"
+TAG_REGISTRY = "framework.registry"
+"""The tag of an experiment that holds the history of a registered model: the run with its records."""
+
 TAG_STATUS = "framework.status"
 """The tag with the framework's own word for how a run stands."""
 
@@ -127,15 +130,15 @@ class Runs:
         return self._row(self.client.get_run(run_id))
 
     def _experiment_ids(self, names: Sequence[str], elsewhere: Collection[str]) -> list[str]:
-        self._names = {
-            each.experiment_id: each.name
-            for each in _pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token))
-        }
+        found = list(_pages(lambda token: self.client.search_experiments(max_results=PAGE, page_token=token)))
+        self._names = {each.experiment_id: each.name for each in found}
         known = {name: experiment_id for experiment_id, name in self._names.items()}
         for name in names:
             if name not in known and name not in elsewhere:
                 raise UnknownNameError("experiment", name, known, listing="fw runs list")
-        return [known[name] for name in names if name in known] if names else list(self._names)
+        # What the registry of models remembers is kept as a run, and is none.
+        runs = [each.experiment_id for each in found if TAG_REGISTRY not in each.tags]
+        return [known[name] for name in names if name in known] if names else runs
 
     def _row(self, run: Run) -> RunRow:
         info, data = run.info, run.data

@@ -35,6 +35,8 @@ MLFLOW_STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED
 
 REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 
+VARIABLE = "MLFLOW_TRACKING_URI"
+
 Identity = tuple[str, int, int, float | None]
 
 
@@ -257,6 +259,7 @@ def silent_mlflow() -> Iterator[None]:
     names = ("mlflow", "alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent")
     levels = {name: logging.getLogger(name).level for name in names}
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -264,3 +267,20 @@ def silent_mlflow() -> Iterator[None]:
     finally:
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def global_store(uri: str) -> Iterator[None]:
+    """MLflow's own functions on this store meanwhile: a model is logged by them."""
+    import mlflow
+
+    # Setting it sets the environment variable as well.
+    before, variable = mlflow.get_tracking_uri(), os.environ.get(VARIABLE)
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+        os.environ.pop(VARIABLE, None)
+        if variable is not None:
+            os.environ[VARIABLE] = variable

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,7 @@ from framework_core.tracking.lookup import CONFIG, FOLDERS, RECORD, RunRecord
 from framework_core.tracking.progress import Progress
 from framework_core.tracking.sender import Sender, first_line
 from framework_core.tracking.store import check_store, shown_uri, tracking_uri
-from framework_core.tracking.store_calls import client_of, tidy_mlflow
-
-VARIABLE = "MLFLOW_TRACKING_URI"
+from framework_core.tracking.store_calls import client_of, global_store, tidy_mlflow
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,7 @@ def send_run(record: RunRecord, uri: str = "") -> Sent:
         uri: The store; without it, the one that the run was to be recorded in.
     """
     folder = record.directory / FOLDER
-    store = uri or _store_of(record)
+    store = uri or store_of(record)
     told = Sent(record.name, Progress.read(folder).run_id, shown_uri(store))
     if Heartbeat(record.directory).is_alive():
         return replace(told, state="running", cause="it is running, and sends itself")
@@ -86,7 +82,7 @@ def _sent(record: RunRecord, uri: str, told: Sent) -> Sent:
         return told
     cause = ""
     try:
-        with tidy_mlflow(), _global_store(uri):
+        with tidy_mlflow(), global_store(uri):
             check_store(uri)
             _check_same_store(sender, uri)
             sender.send()
@@ -128,28 +124,15 @@ def _check_same_store(sender: Sender, uri: str) -> None:
         raise TrackingError(shown_uri(uri), f"it does not have the run {run_id}.") from error
 
 
-def _store_of(record: RunRecord) -> str:
-    """The store that a run was to be recorded in, with the credentials that the environment has for it."""
+def store_of(record: RunRecord) -> str:
+    """The store that a run was to be recorded in, with the credentials that the environment has for it.
+
+    Args:
+        record: The run.
+    """
     first = next(read(record.directory / FOLDER), None)
     recorded = record.tracking_uri or (first.body.get("store", "") if first else "")
     settings: dict[str, Any] = yaml.safe_load((record.directory / CONFIG).read_text("utf-8"))
     tracking = (resolved_where_possible(settings).get("mlops") or {}).get("tracking", {})
     written = tracking_uri(TrackingConfig(uri=tracking.get("uri")))
     return written if not recorded or without_credentials(written) == recorded else recorded
-
-
-@contextmanager
-def _global_store(uri: str) -> Iterator[None]:
-    """MLflow's own functions on this store meanwhile: a model is logged by them."""
-    import mlflow
-
-    # Setting it sets the environment variable as well.
-    before, variable = mlflow.get_tracking_uri(), os.environ.get(VARIABLE)
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
-        os.environ.pop(VARIABLE, None)
-        if variable is not None:
-            os.environ[VARIABLE] = variable

@@ -138,22 +138,23 @@ def find(datamodule: Any, *, fingerprint: str = "", seconds: float | None = None
     return found
 
 
-def check(datamodule: Any, data: DataSpec, settings: DuplicatesConfig) -> None:
+def check(datamodule: Any, data: DataSpec, settings: DuplicatesConfig) -> Duplicates | None:
     """Look, and say what was found.
+
+    Returns:
+        What was found; ``None`` where nobody looked, or the data does not say what its samples are.
 
     Raises:
         DataError: There are such samples, and they are to be refused.
     """
     if settings.action == "ignore" or not is_main_process():
-        return
+        return None
     found = find(datamodule, fingerprint=data.fingerprint, seconds=settings.seconds)
     if found is None:
-        return
+        return None
     whole = "" if found.complete else "  all: fw data check, or a larger duplicates.seconds"
     _log.info("duplicates %s  else: duplicates.action=ignore%s", extent(found), whole)
-    if not found.found:
-        return
-    if settings.action == "refuse":
+    if found.found and settings.action == "refuse":
         raise DataError(
             "\n  ".join(sentences(found)),
             possible="With them: duplicates.action=report",
@@ -161,6 +162,7 @@ def check(datamodule: Any, data: DataSpec, settings: DuplicatesConfig) -> None:
         )
     for line in sentences(found):
         _log.warning("%s", line)
+    return found
 
 
 def sentences(found: Duplicates) -> list[str]:

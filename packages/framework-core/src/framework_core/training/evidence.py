@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -85,28 +86,42 @@ def _pair(returned: Any) -> tuple[Tensor, Tensor] | None:
     return given, target
 
 
-def intervals(model: BaseModel, answers: Answers, *, seed: int) -> dict[str, tuple[float, float]]:
-    """The range in which each metric of the test lies for 95 % of test sets like this one.
+@dataclass(frozen=True)
+class Resampled:
+    """A test drawn again many times, its samples with replacement.
 
-    Percentile bootstrap over samples (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). It
-    tells what the choice of test samples does, and nothing about other seeds or other data.
+    The samples of each draw depend on how many there are and on nothing else, so that two models that were tested on
+    the same samples can be compared draw by draw.
+
+    Attributes:
+        samples: How many samples the test has.
+        target: The SHA-256 of what was right for each.
+        drawn: The SHA-256 of the numbers of the samples in the first draw.
+        metrics: What each metric was in each draw; only metrics that are single numbers.
+    """
+
+    samples: int
+    target: str
+    drawn: str
+    metrics: dict[str, list[float]]
+
+
+def resampled(model: BaseModel, answers: Answers) -> Resampled:
+    """Draw a test again many times (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 6).
 
     Args:
         model: Has the metrics and the loss.
         answers: What it answered to each sample.
-        seed: Of the drawing.
-
-    Returns:
-        Lower and upper end by the metric's name; only metrics that are single numbers.
     """
-    generator = torch.Generator().manual_seed(seed)
-    count = len(answers.target)
+    generator = torch.Generator().manual_seed(0)
+    count, first = len(answers.target), ""
     metrics = model.test_metrics.clone().cpu()
     drawn: dict[str, list[float]] = {}
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # a class that was not drawn
         for _ in range(min(MOST_RESAMPLES, max(FEWEST_RESAMPLES, WORK // answers.outputs.numel()))):
             index = torch.randint(count, (count,), generator=generator)
+            first = first or _digest(index)
             outputs, target = answers.outputs[index], answers.target[index]
             metrics.reset()
             metrics.update(outputs, target)
@@ -114,7 +129,26 @@ def intervals(model: BaseModel, answers: Answers, *, seed: int) -> dict[str, tup
             for name, value in found.items():
                 if value.numel() == 1:
                     drawn.setdefault(name, []).append(float(value))
-    return {name: _ends(torch.tensor(values)) for name, values in drawn.items()}
+    return Resampled(count, _digest(answers.target), first, drawn)
+
+
+def _digest(values: Tensor) -> str:
+    return hashlib.sha256(values.contiguous().numpy().tobytes()).hexdigest()
+
+
+def intervals(found: Resampled) -> dict[str, tuple[float, float]]:
+    """The range in which each metric of the test lies for 95 % of test sets like this one.
+
+    Percentile bootstrap over samples (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). It
+    tells what the choice of test samples does, and nothing about other seeds or other data.
+
+    Args:
+        found: The test drawn again many times.
+
+    Returns:
+        Lower and upper end by the metric's name.
+    """
+    return {name: _ends(torch.tensor(values)) for name, values in found.metrics.items()}
 
 
 def _ends(values: Tensor) -> tuple[float, float]:

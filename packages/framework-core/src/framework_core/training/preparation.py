@@ -24,6 +24,7 @@ from framework_core.plugins.registry import build, registry
 from framework_core.process import is_main_process
 from framework_core.training import preflight
 from framework_core.training.checkpoint_io import read_weights
+from framework_core.training.duplicates import Duplicates
 from framework_core.training.layers import layers_of
 from framework_core.training.optimization import Optimization
 
@@ -45,6 +46,9 @@ class Prepared:
 
     mode: str
     """``min`` or ``max``."""
+
+    duplicates: Duplicates | None = None
+    """What was found of samples that training and the others share; ``None`` where nobody looked."""
 
 
 def prepare(config: RunConfig) -> Prepared:

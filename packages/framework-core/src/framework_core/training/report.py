@@ -6,6 +6,7 @@ import csv
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,10 @@ from framework_core.plugins.registry import registry
 from framework_core.secrets import conceal
 from framework_core.tracking import plots
 from framework_core.tracking.lineage import code_state
-from framework_core.tracking.lookup import CONFIG, RunRecord
+from framework_core.tracking.lookup import CONFIG, DUPLICATES, RESAMPLED, RunRecord
 from framework_core.tracking.model_card import CardFacts, model_card
 from framework_core.training import evidence
+from framework_core.training.duplicates import Duplicates
 from framework_core.training.evidence import Answers
 from framework_core.training.preparation import Prepared
 
@@ -68,11 +70,15 @@ class Report:
         self._answers = answers
 
     @cached_property
+    def _resampled(self) -> evidence.Resampled | None:
+        if self._model is None or self._answers is None:
+            return None
+        return evidence.resampled(self._model, self._answers)
+
+    @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """The interval of each metric of the test."""
-        if self._model is None or self._answers is None:
-            return {}
-        return evidence.intervals(self._model, self._answers, seed=self._config.seed or 0)
+        return {} if self._resampled is None else evidence.intervals(self._resampled)
 
     def write(self) -> list[Path]:
         """Write the files into the run's folder; return them."""
@@ -88,11 +94,17 @@ class Report:
         card = self._record.directory / CARD
         card.write_text(conceal(model_card(self._facts(drawn))), encoding="utf-8")
         written.append(card)
-        if self.intervals:
-            file = self._record.directory / "intervals.json"
-            file.write_text(json.dumps(self.intervals, indent=2), encoding="utf-8")
-            written.append(file)
+        if self._resampled is not None:
+            written.append(self._write("intervals.json", json.dumps(self.intervals, indent=2)))
+            written.append(self._write(RESAMPLED, json.dumps(_short(self._resampled))))
+        if self._prepared.duplicates is not None:
+            written.append(self._write(DUPLICATES, json.dumps(_counts(self._prepared.duplicates), indent=2)))
         return written
+
+    def _write(self, name: str, text: str) -> Path:
+        file = self._record.directory / name
+        file.write_text(text, encoding="utf-8")
+        return file
 
     def _figures(self) -> dict[str, Figure]:
         figures = {"learning_curves": plots.learning_curves(_worth_drawing(self._curves))}
@@ -182,6 +194,19 @@ class Report:
             commands=commands,
             plots=drawn,
         )
+
+
+def _short(found: evidence.Resampled) -> dict[str, Any]:
+    metrics = {name: [float(f"{value:.6g}") for value in values] for name, values in found.metrics.items()}
+    return {**asdict(found), "metrics": metrics}
+
+
+def _counts(found: Duplicates) -> dict[str, Any]:
+    """How many, without the names of samples."""
+    return {
+        each.split: {"samples": each.size, "looked_at": each.looked_at, "exact": each.exact, "alike": each.alike}
+        for each in found.overlaps
+    }
 
 
 def repeat_command(record: RunRecord) -> str:

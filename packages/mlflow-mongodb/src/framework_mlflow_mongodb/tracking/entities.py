@@ -24,7 +24,7 @@ from framework_mlflow_mongodb.keys import unescape, unescaped
 
 # What of a run document the entities need. To name it costs the server less than to name what they do not.
 INFO_FIELDS = dict.fromkeys(("exp", "name", "user", "status", "start", "end", "life", "artifact_uri"), 1)
-FIELDS = INFO_FIELDS | dict.fromkeys(("mv", "mm", "p", "t", "in", "model_in", "model_out", "spilled"), 1)
+FIELDS = INFO_FIELDS | dict.fromkeys(("mv", "mm", "p", "t", "in", "model_in", "model_out", "spilled", "history"), 1)
 
 
 def run_info(document: Document) -> RunInfo:

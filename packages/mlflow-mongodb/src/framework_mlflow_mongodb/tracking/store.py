@@ -8,7 +8,6 @@ from mlflow.utils.uri import resolve_uri_if_local
 
 from framework_mlflow_mongodb.artifact_location import check_artifact_uri
 from framework_mlflow_mongodb.tracking.assessments import AssessmentArea
-from framework_mlflow_mongodb.tracking.batches import BatchArea
 from framework_mlflow_mongodb.tracking.evaluation_records import EvaluationRecordArea
 from framework_mlflow_mongodb.tracking.gateway.budgets import BudgetArea
 from framework_mlflow_mongodb.tracking.gateway.guardrails import GuardrailArea
@@ -17,6 +16,7 @@ from framework_mlflow_mongodb.tracking.inputs import InputArea
 from framework_mlflow_mongodb.tracking.issues import IssueArea
 from framework_mlflow_mongodb.tracking.label_schemas import LabelSchemaArea
 from framework_mlflow_mongodb.tracking.model_search import ModelSearchArea
+from framework_mlflow_mongodb.tracking.registry_history import RegistryHistoryArea
 from framework_mlflow_mongodb.tracking.removal import RemovalArea
 from framework_mlflow_mongodb.tracking.run_search import RunSearchArea
 from framework_mlflow_mongodb.tracking.spans import SpanArea
@@ -29,7 +29,7 @@ from framework_mlflow_mongodb.tracking.watching import WatchArea
 class MongoTrackingStore(
     IssueArea,
     RemovalArea,
-    BatchArea,
+    RegistryHistoryArea,
     HistoryArea,
     InputArea,
     RunSearchArea,
