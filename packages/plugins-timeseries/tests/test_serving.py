@@ -194,12 +194,17 @@ def test_intervals_are_the_quantiles_that_are_measured(loss):
         ("ragged.csv", ["date,s0,s1", "2024-01-01,1"]),
         ("gap.csv", ["date,s0,s1", "2024-01-01,1,2", "2024-01-04,1,2"]),
         ("twice.csv", ["date,s0,s1", "2024-01-01,1,2", "2024-01-01,1,2"]),
+        ("quote.csv", ["date,s0,s1", "2024-01-01,1,2", '2024-01-02,"1,2', "2024-01-03,1,2"]),
+        ("zones.csv", ["date,s0,s1", "2024-01-01 00:00,1,2", "2024-01-02 00:00+05:00,1,2"]),
+        ("large.csv", ["date,s0,s1", *(f"2024-01-{day:02},1e38,2" for day in range(1, 21))]),
+        ("larger.csv", ["date,s0,s1", *(f"2024-01-{day:02},1e39,2" for day in range(1, 21))]),
         ("more.csv", ["date,s0,s1,s2", "2024-01-01,1,2,3", "2024-01-02,1,2,3"]),
     ],
 )
 def test_a_table_that_cannot_be_used_is_told_as_predict_tells_it(wide, project, name, lines):
     wide("learned.csv")
     model, datamodule = made("series_table", "dlinear", path="learned.csv", look_back=14, horizon=7)
+    model.data.facts["scaler"]["scale"][0][0] = 0.01
     refused_alike(model, datamodule, name, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -237,6 +242,8 @@ def test_series_are_classified_as_predict_classifies_them(project, tmp_path, sca
     refused_alike(model, datamodule, "two.ts", b"@classLabel false\n@data\n1,2:3,4\n")
     refused_alike(model, datamodule, "nothing.csv", b"")
     refused_alike(model, datamodule, "bytes.ts", b"@data\n\xff\n")
+    refused_alike(model, datamodule, "sign.ts", b"@\n@data\n1,2:3,4\n")
+    refused_alike(model, datamodule, "large.ts", b"@data\n1,2,1e300\n")
 
 
 def test_samples_of_the_test_are_prepared_as_the_test_is(project, tmp_path):

@@ -25,7 +25,7 @@ from framework_plugins_timeseries.labelled_series import (
     common_length,
     without_missing,
 )
-from framework_plugins_timeseries.scaling import Scaler
+from framework_plugins_timeseries.scaling import Scaler, as_float32
 from framework_plugins_timeseries.series import Array
 
 FOR_CLASSIFICATION = "time-series-classification"
@@ -216,7 +216,7 @@ class SeriesToClassify(Dataset[Tensor]):
 
     def add(self, path: Path, found: LabelledSet, values: Array) -> None:
         """Take the samples of a file, ``(samples, channels, steps)``."""
-        self._inputs += list(torch.from_numpy(values.astype(np.float32)))
+        self._inputs += list(torch.from_numpy(as_float32(values, path)))
         self._places += [(path, each.line) for each in found.samples]
 
     def rows(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from framework_core.errors import DataError
 from framework_plugins_timeseries.calendar_features import calendar
 from framework_plugins_timeseries.known_series import Known
 from framework_plugins_timeseries.layout import SERIES, Layout
-from framework_plugins_timeseries.scaling import Scaler, scale_for
+from framework_plugins_timeseries.scaling import Scaler, as_float32, scale_for
 from framework_plugins_timeseries.series import Series, SeriesSet, Stamps, stamp_text, without_missing
 
 FORECAST = ("forecast", "low", "high")
@@ -83,7 +83,7 @@ def coming_windows(read: SeriesSet, known: Known, path: Path) -> list[ComingWind
         ahead = _steps_ahead(series, found)
         filled = without_missing(_only(series, found), known.policies.missing, ahead=ahead).series[0]
         _check(filled, found, ahead, known.layout, path)
-        windows.append(_window(filled, len(filled) - ahead, found, known))
+        windows.append(_window(filled, len(filled) - ahead, found, known, path))
     return windows
 
 
@@ -117,7 +117,7 @@ def _check(series: Series, found: SeriesSet, ahead: int, layout: Layout, path: P
             )
 
 
-def _window(series: Series, end: int, found: SeriesSet, known: Known) -> ComingWindow:
+def _window(series: Series, end: int, found: SeriesSet, known: Known, path: Path) -> ComingWindow:
     layout, features = known.layout, known.policies.calendar
     own = len(found.columns) - len(found.static)
     begin = end - layout.look_back
@@ -137,7 +137,7 @@ def _window(series: Series, end: int, found: SeriesSet, known: Known) -> ComingW
         values = np.concatenate([values, np.full((len(values), 1), -1.0 if number is None else float(number))], axis=1)
     scaled = scaler.apply(values, place)
     scaled[layout.look_back :, : layout.ends[1]] = 0.0
-    return ComingWindow(scaled.astype(np.float32), series.name, stamps, layout.targets, scaler, place)
+    return ComingWindow(as_float32(scaled, path), series.name, stamps, layout.targets, scaler, place)
 
 
 def _only(series: Series, found: SeriesSet) -> SeriesSet:

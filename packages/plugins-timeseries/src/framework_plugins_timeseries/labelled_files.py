@@ -82,7 +82,7 @@ class _Ts:
         return LabelledSet(samples, self.classes, self.path)
 
     def _directive(self, number: int, line: str) -> None:
-        name, *words = line[1:].split()
+        name, *words = line[1:].split() or [""]
         said = words[0].lower() if words else ""
         if name.lower() == "timestamps" and said == "true":
             raise self._wrong(number, "the values have stamps", "Values without stamps are read: @timeStamps false")

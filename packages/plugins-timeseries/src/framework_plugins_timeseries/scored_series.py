@@ -16,7 +16,7 @@ import numpy.typing as npt
 from framework_core.errors import DataError
 from framework_plugins_timeseries.known_series import Known, with_added
 from framework_plugins_timeseries.layout import Layout
-from framework_plugins_timeseries.scaling import scale_for
+from framework_plugins_timeseries.scaling import as_float32, scale_for
 from framework_plugins_timeseries.series import Series, SeriesSet, stamp_text, without_missing
 
 Scores = npt.NDArray[np.float64]
@@ -59,7 +59,7 @@ def scored_series(read: SeriesSet, known: Known, path: Path) -> list[ScoredSerie
         values = with_added(series, number or 0, found, known.policies.calendar, several=known.several)
         columns = len(layout.targets) + len(layout.past)
         scaler, place = scale_for(known.scaler, number, known.several, values, columns)
-        made.append(ScoredSeries(series, scaler.apply(values, place).astype(np.float32)))
+        made.append(ScoredSeries(series, as_float32(scaler.apply(values, place), path)))
     return made
 
 

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from framework_core.serving.processing import Preprocessing, Sample
 from framework_plugins_timeseries.labelled_files import SUFFIXES, labelled_of
 from framework_plugins_timeseries.labelled_series import Preparation, check_channels
-from framework_plugins_timeseries.scaling import Scaler
+from framework_plugins_timeseries.scaling import Scaler, as_float32
 
 
 class LabelledInputs(Preprocessing):
@@ -39,7 +37,8 @@ class LabelledInputs(Preprocessing):
         Raises:
             DataError: It cannot be read, or has other channels.
         """
-        found = labelled_of(content, Path(f"input{suffix}"))
+        path = Path(f"input{suffix}")
+        found = labelled_of(content, path)
         check_channels(found, self.channels)
-        values = self.preparation.apply(found).astype(np.float32)
+        values = as_float32(self.preparation.apply(found), path)
         return [Sample(each, {"line": series.line}) for each, series in zip(values, found.samples, strict=True)]

@@ -25,6 +25,7 @@ TIME_COLUMNS = ("ds", "date", "datetime", "timestamp", "time")
 ID_COLUMNS = ("unique_id", "series_id", "item_id")
 TARGET = "y"
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
+_OPENED = re.compile(r"EOF inside string starting at row (\d+)")
 ABSENT = ("", "nan", "na", "n/a", "null", "none", "<na>")
 
 
@@ -113,15 +114,30 @@ def _parquet(content: bytes, path: Path) -> pd.DataFrame:
 
 def _csv(content: bytes, path: Path, delimiter: str) -> pd.DataFrame:
     _check_shape(content, path, delimiter)
-    # Numbers are made of text later, so that one which is none can be named.
-    return pd.read_csv(
-        io.BytesIO(content),
-        sep=delimiter,
-        encoding="utf-8-sig",
-        skipinitialspace=True,
-        keep_default_na=True,
-        low_memory=False,
-    ).rename(columns=lambda name: str(name).strip())
+    try:
+        # Numbers are made of text later, so that one which is none can be named.
+        frame = pd.read_csv(
+            io.BytesIO(content),
+            sep=delimiter,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            keep_default_na=True,
+            low_memory=False,
+        )
+    except pd.errors.ParserError as error:
+        raise _not_parsed(path, error) from error
+    return frame.rename(columns=lambda name: str(name).strip())
+
+
+def _not_parsed(path: Path, error: pd.errors.ParserError) -> DataError:
+    opened = _OPENED.search(str(error))
+    if opened is None:
+        return DataError(f"{path} is no CSV file: {error}", paths=[path])
+    return DataError(
+        f"{path}, line {int(opened[1]) + 1:,}: a quote is opened and never closed.",
+        paths=[path],
+        next_step=f"See it: sed -n {int(opened[1]) + 1}p {quoted(str(path))}",
+    )
 
 
 def _check_shape(content: bytes, path: Path, delimiter: str) -> None:
@@ -247,7 +263,14 @@ def _line(path: Path, row: int) -> str:
 def _stamps(column: pd.Series[Any], name: str, path: Path) -> Stamps:
     if pd.api.types.is_integer_dtype(column):
         return np.asarray(column.to_numpy(dtype="int64"))
-    dates = pd.to_datetime(column, errors="coerce", format=None if _is_date(column) else "ISO8601")
+    try:
+        dates = pd.to_datetime(column, errors="coerce", format=None if _is_date(column) else "ISO8601")
+    except ValueError as error:
+        raise DataError(
+            f"{path}: {name} has stamps with time zones and without, or of several.",
+            paths=[path],
+            possible="All stamps are of one time zone, or of none: 2026-11-25 14:00, or 2026-11-25 14:00+01:00.",
+        ) from error
     wrong = dates.isna().to_numpy()
     if wrong.any():
         at = int(wrong.argmax())
