@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from framework_core import predict, registry
 from framework_core.config.compose import compose
 from framework_core.deployment.export import export
 from framework_core.deployment.formats import to_onnx
-from framework_core.deployment.network import Source
+from framework_core.deployment.network import Network, Source
 from framework_core.errors import DataError
 from framework_core.prediction import table_of
-from framework_core.run import train, trained
+from framework_core.run import Trained, train, trained
 from framework_core.serving.processing import build
 
 TINY_BERT = {"width": 16, "depth": 1, "heads": 2, "feed_forward": 16, "positions": 64}
@@ -48,42 +51,46 @@ print(json.dumps(rows))
 """
 
 
+@dataclass
+class Topics:
+    """A run of two steps, its model in ONNX, and a datamodule like that of the run."""
+
+    runs: Path
+    trained: Trained
+    datamodule: Any
+
+
 @pytest.fixture(scope="module")
-def topics(tmp_path_factory, cache) -> Path:
-    """The folder of runs with one of two steps, `topics`, and of its model in ONNX, `exported`."""
+def topics(tmp_path_factory, cache) -> Topics:
+    """The run `topics` and its export `exported`, in one folder."""
     folder = tmp_path_factory.mktemp("topics")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FRAMEWORK_CACHE", str(cache))
         chosen = ("model=text_cnn", "dataset=topics", "dataset.max_length=24", f"output_dir={folder}")
         train(compose([*chosen, *TINY_CNN, *QUIET, EXACT, "experiment.run_name=topics"]).config)
         export("topics", "onnx", folder / "exported", output_dir=folder)
-    return folder
+        found = trained("topics", output_dir=folder)
+        return Topics(folder, found, registry.create_dataset(**found.config.dataset.model_dump()))
 
 
 def in_json(*processings) -> list:
     return [json.loads(each.model_dump_json()) for each in processings]
 
 
-def datamodule_of(folder: Path):
-    found = trained("topics", output_dir=folder)
-    settings = found.config.dataset.model_dump(exclude={"name"})
-    return found, registry.create_dataset("topics", **settings)
-
-
 def test_a_program_without_torch_gives_the_rows_of_predict(topics, project):
-    found, datamodule = datamodule_of(topics)
+    found, datamodule = topics.trained, topics.datamodule
     Path("lines.txt").write_text(
         "\ufeffThe list is sorted.\r\n\r\nA socket is closed " + "again " * 50 + "\r\n", "utf-8"
     )
     Path("table.csv").write_text('number,text\n1,"A thread,\nand a lock"\n2,\n', "utf-16")
     Path("objects.jsonl").write_text('{"text": "half a \\ud83d pair"}\n', "utf-8")
     files = [Path("lines.txt"), Path("table.csv"), Path("objects.jsonl")]
-    wanted = predict("topics", files, output_dir=topics)
+    wanted = predict("topics", files, output_dir=topics.runs)
 
     Path("processing.json").write_text(
         json.dumps(in_json(datamodule.preprocessing(found.data), found.model.postprocessing()))
     )
-    Path("exported").symlink_to(topics / "exported")
+    Path("exported").symlink_to(topics.runs / "exported")
     assert json.loads(Path("exported/export.json").read_text())["compared_files"]["files"] == 1
     done = subprocess.run([sys.executable, "-c", ANSWERS, *files], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -111,7 +118,7 @@ def test_a_program_without_torch_gives_the_rows_of_predict(topics, project):
     ],
 )
 def test_what_cannot_be_read_is_told_as_predict_tells_it(topics, name, content):
-    found, datamodule = datamodule_of(topics)
+    found, datamodule = topics.trained, topics.datamodule
     Path(name).write_bytes(content)
     with pytest.raises(DataError) as wanted:
         datamodule.predict_dataset([Path(name)], found.data)
@@ -135,6 +142,14 @@ def predicted(model, datamodule, files) -> list:
     """The rows of files, as `fw predict` gives them."""
     dataset = datamodule.predict_dataset(files, model.data)
     return table_of(dataset, files, [model.predict_step(batch, 0) for batch in datamodule.loader(dataset)])
+
+
+def in_torch(model):
+    def network(batch):
+        found = Network(model)(torch.from_numpy(batch))
+        return dict(zip(("output", "probabilities"), (each.numpy() for each in found), strict=False))
+
+    return network
 
 
 def in_onnx(model, datamodule, folder: Path):
@@ -170,13 +185,13 @@ SENTENCES = [
 
 
 @pytest.mark.parametrize("scheme", ["bio", "none"])
-def test_words_are_tagged_as_predict_tags_them(project, tmp_path, scheme):
+def test_words_are_tagged_as_predict_tags_them(project, scheme):
     Path("names.conll").write_text("\n\n".join(["\n".join(SENTENCES)] * 4) + "\n", "utf-8")
     model, datamodule = made("conll", "small_bert", path="names.conll", scheme=scheme, max_length=6)
     Path("lines.txt").write_text("Grace Hopper visited Rome and never came back .\n\nAda \u200b slept\n", "utf-8")
     Path("more.jsonl").write_text('{"words": ["Alan", "slept"]}\n{"words": []}\n', "utf-8")
     files = [Path("lines.txt"), Path("more.jsonl"), Path("names.conll")]
-    network = in_onnx(model, datamodule, tmp_path)
+    network = in_torch(model)
     for said, wanted in zip(
         answered(model, datamodule, files, network), predicted(model, datamodule, files), strict=True
     ):
@@ -209,8 +224,7 @@ def test_masks_are_filled_in_as_predict_fills_them_in(project, tmp_path):
     model, datamodule = made("text_files", "small_bert_mlm", batch_size=4, **data)
     Path("new.txt").write_text("The [MASK] sat on the [MASK]\n\nit saw [MASK].\n", "utf-8")
     files = [Path("new.txt"), *datamodule.sample_files(2, tmp_path)]
-    said = answered(model, datamodule, files, in_onnx(model, datamodule, tmp_path))
-    wanted = predicted(model, datamodule, files)
+    said, wanted = answered(model, datamodule, files, in_torch(model)), predicted(model, datamodule, files)
     assert [len(row["candidates"]) for row in said] == [2, 1, 1, 1]
     for one, other in zip(said, wanted, strict=True):
         shares = [[list(each.values()) for each in row.pop("candidates")] for row in (one, other)]
@@ -228,7 +242,7 @@ def test_masks_are_filled_in_as_predict_fills_them_in(project, tmp_path):
 
 
 def test_samples_of_the_test_come_as_files_that_are_read(topics, project, tmp_path):
-    _, datamodule = datamodule_of(topics)
+    datamodule = topics.datamodule
     datamodule.setup("fit")
     (path,) = datamodule.sample_files(5, tmp_path)
     assert path.suffix == ".txt"

@@ -231,7 +231,7 @@ def test_series_are_classified_as_predict_classifies_them(project, tmp_path, sca
     lines = [f"{','.join(f'{value:.4f}' for value in wave)}:{'ab'[index % 2]}" for index, wave in enumerate(waves)]
     Path("learned.ts").write_text("\n".join(["@classLabel true a b", "@data", *lines]), "utf-8")
     data = {"path": "learned.ts", "scaler": scaler, "unequal": unequal, "missing": "interpolate"}
-    model, datamodule = made("ucr", "inception_time", {"filters": 2, "depth": 3}, **data)
+    model, datamodule = made("ucr", "inception_time", {"filters": 2, "depth": 3, "networks": 1}, **data)
     Path("new.ts").write_text("# new ones\n@classLabel false\n@data\n" + lines[3][:-2] + "\n1,?,2,4\n", "utf-8")
     Path("new.csv").write_text("a,1,2,4,2\nb,2,3,1,NaN\n", "utf-8")
     files = [Path("new.ts"), Path("new.csv"), *datamodule.sample_files(3, tmp_path)]
@@ -247,7 +247,7 @@ def test_series_are_classified_as_predict_classifies_them(project, tmp_path, sca
 
 
 def test_samples_of_the_test_are_prepared_as_the_test_is(project, tmp_path):
-    _, datamodule = made("co2_seasons", "inception_time", {"filters": 2, "depth": 3})
+    _, datamodule = made("co2_seasons", "inception_time", {"filters": 2, "depth": 3, "networks": 1})
     (path,) = datamodule.sample_files(3, tmp_path)
     samples = build(datamodule.preprocessing(datamodule.data_spec())).samples(path.read_bytes(), ".ts")
     wanted = torch.stack([datamodule.test_dataset[index][0] for index in range(3)])
