@@ -23,15 +23,19 @@ from framework_core.run import trained
 from framework_core.serving.processing import build
 
 ANSWERS = """
-import json, sys
+import importlib, json, pkgutil, sys
 from pathlib import Path
 
 for name in ("torch", "lightning", "mlflow", "transformers", "torchmetrics", "torchaudio", "pyarrow", "datasets"):
     sys.modules[name] = None  # whoever imports it fails
 import onnxruntime
+import framework_plugins_audio
 from framework_core.contracts import Processing
 from framework_core.serving.processing import build
 
+for module in pkgutil.iter_modules(framework_plugins_audio.__path__):
+    if module.name.startswith("serving"):
+        importlib.import_module(f"framework_plugins_audio.{module.name}")
 before, behind = (build(Processing(**each)) for each in json.loads(Path("processing.json").read_text()))
 session = onnxruntime.InferenceSession("exported/model.onnx", providers=["CPUExecutionProvider"])
 names = [each.name for each in session.get_outputs()]

@@ -30,15 +30,19 @@ EXACT = "trainer.precision=32-true"
 SHORT = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
 
 ANSWERS = """
-import json, sys
+import importlib, json, pkgutil, sys
 from pathlib import Path
 
 for name in ("torch", "lightning", "mlflow", "transformers", "torchmetrics", "statsmodels", "pyarrow", "sklearn"):
     sys.modules[name] = None  # whoever imports it fails
 import onnxruntime
+import framework_plugins_timeseries
 from framework_core.contracts import Processing
 from framework_core.serving.processing import build
 
+for module in pkgutil.iter_modules(framework_plugins_timeseries.__path__):
+    if module.name.startswith("serving"):
+        importlib.import_module(f"framework_plugins_timeseries.{module.name}")
 before, behind = (build(Processing(**each)) for each in json.loads(Path("processing.json").read_text()))
 session = onnxruntime.InferenceSession("exported/model.onnx", providers=["CPUExecutionProvider"])
 names = [each.name for each in session.get_outputs()]
