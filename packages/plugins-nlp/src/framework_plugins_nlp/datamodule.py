@@ -101,9 +101,12 @@ class BaseNLPDataModule(BaseDataModule):
 
     def text_reader(self) -> TextReader:
         """How texts to predict stand in files."""
-        return TextReader(
-            self.encoding, self.bad_bytes, self.delimiter, column=self.text_column, whole=self.whole_files
-        )
+        return TextReader(**self.reading(), column=self.text_column, whole=self.whole_files)
+
+    def reading(self) -> dict[str, Any]:
+        """How files to predict are decoded."""
+        common = {"encoding": self.encoding, "bad_bytes": self.bad_bytes, "delimiter": self.delimiter}
+        return {**common, "tells": True}
 
     def new_texts(self, path: Path) -> list[NewText]:
         """The texts of a file to predict: the column of a table, or the lines of any other file."""

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -156,7 +156,7 @@ class LabelledTexts(BaseNLPDataModule):
 
     def preprocessing(self, data: DataSpec) -> Processing:
         """The texts of a file as tokens, without torch."""
-        reading = asdict(self.text_reader())
+        reading = self.text_reader().settings()
         return Processing(
             builder=f"framework_plugins_nlp.serving_texts:{'FileInputs' if self.whole_files else 'LineInputs'}",
             settings={"tokenizer": data.facts["tokenizer"], "max_length": data.facts.get("max_length"), **reading},

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from framework_core.errors import DataError
 from framework_plugins_nlp.columns import context_column, question_column
-from framework_plugins_nlp.encodings import decoded
+from framework_plugins_nlp.file_reader import FileReader
 from framework_plugins_nlp.squad import read_squad
-from framework_plugins_nlp.tables import TABLES, table_of
+from framework_plugins_nlp.tables import TABLES
 
 
 class NewQuestion(NamedTuple):
@@ -28,23 +28,17 @@ class NewQuestion(NamedTuple):
         return {"id": self.place, "question": self.question}
 
 
-@dataclass(frozen=True)
-class QuestionReader:
+@dataclass(frozen=True, kw_only=True)
+class QuestionReader(FileReader):
     """How questions stand in files: JSON as of SQuAD, or a table.
 
     Attributes:
         suffixes: The endings of files that are read, for people.
-        encoding: How text was written; ``None`` takes a file's mark, and UTF-8 where there is none.
-        bad_bytes: What is done with bytes that the encoding does not have: ``refuse``, ``replace`` or ``cp1252``.
-        delimiter: What stands between the columns of a CSV file.
         question_column: The column of questions in a table; ``None`` tells it from the names.
         context_column: The column of texts that they are about likewise.
     """
 
     suffixes: Sequence[str]
-    encoding: str | None = None
-    bad_bytes: str = "refuse"
-    delimiter: str | None = None
     question_column: str | None = None
     context_column: str | None = None
 
@@ -60,7 +54,7 @@ class QuestionReader:
         """
         suffix = path.suffix.lower()
         if suffix == ".json":
-            text = decoded(content, path, encoding=self.encoding, bad_bytes=self.bad_bytes)[0]
+            text = self.text(content, path)
             return [NewQuestion(path, each.id, each.question, each.context) for each in read_squad(path, text)]
         if suffix not in TABLES:
             raise DataError(
@@ -69,7 +63,7 @@ class QuestionReader:
                 possible=f"Files that are read: {', '.join(self.suffixes)}; a table has the columns question and "
                 "context.",
             )
-        table = table_of(content, path, delimiter=self.delimiter, encoding=self.encoding, bad_bytes=self.bad_bytes)
+        table = self.table(content, path)
         asked = table.column(question_column(table, self.question_column), "question_column")
         told = table.column(context_column(table, self.context_column), "context_column")
         return [

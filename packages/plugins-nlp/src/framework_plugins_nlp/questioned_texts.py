@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -173,12 +172,15 @@ class QuestionedTexts(BaseNLPDataModule):
     def question_reader(self) -> QuestionReader:
         """How questions to predict stand in files."""
         return QuestionReader(
-            self.suffixes, self.encoding, self.bad_bytes, self.delimiter, self.question_column, self.context_column
+            **self.reading(),
+            suffixes=self.suffixes,
+            question_column=self.question_column,
+            context_column=self.context_column,
         )
 
     def preprocessing(self, data: DataSpec) -> Processing:
         """The questions of a file as windows of tokens, without torch."""
-        reading = asdict(self.question_reader())
+        reading = self.question_reader().settings()
         del reading["suffixes"]
         kept = {name: data.facts[name] for name in ("tokenizer", "max_length", "stride", "may_be_none")}
         return Processing(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -172,7 +171,7 @@ class RunningText(BaseNLPDataModule):
         kept = {name: data.facts[name] for name in ("tokenizer", "max_length")}
         return Processing(
             builder="framework_plugins_nlp.serving_masks:MaskedInputs",
-            settings={**kept, **asdict(self.text_reader())},
+            settings={**kept, **self.text_reader().settings()},
             requirements=REQUIREMENTS,
         )
 

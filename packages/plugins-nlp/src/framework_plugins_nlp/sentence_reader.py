@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from framework_plugins_nlp.columns import words_column
 from framework_plugins_nlp.conll import ENDINGS, Conll, words_of_cell
-from framework_plugins_nlp.encodings import decoded, lines_of
-from framework_plugins_nlp.tables import TABLES, Table, table_of
+from framework_plugins_nlp.encodings import lines_of
+from framework_plugins_nlp.file_reader import FileReader
+from framework_plugins_nlp.tables import TABLES, Table
 
 
 class NewSentence(NamedTuple):
@@ -21,20 +22,14 @@ class NewSentence(NamedTuple):
     words: Sequence[str]
 
 
-@dataclass(frozen=True)
-class SentenceReader:
+@dataclass(frozen=True, kw_only=True)
+class SentenceReader(FileReader):
     """How sentences stand in files: CoNLL, a table with lists of words, or lines whose words stand between blanks.
 
     Attributes:
-        encoding: How text was written; ``None`` takes a file's mark, and UTF-8 where there is none.
-        bad_bytes: What is done with bytes that the encoding does not have: ``refuse``, ``replace`` or ``cp1252``.
-        delimiter: What stands between the columns of a CSV file.
         word_column: The column of words: its number in CoNLL, its name in a table; ``None`` tells it.
     """
 
-    encoding: str | None = None
-    bad_bytes: str = "refuse"
-    delimiter: str | None = None
     word_column: str | int | None = None
 
     def sentences(self, content: bytes, path: Path) -> list[NewSentence]:
@@ -49,10 +44,10 @@ class SentenceReader:
         """
         suffix = path.suffix.lower()
         if suffix in TABLES:
-            table = table_of(content, path, delimiter=self.delimiter, encoding=self.encoding, bad_bytes=self.bad_bytes)
+            table = self.table(content, path)
             rows = zip(table.lines, words_in(table, self.word_column), strict=True)
             return [NewSentence(path, line, words) for line, words in rows if words]
-        text = decoded(content, path, encoding=self.encoding, bad_bytes=self.bad_bytes)[0]
+        text = self.text(content, path)
         if suffix in ENDINGS:
             column = self.word_column if isinstance(self.word_column, int) else None
             found = Conll.read(path, text, word_column=column, with_tags=False)

@@ -49,7 +49,7 @@ class QuestionInputs(Preprocessing):
         self.max_length = max_length
         self.stride = stride
         self.may_be_none = may_be_none
-        self.reader = QuestionReader(self.suffixes, **reading)
+        self.reader = QuestionReader(suffixes=self.suffixes, **reading)
 
     def samples(self, content: bytes, suffix: str) -> Sequence[Sample]:
         """The windows of all questions of a file.

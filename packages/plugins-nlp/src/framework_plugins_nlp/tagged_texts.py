@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -204,7 +204,7 @@ class TaggedTexts(BaseNLPDataModule):
 
     def sentence_reader(self) -> SentenceReader:
         """How sentences to predict stand in files."""
-        return SentenceReader(self.encoding, self.bad_bytes, self.delimiter, self.word_column)
+        return SentenceReader(**self.reading(), word_column=self.word_column)
 
     def preprocessing(self, data: DataSpec) -> Processing:
         """The sentences of a file as tokens, without torch."""
@@ -214,7 +214,7 @@ class TaggedTexts(BaseNLPDataModule):
                 "tokenizer": data.facts["tokenizer"],
                 "max_length": data.facts.get("max_length"),
                 "scheme": data.facts["scheme"],
-                **asdict(self.sentence_reader()),
+                **self.sentence_reader().settings(),
             },
             requirements=REQUIREMENTS,
         )

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from framework_plugins_nlp.columns import text_column
-from framework_plugins_nlp.encodings import decoded, lines_of
-from framework_plugins_nlp.tables import TABLES, Table, table_of
+from framework_plugins_nlp.encodings import lines_of
+from framework_plugins_nlp.file_reader import FileReader
+from framework_plugins_nlp.tables import TABLES
 
 
 class NewText(NamedTuple):
@@ -24,21 +25,15 @@ class NewText(NamedTuple):
         return {"line": self.line, "text": self.text}
 
 
-@dataclass(frozen=True)
-class TextReader:
+@dataclass(frozen=True, kw_only=True)
+class TextReader(FileReader):
     """How texts stand in files: a file is a table or lines, or one text.
 
     Attributes:
-        encoding: How text was written; ``None`` takes a file's mark, and UTF-8 where there is none.
-        bad_bytes: What is done with bytes that the encoding does not have: ``refuse``, ``replace`` or ``cp1252``.
-        delimiter: What stands between the columns of a CSV file.
         column: The column of texts in a table; ``None`` tells it from the names.
         whole: Whether a file is one text.
     """
 
-    encoding: str | None = None
-    bad_bytes: str = "refuse"
-    delimiter: str | None = None
     column: str | None = None
     whole: bool = False
 
@@ -60,22 +55,6 @@ class TextReader:
             return [NewText(path, line, _text(value)) for line, value in zip(table.lines, column, strict=True)]
         lines = enumerate(lines_of(self.text(content, path)), start=1)
         return [NewText(path, number, line) for number, line in lines if line.strip()]
-
-    def text(self, content: bytes, path: Path) -> str:
-        """All of a file as text.
-
-        Raises:
-            DataError: It is in another encoding.
-        """
-        return decoded(content, path, encoding=self.encoding, bad_bytes=self.bad_bytes)[0]
-
-    def table(self, content: bytes, path: Path) -> Table:
-        """A file as a table.
-
-        Raises:
-            DataError: It is none.
-        """
-        return table_of(content, path, delimiter=self.delimiter, encoding=self.encoding, bad_bytes=self.bad_bytes)
 
 
 def _text(value: Any) -> str:
