@@ -175,6 +175,17 @@ def test_series_with_covariates_are_continued_as_predict_continues_them(long, pr
     assert all(row["low"] <= row["high"] for row in rows)
 
 
+def test_commas_for_points_and_other_names_are_read_and_written(long, project, tmp_path):
+    frame = pd.read_csv(long()).rename(columns={"ds": "day", "unique_id": "shop"})
+    frame.to_csv("learned.csv", index=False, sep=";", decimal=",")
+    names = {"time_column": "day", "id_column": "shop", "targets": ["y"], "delimiter": ";", "decimal": ","}
+    given = {"path": "learned.csv", "calendar": ["weekday"], **OF_SHOPS, **names}
+    model, datamodule = made("series_table", "tide", {"hidden": 4, "depth": 1}, **given)
+    files = datamodule.sample_files(3, tmp_path)
+    assert files[0].read_text("utf-8").startswith("shop;day;y;visitors;price;size\nshop 0;2024-")
+    same(answered(model, datamodule, files), predicted(model, datamodule, files))
+
+
 @pytest.mark.parametrize("loss", ["quantile", "normal", "student_t"])
 def test_intervals_are_the_quantiles_that_are_measured(loss):
     head = head_for(loss, quantiles=(0.05, 0.25, 0.5, 0.75, 0.95), huber_delta=1.0)

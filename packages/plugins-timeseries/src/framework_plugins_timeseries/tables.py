@@ -237,7 +237,9 @@ def _numbers(column: pd.Series[Any], name: str, path: Path, decimal: str) -> Arr
     if decimal != ".":
         text = text.str.replace(decimal, ".", regex=False)
     numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float)
-    wrong = np.isnan(numbers) & ~text.str.lower().isin(ABSENT).to_numpy()
+    # Of text pandas 3 keeps what is missing as missing, pandas 2 makes the word nan of it.
+    absent = column.isna() | text.str.lower().isin(ABSENT)
+    wrong = np.isnan(numbers) & ~absent.to_numpy(dtype=bool)
     if wrong.any():
         at = int(wrong.argmax())
         value = str(column.iloc[at]).strip()
