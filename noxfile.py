@@ -251,6 +251,7 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/vision_training.py")
     session.run("python", "benchmarks/nlp_input.py")
     session.run("python", "benchmarks/audio_input.py")
+    session.run("python", "benchmarks/serving.py")
     session.run("python", "benchmarks/nlp_training.py")
     # darts and neuralforecast want other versions than the framework: they have an environment of their own.
     peers = Path(session.create_tmp()) / "series-peers"

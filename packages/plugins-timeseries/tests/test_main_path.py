@@ -34,6 +34,15 @@ def test_a_model_alone_trains_on_the_built_in_series(train, fw):
     assert measured.json["test/mase"] == pytest.approx(done.json["metrics"]["test/mase"])
 
 
+def test_stamps_of_another_kind_than_was_learned_are_told(train, fw, project):
+    assert train("--model", "naive", "--dataset", "sunspots", "experiment.run_name=years").code == 0
+    lines = ["ds,y", *(f"{1700 + year}-01-01,{year}" for year in range(200))]
+    (project / "dates.csv").write_text("\n".join(lines))
+    done = fw("predict", "years", "dates.csv")
+    assert done.code == 2
+    assert "stamps are dates, as 1700-01-01 is, and those that the model was trained on are numbers" in done.err
+
+
 def test_the_report_has_forecasts_and_tables(train):
     done = train("--model", "naive", "--dataset", "sunspots", "mlops.report=true")
     assert done.code == 0, done.err

@@ -13,7 +13,7 @@ from framework_core.errors import DataError
 from framework_plugins_timeseries.calendar_features import calendar
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.scaling import Scaler
-from framework_plugins_timeseries.series import Array, Series, SeriesSet
+from framework_plugins_timeseries.series import Array, Series, SeriesSet, stamp_text
 from framework_plugins_timeseries.stamps import Step, checked, regular
 
 
@@ -71,7 +71,9 @@ class Known:
             DataError: They are not so, and that is refused, or there are other columns.
         """
         found = _with_targets(read, self.layout.targets)
-        return regular(checked(found, sort=self.policies.sort), self.step, self.policies.irregular)
+        rising = checked(found, sort=self.policies.sort)
+        _check_kind(rising, self.step)
+        return regular(rising, self.step, self.policies.irregular)
 
 
 def settings_of(facts: Mapping[str, Any], policies: Policies) -> dict[str, Any]:
@@ -121,3 +123,17 @@ def _other_targets(found: SeriesSet, wanted: Sequence[str], path: Path | None) -
         possible="A file to predict from has the columns of the data that was learned.",
         next_step="Name them, where there are others beside: dataset.targets=[COLUMN]",
     )
+
+
+def _check_kind(found: SeriesSet, step: Step) -> None:
+    """See that stamps are of the kind that the model was trained on: numbers, or dates."""
+    learned = "numbers" if isinstance(step.length, int) else "dates"
+    for series in found.series:
+        kind = "dates" if np.issubdtype(series.stamps.dtype, np.datetime64) else "numbers"
+        if kind != learned:
+            raise DataError(
+                f"{found.where(series, 0)}: stamps are {kind}, as {stamp_text(series.stamps[0])} is, and those that "
+                f"the model was trained on are {learned}.",
+                paths=[found.path] if found.path else [],
+                next_step=f"Write the stamps as {learned}.",
+            )
