@@ -146,7 +146,7 @@ def _version(found: ModelVersion, uri: str, standing: Standing) -> Version:
         version=number,
         stages=(stage,) if stage else (),
         run_id=found.run_id or "",
-        source=found.source,
+        source=found.source or "",
         registered=found.creation_timestamp / 1000,
         tracking_uri=uri,
     )

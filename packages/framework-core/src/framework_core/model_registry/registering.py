@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from framework_core.config.registry_settings import registry_settings
 from framework_core.errors import RegistryError, RunNotFoundError, quoted
@@ -104,7 +105,7 @@ def _id_of_name(client: MlflowClient, name: str) -> str:
 
 
 def _logged_model(client: MlflowClient, run: Run) -> LoggedModel:
-    found: list[Any] = client.search_logged_models(
+    found: Sequence[LoggedModel] = client.search_logged_models(
         [run.info.experiment_id], f"source_run_id = '{run.info.run_id}'", order_by=[{"field_name": "creation_time"}]
     )
     ready = [each for each in found if str(each.status) == "READY"]
