@@ -343,3 +343,50 @@ def test_a_registry_that_is_read_only_says_so(fresh, store, project):
     done = fresh("registry", "promote", "flowers", "1", "production", **options)
     assert (done.code, done.out) == (2, "")
     assert "is read-only" in done.err
+
+
+def test_files_of_a_run_and_of_a_version_are_listed_and_fetched(fw, here, tmp_path):
+    assert fw("registry", "register", "first", "kept").code == 0
+    assert {"config.yaml", "data.json"} <= {each["path"] for each in fw("artifacts", "ls", "first", "--json").json}
+    (weights,) = [
+        each
+        for each in fw("artifacts", "ls", "kept/1", "data/model", "--json").json
+        if each["path"].endswith("weights.safetensors")
+    ]
+    assert fw("artifacts", "ls", "kept@dev", weights["path"]).out.split()[-2:] == [
+        weights["path"],
+        f"{weights['size']:,}",
+    ]
+    done = fw("artifacts", "get", "kept@dev", "data/model", "-o", str(tmp_path / "got"))
+    assert len(done.out.splitlines()) == 3
+    assert (tmp_path / "got" / weights["path"]).stat().st_size == weights["size"]
+    again = fw("artifacts", "get", "kept@dev", weights["path"], "-o", str(tmp_path / "got"))
+    assert again.code == 2
+    assert "weights.safetensors is there already" in again.err
+    assert fw("artifacts", "get", "first", "config.yaml", "-o", str(tmp_path)).code == 0
+    assert (tmp_path / "config.yaml").read_text() == Path("runs/first/config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("first", "confg.yaml"), "Near it: config.yaml"),
+        (("lost",), "There is no run 'lost'"),
+        (("kept@nowhere",), "There is no registered model named 'kept'"),
+    ],
+)
+def test_files_that_are_not_there_are_told(words, told, fw, here, project, monkeypatch, empty_store):
+    if "@" in words[0]:
+        monkeypatch.chdir(project)
+        shutil.copy(empty_store, project)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
+    done = fw("artifacts", "get", *words, "-o", str(project))
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
+
+
+def test_a_run_whose_folder_is_elsewhere_is_registered_by_its_name_in_a_store(fw, here, monkeypatch, project):
+    monkeypatch.chdir(project)
+    uri = f"sqlite:///{here}/mlflow.db"
+    assert fw("registry", "register", "first", "far", "--uri", uri, "--json").json["version"] == 1
+    assert "the store has none of that name" in fw("registry", "register", "fist", "far", "--uri", uri).err

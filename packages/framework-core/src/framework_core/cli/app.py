@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from framework_core.cli import (
+    artifacts,
     completion,
     config,
     data,
@@ -53,6 +54,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.add_typer(registry.app, name="registry")
+app.add_typer(artifacts.app, name="artifacts")
 app.command("watch")(watch.watch)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)

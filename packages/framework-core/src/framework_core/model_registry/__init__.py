@@ -1,6 +1,9 @@
 """Registered models: versions, the stages they stand in, and the memory of who moved them, when and why."""
 
 from framework_core.model_registry.files import model_files as model_files
+from framework_core.model_registry.kept_files import Artifact as Artifact
+from framework_core.model_registry.kept_files import artifacts as artifacts
+from framework_core.model_registry.kept_files import fetch as fetch
 from framework_core.model_registry.lookup import RegisteredModel as RegisteredModel
 from framework_core.model_registry.lookup import find as find
 from framework_core.model_registry.lookup import model as model
