@@ -70,6 +70,17 @@ def opened(content: bytes, channels: int) -> Image.Image:
         return image.convert(mode)
 
 
+def pixel_count(content: bytes) -> int:
+    """How many pixels an image file has, told by its header.
+
+    Raises:
+        OSError: It is no image (as any of ``UNREADABLE``).
+    """
+    with warnings.catch_warnings(), Image.open(BytesIO(content)) as image:
+        warnings.simplefilter("ignore")
+        return image.width * image.height
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Without PIL's remarks on files that it reads all the same."""

@@ -16,7 +16,20 @@ REQUIREMENTS = ("pillow>=10.3", "simplejpeg>=1.8")
 SUFFIXES = (".jpg", ".bmp", ".gif", ".jpeg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
-class ImagePreprocessing(Preprocessing):
+class _OfImages(Preprocessing):
+    """What preparations of images have in common."""
+
+    def size_of(self, content: bytes, suffix: str) -> int:
+        """Pixels; 0 where it is no image, which is told when it is read."""
+        try:
+            return reading.pixel_count(content)
+        except Image.DecompressionBombError:
+            return reading.most_pixels() or 0
+        except reading.UNREADABLE:
+            return 0
+
+
+class ImagePreprocessing(_OfImages):
     """Decode, resize, crop the centre, normalise.
 
     Args:
@@ -73,7 +86,7 @@ class ImagePreprocessing(Preprocessing):
         return (self.resize, longer) if width <= height else (longer, self.resize)
 
 
-class DigitPreprocessing(Preprocessing):
+class DigitPreprocessing(_OfImages):
     """A picture of a bright digit on a dark ground, made as coarse as the handwritten digits of scikit-learn.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,21 @@ EXTRA = "framework-core[serve]"
 HERE = ("127.0.0.1", "localhost", "::1")
 
 
+class Runtime(str, Enum):
+    """What computes the answers of a run."""
+
+    torch = "torch"
+    onnx = "onnx"
+    torch_export = "torch-export"
+
+
 def serve(
-    what: str = typer.Argument(..., metavar="FOLDER|RUN", help="An exported model's folder; or a run, or 'last'."),
+    what: str = typer.Argument(
+        ..., metavar="FOLDER|RUN", help="An exported model's folder; a run, or 'last'; or a registered NAME@STAGE."
+    ),
+    runtime: Runtime = typer.Option(
+        Runtime.torch, "--runtime", help="What computes: of a run, torch; onnx and torch-export export it first."
+    ),
     host: str = typer.Option("127.0.0.1", "--host", help="Where it listens; 0.0.0.0 is every network."),
     port: int = typer.Option(8080, "--port", min=0, max=65535, help="The port; 0 takes a free one."),
     name: str = typer.Option("", "--name", help="What the model is called in addresses."),
@@ -42,17 +56,18 @@ def serve(
         body=int(max_body * 1e6),
         values=max_values,
         seconds=timeout,
+        receiving=timeout / 2,
         waiting=max_waiting,
         batch=max_batch,
         delay=delay / 1000,
     )
     keys = _keys(key_file)
-    source = _source(what, name, threads, max_batch)
+    source = _source(what, runtime.value, name, threads, max_batch)
     figures = library.Figures()
     current = library.Current(source, figures, reload_every)
     app = library.application(current, figures, limits=limits, keys=keys, threads=threads or os.cpu_count() or 1)
     listening = library.listening_socket(host, port)
-    library.serve(app, listening, grace=grace, started=_told(current, listening, keys, host))
+    library.serve(app, listening, silence=limits.receiving, grace=grace, started=_told(current, listening, keys, host))
 
 
 def _library() -> Any:
@@ -80,7 +95,7 @@ def _library() -> Any:
     return SimpleNamespace(**{each.__name__: each for each in names})
 
 
-def _source(what: str, name: str, threads: int, max_batch: int) -> Source:
+def _source(what: str, runtime: str, name: str, threads: int, max_batch: int) -> Source:
     """An exported model where the folder is one, and else a run."""
     folder = Path(what)
     if folder.is_dir() and not (folder / "config.yaml").exists():
@@ -92,7 +107,7 @@ def _source(what: str, name: str, threads: int, max_batch: int) -> Source:
     training_library("fw serve with a run")
     from framework_core.deployment.run_source import RunSource
 
-    return RunSource(what, name=name, threads=threads)
+    return RunSource(what, runtime=runtime, name=name, threads=threads, max_batch=max_batch)
 
 
 def _keys(file: Path | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The command ``fw verify resume``."""
+"""The commands ``fw verify resume`` and ``fw verify parity``."""
 
 from __future__ import annotations
 
@@ -67,3 +67,41 @@ def _plain(proof: Proof) -> dict[str, object]:
         "kills": [vars(kill) for kill in proof.kills],
         "difference": vars(found) if found else None,
     }
+
+
+@app.command("parity")
+def parity(
+    run: str = typer.Argument(..., help="A run: its id, the beginning of it, its name, its folder, or 'last'."),
+    to: list[str] = typer.Option([], "--to", metavar="WAY", help="A format of fw export, or http; all of them."),
+    as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
+) -> None:
+    """See that a model says the same by every way in which it can answer, from the file on; kept with the run."""
+    from dataclasses import asdict
+
+    from framework_core.cli.screen import note, print_json, print_table
+    from framework_core.cli.training import training_library
+    from framework_core.errors import UnknownNameError
+
+    training_library("fw verify parity")
+    from framework_core.deployment.parity import CERTIFICATE, FORMATS, HTTP, verify_parity
+
+    known = (*FORMATS, HTTP)
+    for name in to:
+        if name not in known:
+            raise UnknownNameError("way", name, known)
+    certificate = verify_parity(run, ways=to or known)
+    if as_json:
+        print_json(asdict(certificate))
+    else:
+        rows = [
+            [
+                way.name,
+                "same" if way.passed else "other",
+                f"{way.files} files" if way.files else f"{way.samples} inputs",
+                f"{way.difference:.1e} of {way.tolerance:g}" if way.passed else way.why,
+            ]
+            for way in certificate.ways
+        ]
+        print_table(rows, ["way", "answers", "compared", "apart"])
+        note(f"Kept with the run as {CERTIFICATE}.")
+    raise typer.Exit(0 if certificate.passed else 1)

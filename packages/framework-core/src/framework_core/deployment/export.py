@@ -22,10 +22,8 @@ from framework_core.config.saved import saved_settings
 from framework_core.deployment.comparison import TOLERANCE, difference_of, expected_of
 from framework_core.deployment.formats import FORMATS, Answer, Read
 from framework_core.deployment.golden_files import (
-    FOLDER,
     INPUT_TOLERANCE,
     ROW_TOLERANCE,
-    ROWS,
     check_inputs,
     check_rows,
     from_files,
@@ -35,7 +33,7 @@ from framework_core.deployment.golden_files import (
 from framework_core.deployment.network import INPUT, OUTPUTS, Source, free_axes, made_up_inputs
 from framework_core.errors import ExportError, FilesInTheWayError, FrameworkError, OutputError
 from framework_core.run import RUNS, Predictor, Trained
-from framework_core.serving.exported import ABOUT, GOLDEN
+from framework_core.serving.exported import ABOUT, FILES, GOLDEN, ROWS
 from framework_core.training import preparation
 
 SAMPLES = 8
@@ -120,7 +118,7 @@ def _compare_files(predictor: Predictor, datamodule: Any, folder: Path, read: Re
     # A model of MLflow's gives outputs alone, and takes prepared inputs.
     if datamodule is None or before is None or after is None or about["format"] == "mlflow":
         return 0
-    golden = golden_files(predictor, datamodule, folder / FOLDER)
+    golden = golden_files(predictor, datamodule, folder / FILES)
     if not golden:
         return 0
     way = from_files(before, lambda inputs: dict(zip(OUTPUTS, read(torch.from_numpy(inputs)), strict=False)), after)

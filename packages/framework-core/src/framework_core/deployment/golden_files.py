@@ -17,9 +17,9 @@ import torch
 from framework_core.errors import ExportError
 from framework_core.prediction import Row, is_attachment
 from framework_core.run import Predictor
+from framework_core.serving.likeness import difference, furthest
 from framework_core.serving.processing import Array, Postprocessing, Preprocessing, Sample, build
 
-FOLDER, ROWS = "golden", "golden.json"
 COUNT = 8
 LARGEST = 2_000_000
 """Bytes of a file at most, to go along with a model."""
@@ -110,7 +110,7 @@ def check_inputs(predictor: Predictor, golden: Sequence[GoldenFile], preprocessi
         raise ExportError(
             f"its preprocessing makes {len(samples)} inputs of files of which training makes {len(trained)}"
         )
-    furthest = 0.0
+    largest = 0.0
     for (path, sample), expected in zip(samples, trained, strict=True):
         apart = _apart(sample.input, expected)
         if not apart <= INPUT_TOLERANCE:
@@ -118,8 +118,8 @@ def check_inputs(predictor: Predictor, golden: Sequence[GoldenFile], preprocessi
                 f"its preprocessing prepares {path.name} otherwise than training does: "
                 f"{'another shape' if apart == np.inf else f'{apart:.2g} of the spread apart on average'}"
             )
-        furthest = max(furthest, apart)
-    return furthest
+        largest = max(largest, apart)
+    return largest
 
 
 def check_rows(golden: Sequence[GoldenFile], rows_of: Callable[[Path], list[Row]]) -> float:
@@ -135,16 +135,13 @@ def check_rows(golden: Sequence[GoldenFile], rows_of: Callable[[Path], list[Row]
     Raises:
         ExportError: They are other answers.
     """
-    furthest = 0.0
+    largest = 0.0
     for each in golden:
         found = rows_of(each.path)
-        if len(found) != len(each.rows):
-            raise ExportError(
-                f"it gives {len(found)} answers to {each.path.name}, and the model gives {len(each.rows)}"
-            )
-        for row, expected in zip(found, each.rows, strict=True):
-            furthest = max(furthest, _row_apart(row, expected, each.path.name))
-    return furthest
+        if apart := difference(found, each.rows, ROW_TOLERANCE):
+            raise ExportError(f"it answers {each.path.name} otherwise than the model does: {apart}")
+        largest = max(largest, furthest(found, each.rows))
+    return largest
 
 
 def from_files(preprocessing: Mapping[str, Any], network: Any, postprocessing: Mapping[str, Any]) -> FromFiles:
@@ -166,44 +163,6 @@ def plain(row: Mapping[str, Any]) -> Row:
     return {name: value for name, value in row.items() if name != "path" and not is_attachment(value)}
 
 
-def _row_apart(found: Row, expected: Row, name: str) -> float:
-    if set(found) != set(expected):
-        raise ExportError(f"its answer to {name} has {', '.join(found)}, and the model's has {', '.join(expected)}")
-    furthest = 0.0
-    for column, value in expected.items():
-        apart = _value_apart(found[column], value)
-        if apart == np.inf and _is_tie(found, expected):
-            continue
-        if not apart <= ROW_TOLERANCE:
-            raise ExportError(f"it says {column} {_short(found[column])} of {name}, and the model says {_short(value)}")
-        furthest = max(furthest, apart)
-    return furthest
-
-
-def _is_tie(found: Row, expected: Row) -> bool:
-    """Whether two classes are so near each other that rounding decides."""
-    shares, one, other = expected.get("probabilities"), expected.get("label"), found.get("label")
-    if not isinstance(shares, Mapping) or one not in shares or other not in shares:
-        return False
-    return bool(abs(shares[one] - shares[other]) <= ROW_TOLERANCE)
-
-
-def _value_apart(found: Any, expected: Any) -> float:
-    if isinstance(expected, Mapping):
-        if not isinstance(found, Mapping) or list(found) != list(expected):
-            return np.inf
-        return max((_value_apart(found[key], value) for key, value in expected.items()), default=0.0)
-    if isinstance(expected, list | tuple):
-        if not isinstance(found, list | tuple) or len(found) != len(expected):
-            return np.inf
-        return max((_value_apart(one, other) for one, other in zip(found, expected, strict=True)), default=0.0)
-    if isinstance(expected, bool) or not isinstance(expected, int | float):
-        return 0.0 if found == expected else np.inf
-    if not isinstance(found, int | float):
-        return np.inf
-    return abs(float(found) - float(expected)) / max(1.0, abs(float(expected)))
-
-
 def _apart(found: Array, expected: Array) -> float:
     if found.shape != expected.shape:
         return np.inf
@@ -214,8 +173,3 @@ def _apart(found: Array, expected: Array) -> float:
 def _array(item: Any) -> Array:
     tensor = item[0] if isinstance(item, list | tuple) else item
     return np.asarray(tensor.numpy() if isinstance(tensor, torch.Tensor) else tensor)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."

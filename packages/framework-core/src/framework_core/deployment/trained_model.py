@@ -36,7 +36,8 @@ class TrainedModel:
         predictor.datamodule.num_workers = 0
         self.name = name or trained.config.model.name.rpartition(":")[2]
         self.version = version or trained.record.run_id
-        self.suffixes = predictor.suffixes
+        self._preprocessing = _preprocessing(predictor)
+        self.suffixes = predictor.suffixes if self._preprocessing is None else self._preprocessing.suffixes
         data = trained.data
         free = {} if data.input_shape else {"shape": None}
         wanted = {"name": INPUT, "dtype": data.input_dtype, "shape": [None, *data.input_shape], **free}
@@ -50,7 +51,6 @@ class TrainedModel:
             **({"input": wanted} if data.input_shape else {}),
         }
         self._network = Network(trained.model)
-        self._size = _preprocessing(predictor)
         self._folder = tempfile.TemporaryDirectory(prefix="fw-serve-")
 
     def prepare(self, file: RawFile) -> Path:
@@ -65,7 +65,7 @@ class TrainedModel:
 
     def size_of(self, file: RawFile) -> int:
         """How many values a file holds once it is decoded, as far as its beginning tells."""
-        return 0 if self._size is None else self._size.size_of(file.content, file.suffix)
+        return 0 if self._preprocessing is None else self._preprocessing.size_of(file.content, file.suffix)
 
     def answer(self, prepared: Sequence[Path]) -> Sequence[list[Row] | Exception]:
         """The rows of each file; where one cannot be read, of each alone."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from framework_core.contracts.processing import Processing
-from framework_core.errors import DataError, ServeError
+from framework_core.errors import DataError, FrameworkError, ServeError
+from framework_core.serving.likeness import difference
 from framework_core.serving.model import RawFile
 from framework_core.serving.networks import INPUT, NETWORKS, Network
 from framework_core.serving.processing import Array, Postprocessing, Preprocessing, Row, Sample, build
 
 ABOUT, GOLDEN = "export.json", "golden.npz"
+FILES, ROWS = "golden", "golden.json"
 
 
 class ExportedModel:
@@ -24,6 +27,7 @@ class ExportedModel:
     Args:
         folder: What ``fw export`` wrote.
         name: What it is called in addresses; empty is the name of the model.
+        version: What tells it from others; empty is the id of its run.
         threads: How many threads a batch is computed by; 0 is one a core.
         max_batch: How many inputs are computed together at most.
 
@@ -32,16 +36,20 @@ class ExportedModel:
         MissingPackageError: Something that it needs is not installed.
     """
 
-    def __init__(self, folder: Path, *, name: str = "", threads: int = 0, max_batch: int = 64) -> None:
+    def __init__(
+        self, folder: Path, *, name: str = "", version: str = "", threads: int = 0, max_batch: int = 64
+    ) -> None:
         self.about: Mapping[str, Any] = read_about(folder)
         self.name = name or str(self.about["model"])
-        self.version = str(self.about["run_id"])
+        self.version = version or str(self.about["run_id"])
         self.max_batch = max_batch
         self._preprocessing: Preprocessing | None = _built(self.about.get("preprocessing"))
         self._postprocessing: Postprocessing | None = _built(self.about.get("postprocessing"))
         self.suffixes: tuple[str, ...] = () if self._preprocessing is None else tuple(self._preprocessing.suffixes)
-        self._network: Network = NETWORKS[self.about["format"]](folder, threads=threads)
-        self._check_golden(folder)
+        with _told(folder):
+            self._network: Network = NETWORKS[self.about["format"]](folder, threads=threads)
+            self._check_golden(folder)
+            self._check_files(folder)
 
     def prepare(self, file: RawFile) -> Sequence[Sample]:
         """The samples of a file.
@@ -101,7 +109,38 @@ class ExportedModel:
             apart = float(np.abs(found - golden[name]).max(initial=0.0)) / largest
             if not apart <= tolerance:
                 cause = f"its {name} for its golden samples lies {apart:.2g} of the largest from what was exported"
-                raise ServeError(str(folder), cause, next_step="Export it anew: fw export RUN --to onnx -o FOLDER")
+                raise _changed(folder, cause)
+
+    def _check_files(self, folder: Path) -> None:
+        """See that its golden files are answered as the trained model answered them."""
+        if "compared_files" not in self.about:
+            return
+        tolerance = float(self.about["compared_files"]["tolerance"]["answers"])
+        for name, expected in json.loads((folder / ROWS).read_text("utf-8")).items():
+            file = folder / FILES / name
+            (found,) = self.answer([self.prepare(RawFile(file.read_bytes(), file.suffix.lower()))])
+            if isinstance(found, Exception) or (apart := difference(found, expected, tolerance)):
+                why = found if isinstance(found, Exception) else apart
+                raise _changed(folder, f"it answers its golden file {name} otherwise than the trained model: {why}")
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Whatever a runtime stumbles over, in a line: each has errors of its own."""
+    try:
+        yield
+    except FrameworkError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise _changed(
+            folder, f"its network cannot be run: {lines[0][:200].rstrip('.') if lines else error!r}"
+        ) from error
+
+
+def _changed(folder: Path, cause: str) -> ServeError:
+    next_step = "Export it anew: fw export RUN --to onnx -o FOLDER"
+    return ServeError(str(folder), cause, possible="What was exported is served as it is.", next_step=next_step)
 
 
 def read_about(folder: Path) -> dict[str, Any]:

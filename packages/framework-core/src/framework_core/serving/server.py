@@ -8,15 +8,12 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from framework_core.errors import ServeError
-
-SILENCE = 10.0
-"""Seconds in which a connection has to ask for something before it is closed."""
 
 BACKLOG = 2048
 
@@ -24,10 +21,13 @@ BACKLOG = 2048
 class Impatient(H11Protocol):
     """HTTP for clients that ask: a connection on which no request begins in time is closed."""
 
+    silence: ClassVar[float]
+    """Seconds."""
+
     def connection_made(self, transport: Any) -> None:
         """Give the client some time."""
         super().connection_made(transport)
-        self._silence = self.loop.call_later(SILENCE, self._close_silent)
+        self._silence = self.loop.call_later(self.silence, self._close_silent)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Nobody is waited for."""
@@ -96,19 +96,20 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(app: Any, listening: socket.socket, *, grace: int, started: Callable[[], None]) -> None:
+def serve(app: Any, listening: socket.socket, *, silence: float, grace: int, started: Callable[[], None]) -> None:
     """Answer until a signal ends it.
 
     Args:
         app: The application.
         listening: Where it is asked.
+        silence: Seconds in which a new connection has to ask for something.
         grace: Seconds that requests under way have at the end.
         started: Called when it listens.
     """
     _many_files()
     config = uvicorn.Config(
         app,
-        http=Impatient,
+        http=type("Impatient", (Impatient,), {"silence": silence}),
         ws="none",
         lifespan="on",
         log_config=None,
