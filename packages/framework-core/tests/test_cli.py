@@ -83,6 +83,7 @@ OPTIONS = {
     "registry at": {"--uri", "--json"},
     "registry verify": {"--uri", "--json"},
     "runs": set(),
+    "runs gc": {"--older-than", "--status", "--keep", "--delete", "--uri", "--json"},
     "runs list": {
         "--experiment",
         "-e",

@@ -7,11 +7,13 @@ from framework_core.model_registry.memory import Examined, Moment, at, history, 
 from framework_core.model_registry.promotion import demote, promote, rollback
 from framework_core.model_registry.record import Record
 from framework_core.model_registry.registering import register
+from framework_core.model_registry.retention import Leftover, leftovers, remove
 from framework_core.model_registry.version import Version, read_reference
 
 __all__ = [
     "Artifact",
     "Examined",
+    "Leftover",
     "Moment",
     "Record",
     "RegisteredModel",
@@ -22,12 +24,14 @@ __all__ = [
     "fetch",
     "find",
     "history",
+    "leftovers",
     "model",
     "model_files",
     "models",
     "promote",
     "read_reference",
     "register",
+    "remove",
     "rollback",
     "verify",
 ]
