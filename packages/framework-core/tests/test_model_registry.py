@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from test_read_only import without_power_over_files
 
 from framework_core import model_registry
 from framework_core.config.compose import compose
+from framework_core.model_registry.chain import History
 from framework_core.run import train
 
 QUICK = (
@@ -47,15 +49,26 @@ def here(recorded, monkeypatch, project):
     return recorded
 
 
-@pytest.fixture
-def store(empty_store, project):
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory, empty_store):
     """A store in which ``flowers`` has three versions that another program registered."""
-    shutil.copy(empty_store, project)
-    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    file = Path(shutil.copy(empty_store, tmp_path_factory.mktemp("flowers")))
+    client = MlflowClient(f"sqlite:///{file}")
     client.create_registered_model("flowers")
     for _ in range(3):
         client.create_model_version("flowers", "file:///nowhere")
-    return client
+    return file
+
+
+@pytest.fixture
+def store(flowers, same_again):
+    """That store, for one test."""
+    return MlflowClient(same_again(flowers))
+
+
+def database():
+    """The file of the store."""
+    return Path(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
 
 
 def stages(fw, name="flowers"):
@@ -183,22 +196,22 @@ def test_a_promotion_only_in_place_of_a_version_that_is_no_longer_there_is_not_d
 
 def rewrite(number, change):
     """Change a record of the history in the database itself."""
-    with sqlite3.connect("mlflow.db") as database:
+    with sqlite3.connect(database()) as opened:
         key = f"framework.history.{number:06d}"
-        (text,) = database.execute("SELECT value FROM params WHERE key = ?", [key]).fetchone()
-        database.execute("UPDATE params SET value = ? WHERE key = ?", [change(text), key])
+        (text,) = opened.execute("SELECT value FROM params WHERE key = ?", [key]).fetchone()
+        opened.execute("UPDATE params SET value = ? WHERE key = ?", [change(text), key])
 
 
 def without(number):
-    with sqlite3.connect("mlflow.db") as database:
-        database.execute("DELETE FROM params WHERE key = ?", [f"framework.history.{number:06d}"])
+    with sqlite3.connect(database()) as opened:
+        opened.execute("DELETE FROM params WHERE key = ?", [f"framework.history.{number:06d}"])
 
 
 def swapped(one, other):
-    with sqlite3.connect("mlflow.db") as database:
+    with sqlite3.connect(database()) as opened:
         keys = [f"framework.history.{number:06d}" for number in (one, other)]
         for before, after in ((keys[0], "aside"), (keys[1], keys[0]), ("aside", keys[1])):
-            database.execute("UPDATE params SET key = ? WHERE key = ?", [after, before])
+            opened.execute("UPDATE params SET key = ? WHERE key = ?", [after, before])
 
 
 def forged(text):
@@ -236,6 +249,14 @@ def test_a_history_that_was_tampered_with_is_found(tamper, told, fw, store):
     assert told in done.err
 
 
+def test_whatever_reads_a_history_that_was_tampered_with_says_so(fw, store):
+    for version in ("1", "2"):
+        fw("registry", "promote", "flowers", version, "production", "--why", "tested")
+    assert fw("registry", "show", "flowers").err == ""
+    rewrite(1, lambda text: text.replace("tested", "forged"))
+    assert "warning: The history of flowers was tampered with" in fw("registry", "show", "flowers").err
+
+
 def test_an_alias_that_was_moved_by_hand_is_found_and_the_history_counts(fw, store):
     fw("registry", "promote", "flowers", "1", "production")
     store.set_registered_model_alias("flowers", "production", "2")
@@ -249,6 +270,34 @@ def test_an_alias_of_mlflows_own_names_a_version_too(store):
     store.set_registered_model_alias("flowers", "champion", "3")
     assert model_registry.find("flowers@champion").version == 3
     assert model_registry.find("flowers/2").version == 2
+
+
+def test_of_many_who_begin_a_history_at_once_one_does(store):
+    uri, barrier, written = store.tracking_uri, threading.Barrier(6), []
+
+    def begin(number):
+        history = History(MlflowClient(uri), "flowers")
+        facts = {"number": 1, "previous": "", "when": "now", "action": "promote", "from_stage": "", "to_stage": "live"}
+        barrier.wait()
+        if history.add(model_registry.Record(who=f"number {number}", version=number, **facts)):
+            written.append(number)
+
+    threads = [threading.Thread(target=begin, args=(each,)) for each in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert [each.version for each in model_registry.history("flowers")] == written
+    assert [each.name for each in store.search_experiments() if each.name.startswith("registry/")] == [
+        "registry/flowers"
+    ]
+
+
+def test_a_history_whose_experiment_was_deleted_on_mlflows_page_is_still_there(fw, store):
+    fw("registry", "promote", "flowers", "1", "production")
+    store.delete_experiment(store.get_experiment_by_name("registry/flowers").experiment_id)
+    assert fw("registry", "promote", "flowers", "2", "production").code == 0
+    assert [each["version"] for each in fw("registry", "history", "flowers", "--json").json] == [1, 2]
 
 
 def test_the_history_does_not_stand_among_the_runs(fw, store):
@@ -337,10 +386,13 @@ def test_a_model_whose_plugin_is_not_installed_is_told_with_what_to_install(fw, 
 
 
 @pytest.mark.long
-def test_a_registry_that_is_read_only_says_so(fresh, store, project):
-    (project / "mlflow.db").chmod(0o444)
+def test_a_registry_that_is_read_only_says_so(fresh, store):
+    database().chmod(0o444)
     options = {"preexec_fn": without_power_over_files} if os.getuid() == 0 else {}
-    done = fresh("registry", "promote", "flowers", "1", "production", **options)
+    try:
+        done = fresh("registry", "promote", "flowers", "1", "production", **options)
+    finally:
+        database().chmod(0o644)
     assert (done.code, done.out) == (2, "")
     assert "is read-only" in done.err
 
@@ -372,14 +424,10 @@ def test_files_of_a_run_and_of_a_version_are_listed_and_fetched(fw, here, tmp_pa
     [
         (("first", "confg.yaml"), "Near it: config.yaml"),
         (("lost",), "There is no run 'lost'"),
-        (("kept@nowhere",), "There is no registered model named 'kept'"),
+        (("nothing@dev",), "There is no registered model named 'nothing'"),
     ],
 )
-def test_files_that_are_not_there_are_told(words, told, fw, here, project, monkeypatch, empty_store):
-    if "@" in words[0]:
-        monkeypatch.chdir(project)
-        shutil.copy(empty_store, project)
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
+def test_files_that_are_not_there_are_told(words, told, fw, here, project):
     done = fw("artifacts", "get", *words, "-o", str(project))
     assert (done.code, done.out) == (2, "")
     assert told in done.err

@@ -46,12 +46,9 @@ def trained(tmp_path_factory, empty_store):
 
 
 @pytest.fixture
-def client(trained, project, monkeypatch):
+def client(trained, same_again):
     """A store of a test's own with those versions; the files are shared."""
-    shutil.copy(trained / "mlflow.db", project)
-    uri = f"sqlite:///{project}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    return MlflowClient(uri)
+    return MlflowClient(same_again(trained / "mlflow.db"))
 
 
 POOR, FIRST, OTHER_SEED, OTHER_SAMPLES = 1, 2, 3, 4

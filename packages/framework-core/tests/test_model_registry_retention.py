@@ -1,7 +1,6 @@
 """Old runs go when that is asked for, and what a registered version needs stays."""
 
 import json
-import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,9 +12,8 @@ DAY = 86_400_000
 
 
 @pytest.fixture
-def client(empty_store, project):
-    shutil.copy(empty_store, project)
-    return MlflowClient(f"sqlite:///{project}/mlflow.db")
+def client(empty_store, same_again):
+    return MlflowClient(same_again(empty_store))
 
 
 @pytest.fixture
@@ -86,6 +84,7 @@ def test_only_what_stands_so_goes_and_the_newest_stay(fw, client, add):
     assert set(going(fw("runs", "gc", "--older-than", "1", "--keep", "2", "--json"))) == {"a", "b"}
 
 
+@pytest.mark.long
 def test_what_no_store_has_stays(fw, train, client):
     done = train("experiment.run_name=away", "mlops.tracking.offline=true", "trainer.max_epochs=1")
     assert done.code == 0, done.err

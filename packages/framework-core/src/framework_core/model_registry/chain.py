@@ -7,11 +7,13 @@ once one has it and the other is told. The name of the experiment is unique, so 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from framework_core.errors import quoted
 from framework_core.model_registry.record import Record
 from framework_core.tracking.runs import TAG_REGISTRY
 
@@ -25,11 +27,16 @@ EXPERIMENT = "registry/"
 KEY = "framework.history."
 """How the names of the parameters begin; the number of the record follows."""
 
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Lets MLflow's page show parameters, and not what belongs to texts that models write."""
+
 LONGEST = 6000
 """Characters of a parameter: MLflow cuts off what is longer."""
 
 WAITS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds before each attempt at a store that is busy."""
+
+_log = logging.getLogger("framework_core")
 
 
 class History:
@@ -55,9 +62,11 @@ class History:
         return {int(number): text for number, text in sorted(kept.items()) if number.isdecimal()}
 
     def records(self) -> list[Record]:
-        """The records that can be read, in order."""
-        found = []
-        for text in self.texts().values():
+        """The records that can be read, in order; where they are not what was written, that is said."""
+        found, texts = [], self.texts()
+        if damage(texts):
+            _log.warning("The history of %s was tampered with: fw registry verify %s", self._name, quoted(self._name))
+        for text in texts.values():
             try:
                 found.append(Record.read(text))
             except ValueError:
@@ -102,7 +111,7 @@ class History:
         from mlflow.exceptions import MlflowException
 
         name = f"{EXPERIMENT}{self._name}"
-        own = self._client.create_experiment(f"{name} {uuid4().hex}")
+        own = self._client.create_experiment(f"{name} {uuid4().hex}", tags=KIND)
         run = self._client.create_run(own, run_name=f"history of {self._name}")
         self._client.set_terminated(run.info.run_id)
         self._client.set_experiment_tag(own, TAG_REGISTRY, run.info.run_id)
