@@ -43,6 +43,7 @@ def answered(*words: str, shell: str = "bash") -> list[str]:
     return [line.partition("\t")[0] for line in done.stdout.splitlines()]
 
 
+@pytest.mark.some_of(15)
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -155,6 +156,7 @@ def terminal(request):
     found.close()
 
 
+@pytest.mark.some_of(8)
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -73,6 +73,7 @@ NOT_RUN = (
     ("how-to/audio-models.md", "*--dataset speech_commands *"),  # published weights; the plugin tests folders of them
     ("how-to/data.md", "fw data fetch *"),  # it downloads; framework-core's tests fetch from a server of their own
     ("how-to/mongodb.md", "pip install *"),  # likewise
+    ("how-to/serve.md", "pip install *"),  # likewise; test_light_install makes such an environment
     ("how-to/mongodb.md", "*--artifacts-destination*"),  # a second server; test_registry_server starts such a one
     ("how-to/mongodb.md", "*db.example.com*"),  # another machine, with users and TLS
     ("how-to/mongodb.md", "mongosh *"),  # MongoDB's own programs: no package index has them

@@ -195,7 +195,7 @@ def train(fw, components: str, project: Path, empty_store: Path) -> Callable[...
 
 
 @pytest.fixture
-def command(request: pytest.FixtureRequest) -> list[str]:
+def start_of_fw(request: pytest.FixtureRequest) -> list[str]:
     """The command ``fw``: in a process that Python starts, but for long tests, which start many."""
     if request.node.get_closest_marker("long") is None:
         return [sys.executable, "-m", "framework_core"]
@@ -203,12 +203,12 @@ def command(request: pytest.FixtureRequest) -> list[str]:
 
 
 @pytest.fixture
-def program(command: list[str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def program(start_of_fw: list[str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """The command ``fw`` started in a process of its own, in a group of its own; ended with the test at the latest."""
     started = []
 
     def start(*words: object, path: Iterable[Path] = (), **options: object) -> subprocess.Popen[str]:
-        typed = [*command, *map(str, words)]
+        typed = [*start_of_fw, *map(str, words)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "COLUMNS": "120"}
         given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True, **options}
         process = subprocess.Popen(typed, env=environment, text=True, **given)

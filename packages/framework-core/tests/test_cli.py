@@ -443,6 +443,7 @@ FORMS = [
 ]
 
 
+@pytest.mark.some_of(4)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     "option", [("--without", "zoo"), ("--without=zoo-dist",), ("--without", "x", "--without", "zoo")]

@@ -94,6 +94,7 @@ def test_group_options_come_from_settings_classes_and_take_overrides():
     assert (config.optimizer.name, config.optimizer.lr, config.optimizer.momentum) == ("sgd", 0.5, 0.9)
 
 
+@pytest.mark.some_of(4)
 @pytest.mark.parametrize(
     ("override", "path", "value"),
     [

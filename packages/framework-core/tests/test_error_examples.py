@@ -116,6 +116,8 @@ def world(project, components, install, train, request, monkeypatch):
     if error == "ExportError":
         (project / "forked.py").write_text(FORKED)
         assert train("--model", "forked.py:Net", "experiment.run_name=forked", "trainer.max_epochs=1").code == 0
+    if error == "ServeError":
+        (project / "empty").mkdir()
     if error == "ProofError":
         (project / "fails.py").write_text(FAILS)
     if error in NEEDS_A_MODEL:
@@ -139,6 +141,7 @@ def marked(error):
     )
 
 
+@pytest.mark.some_of(14)
 @pytest.mark.parametrize("error", [marked(each) for each in RAISED if each.exit_code != 130])
 def test_the_command_of_the_description_says_what_stands_there(error, world, fw):
     command, lines = example(error)

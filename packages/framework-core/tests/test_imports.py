@@ -50,6 +50,7 @@ def site(install):
     return install("light-dist", modules, {"framework.plugins": {"light": "light.plugin"}})
 
 
+@pytest.mark.some_of(6)
 @pytest.mark.parametrize(
     ("command", "code"),
     [

@@ -134,6 +134,7 @@ def test_while_a_plugin_is_broken_nothing_is_kept(offering, install, fresh, kept
     assert kept() == []
 
 
+@pytest.mark.some_of(2)
 @pytest.mark.parametrize(
     "content",
     ["", "not JSON", "{}", "[]", "null", '{"sources": 3, "content": {}}', "\0\1\2"],

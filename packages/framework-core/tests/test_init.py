@@ -164,6 +164,7 @@ def test_a_model_of_a_file_is_named_as_seen_from_the_project(components, fw, pro
     assert settings["model"]["name"] == "../../mine.py:Net"
 
 
+@pytest.mark.some_of(2)
 @pytest.mark.parametrize("name", ["2024", "yes", "a: b", "it's", "x # y"])
 def test_any_folder_name_is_an_experiment(name, zoo, fw):
     assert fw("init", name, "--model", "net").code == 0

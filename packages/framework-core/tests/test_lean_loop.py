@@ -139,6 +139,7 @@ def trained(model_class, *, lean, callbacks=(), **arguments):
 MODELS = [Model, GivesDict, SkipsABatch, TakesNoIndex, Clips, LooksAtGradients, StepsItself, Manual, NoSchedule]
 
 
+@pytest.mark.some_of(3)
 @pytest.mark.filterwarnings("ignore:.*training_step.* returned .None.")
 @pytest.mark.parametrize("model_class", MODELS)
 def test_weights_losses_and_counters_are_lightnings(model_class):
@@ -152,6 +153,7 @@ def test_weights_losses_and_counters_are_lightnings(model_class):
     assert our_trainer.callback_metrics == their_trainer.callback_metrics
 
 
+@pytest.mark.some_of(2)
 @pytest.mark.parametrize(
     "arguments",
     [

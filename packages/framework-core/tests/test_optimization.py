@@ -175,6 +175,7 @@ def test_a_schedule_ends_where_it_said():
     assert rates("linear", steps=100, min_lr=0.25)[-1] == pytest.approx(0.25 + 0.75 / 100)
 
 
+@pytest.mark.some_of(4)
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_trains(name, train):
     extra = {"multistep": ["scheduler.milestones=[1]"], "timm_multistep": ["scheduler.decay_milestones=[1]"]}.get(
@@ -185,6 +186,7 @@ def test_every_scheduler_trains(name, train):
     assert math.isfinite(done.json["metrics"]["val/loss"])
 
 
+@pytest.mark.some_of(4)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_trains(name, train):
     done = train(f"optimizer={name}", "mlops.tracking.backend=none", "--json")

@@ -86,6 +86,7 @@ FIRST = random.Random(0).sample(sorted(DEFECTS), 18)
 """The others run in a session of their own."""
 
 
+@pytest.mark.some_of(8)
 @pytest.mark.parametrize(
     "defect", [pytest.param(each, marks=[] if each in FIRST else [pytest.mark.thorough]) for each in DEFECTS]
 )

@@ -109,6 +109,7 @@ def test_a_run_continues_where_it_ended(train, fw):
     assert len(runs()) == 1
 
 
+@pytest.mark.some_of(2)
 @pytest.mark.parametrize("form", ["id", "beginning", "name", "folder", "last"])
 def test_a_run_is_named_in_five_ways(form, train, fw):
     first = train("--json").json
@@ -189,6 +190,7 @@ def test_predictions_without_a_file_are_a_table(train, fw, flowers):
     assert [line.split()[0] for line in lines[1:]] == ["flowers/b.txt", "flowers/a.txt"]
 
 
+@pytest.mark.some_of(2)
 @pytest.mark.parametrize(
     ("words", "said"),
     [

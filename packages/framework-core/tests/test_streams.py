@@ -159,6 +159,7 @@ def told(result):
     return digest({key: value for key, value in read(result.last_checkpoint).items() if key != "callbacks"})
 
 
+@pytest.mark.some_of(1)
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_on_a_stream_ends_with_the_state_of_one_that_was_not_stopped(workers, settings, caplog):
     words = (f"dataset.num_workers={workers}", "trainer.limit_val_batches=1", "trainer.limit_test_batches=0")

@@ -75,6 +75,7 @@ def test_an_epoch_has_each_sample_once_and_each_belongs_to_something(made):
             assert len(values) == size
 
 
+@pytest.mark.some_of(4)
 def test_each_sample_is_known_again_and_by_a_name(made):
     module = made()
     indices = range(len(module.test_dataset))

@@ -86,6 +86,7 @@ def test_matchboxnet_is_as_large_as_its_paper_says(blocks, sub_blocks, thousands
     assert round(numbers(model) / 1000) == thousands
 
 
+@pytest.mark.some_of(3)
 @pytest.mark.parametrize("name", NAMES)
 def test_each_network_reads_any_length_and_silence(name):
     torch.manual_seed(0)
@@ -104,6 +105,7 @@ def test_each_network_of_its_own_takes_two_channels(name):
     assert model(0.1 * torch.randn(2, 2, 8_000)).shape == (2, 3)
 
 
+@pytest.mark.some_of(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_each_network_is_exported_with_its_front_end(name):
     torch.manual_seed(0)

@@ -78,6 +78,7 @@ def test_listing_imports_nothing_heavy():
     assert json.loads(done.stdout) == []
 
 
+@pytest.mark.some_of(5)
 @pytest.mark.parametrize("name", MODELS)
 def test_each_model_learns_some_steps(name, module):
     torch.manual_seed(0)
@@ -113,6 +114,7 @@ def test_each_model_gives_the_same_after_its_weights_were_saved(name, module, tm
     assert torch.equal(first, again(inputs))
 
 
+@pytest.mark.some_of(4)
 @pytest.mark.parametrize(
     "name", [n for n in MODELS if issubclass(config_class(registry.resolve("model", n)), ForecasterConfig)]
 )

@@ -47,6 +47,7 @@ def run(pictures, monkeypatch):
     return trained
 
 
+@pytest.mark.some_of(1)
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("more", [["dataset.image_size=16"], AUGMENTED])
 def test_training_on_bytes_is_training_on_numbers(workers, more, run):

@@ -77,6 +77,7 @@ def test_the_same_data_has_the_same_fingerprint(made):
     assert made().fingerprint() == made().fingerprint()
 
 
+@pytest.mark.some_of(4)
 def test_workers_give_what_one_process_gives(made):
     alone, together = (all_batches(made(num_workers=workers).val_dataloader()) for workers in (0, 1))
     assert len(alone) == len(together)

@@ -242,6 +242,7 @@ BAD = [
 ]
 
 
+@pytest.mark.some_of(5)
 @pytest.mark.parametrize(("damage", "said"), BAD, ids=[damage.__name__ for damage, _ in BAD])
 def test_bad_data_ends_in_one_message_and_nothing_is_written(damage, said, pictures, train, project):
     damage(pictures("pets", {"cat": 6, "dog": 6}))

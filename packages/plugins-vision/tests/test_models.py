@@ -38,6 +38,7 @@ def step(model, *, batch=3):
     return loss
 
 
+@pytest.mark.some_of(8)
 @pytest.mark.parametrize("name", OURS)
 @pytest.mark.parametrize(("channels", "height", "width"), [(1, 32, 32), (3, 32, 32), (3, 28, 28), (1, 64, 48)])
 def test_one_logit_a_class_for_grey_and_coloured_images_of_any_size(name, channels, height, width, build):

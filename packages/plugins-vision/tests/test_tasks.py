@@ -146,6 +146,7 @@ def test_masks_are_learned_measured_drawn_and_predicted(learn, fw, project):
     assert "mask" not in json.loads(fw("predict", "last", "one.png", "--json").out)[0]
 
 
+@pytest.mark.some_of(4)
 @pytest.mark.parametrize(
     ("model", "task", "words", "said"),
     [

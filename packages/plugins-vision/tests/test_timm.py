@@ -45,6 +45,7 @@ def made_for(name):
     return tuple(config.input_size)[1:] if config is not None else (224, 224)
 
 
+@pytest.mark.some_of(4)
 @pytest.mark.parametrize("name", small_ones(12))
 def test_an_architecture_trains(name, data):
     torch.manual_seed(0)
@@ -141,6 +142,7 @@ def test_they_are_set_on_the_command_line(fw):
         assert line in shown.out
 
 
+@pytest.mark.some_of(4)
 @pytest.mark.parametrize(
     ("setting", "said"),
     [

@@ -131,6 +131,7 @@ def code(path):
     torch.save({"state_dict": Malicious()}, path)
 
 
+@pytest.mark.some_of(2)
 @pytest.mark.parametrize("make", [no_tensors, text, code])
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 def test_a_file_that_holds_no_weights_is_told(make, name, tmp_path, train, project, capfd):

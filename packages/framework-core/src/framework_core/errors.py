@@ -27,6 +27,7 @@
     │   ├── OutputError                      a place that cannot be written to
     │   ├── FilesInTheWayError               files that are there and are not overwritten
     │   ├── ExportError                      a model that cannot be written in a format
+    │   ├── ServeError                       a model that cannot answer requests
     │   ├── TrackingError                    a tracking store that cannot be used
     │   ├── PortTakenError                   a port that another program serves
     │   ├── VersionNotFoundError             a version of a registered model that is not there
