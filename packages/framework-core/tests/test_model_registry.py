@@ -161,6 +161,20 @@ def test_a_deleted_version_is_not_rolled_back_to(fw, store):
     assert fw("registry", "rollback", "flowers", "production", "--json").json["version"] == 1
 
 
+def test_a_stage_whose_version_was_deleted_is_taken_by_another(fw, store):
+    fw("registry", "promote", "flowers", "1", "production")
+    store.delete_model_version("flowers", "1")
+    assert fw("registry", "promote", "flowers", "2", "production").code == 0
+    assert store.get_registered_model("flowers").aliases == {"production": 2}
+
+
+def test_a_reason_that_is_too_long_to_be_remembered_is_told(fw, store):
+    done = fw("registry", "promote", "flowers", "1", "production", "--why", "so " * 3000)
+    assert done.code == 2
+    assert "too long to be remembered" in done.err
+    assert stages(fw) == {}
+
+
 def test_the_history_says_who_when_from_where_to_where_and_why(fw, store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
     fw("registry", "promote", "flowers", "1", "staging", "--why", "looks good")

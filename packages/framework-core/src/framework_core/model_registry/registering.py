@@ -62,8 +62,8 @@ def _logged_model(client: MlflowClient, run: Run) -> LoggedModel:
         raise RegistryError(
             f"The run {run.info.run_name!r} has no model in the store.",
             possible="A run stores its model at its end, unless mlops.tracking.log_model=false said otherwise.",
-            next_step=f"Train it with its model: fw train --config runs/{quoted(run.info.run_name)}/config.yaml "
-            "mlops.tracking.log_model=true",
+            next_step=f"Send it, if the store was away: fw runs sync {quoted(run.info.run_name)}\n"
+            "Or train again: fw train --config runs/RUN/config.yaml mlops.tracking.log_model=true",
         )
     return ready[-1]
 
