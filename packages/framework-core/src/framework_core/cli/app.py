@@ -20,6 +20,7 @@ from framework_core.cli import (
     predict,
     registry,
     replay,
+    reproduce,
     runs,
     search,
     serve,
@@ -44,6 +45,7 @@ app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("replay")(replay.replay)
+app.command("reproduce")(reproduce.reproduce)
 app.add_typer(find.app, name="find")
 app.add_typer(verify.app, name="verify")
 app.add_typer(plugin.app, name="plugin")
