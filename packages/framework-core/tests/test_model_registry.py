@@ -261,6 +261,9 @@ def test_a_history_that_was_tampered_with_is_found(tamper, told, fw, store):
     done = fw("registry", "verify", "flowers")
     assert done.code == 1
     assert told in done.err
+    # What is done afterwards does not hide it.
+    assert fw("registry", "promote", "flowers", "3", "production").code == 0
+    assert fw("registry", "verify", "flowers").code == 1
 
 
 def test_whatever_reads_a_history_that_was_tampered_with_says_so(fw, store):

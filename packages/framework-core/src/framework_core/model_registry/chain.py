@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "registry/"
 """How the name of the experiment begins; the name of the model follows."""
+
+TAG_HEAD = "framework.registry.head"
+"""The tag of a model: number and hash of a record of its history, the newest when it was written."""
 
 KEY = "framework.history."
 """How the names of the parameters begin; the number of the record follows."""
@@ -51,6 +54,12 @@ class History:
         self._client = client
         self._name = name
         self._run_id = ""
+        self.last = 0
+        """The number of the newest record, readable or not, when they were last read."""
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of a record that was the newest once: records that are read afterwards go as far at least."""
+        return head_of(self._client.get_registered_model(self._name).tags)
 
     def texts(self) -> dict[int, str]:
         """The records as they are kept, by their number."""
@@ -64,6 +73,7 @@ class History:
     def records(self) -> list[Record]:
         """The records that can be read, in order; where they are not what was written, that is said."""
         found, texts = [], self.texts()
+        self.last = max(texts, default=0)
         if damage(texts):
             _log.warning("The history of %s was tampered with: fw registry verify %s", self._name, quoted(self._name))
         for text in texts.values():
@@ -124,6 +134,12 @@ class History:
             return self._run_id
         self._run_id = str(run.info.run_id)
         return self._run_id
+
+
+def head_of(tags: Mapping[str, str]) -> tuple[int, str]:
+    """Number and hash of the record that the tags of a model name; 0 where they name none."""
+    number, _, hashed = tags.get(TAG_HEAD, "").partition(" ")
+    return (int(number), hashed) if number.isdecimal() else (0, "")
 
 
 def damage(texts: dict[int, str]) -> list[str]:
