@@ -14,13 +14,16 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
+import yaml
 from PIL import Image
 
 pytestmark = pytest.mark.long
+PACKAGES = Path(__file__).parents[1] / "packages"
 BARE = ("trainer=debug", "mlops.tracking.backend=none", "mlops.report=false")
 
 
@@ -429,3 +432,91 @@ def test_a_port_in_use_is_told(folder, warm):
         done = subprocess.run([warm.command, *words], cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: 127.0.0.1:{port} cannot be served: address already in use.")
+
+
+def test_what_the_openapi_document_promises_is_kept(server):
+    """Whatever is sent, every answer is one that the document names.
+
+    That a body which fits the schema is accepted is not asked: no schema says which bytes are a picture.
+    """
+    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json", "--checks", "all"]
+    options = ["--exclude-checks", "positive_data_acceptance", "--max-examples", "15", "--no-color"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def light(tmp_path_factory):
+    """An environment with what a server of images needs, and nothing more."""
+    place = tmp_path_factory.mktemp("light") / "venv"
+    pip = ["uv", "pip", "install", "--quiet", "--python", str(place / "bin" / "python")]
+    for command in (
+        ["uv", "venv", "--quiet", "--python", sys.executable, str(place)],
+        [*pip, f"{PACKAGES / 'framework-core'}[serve]", "pillow>=10.3", "simplejpeg>=1.8"],
+        [*pip, "--no-deps", str(PACKAGES / "plugins-vision")],
+    ):
+        subprocess.run(command, check=True, timeout=300)
+    return place / "bin"
+
+
+def test_an_environment_without_training_serves_and_says_what_it_lacks(light, folder, golden):
+    installed = subprocess.run(
+        [
+            light / "python",
+            "-c",
+            "import importlib.util as u; print([n for n in ('torch', 'mlflow') if u.find_spec(n)])",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert installed.stdout == "[]\n"
+    with serving(light / "fw", "first-onnx", folder=folder) as server:
+        for row, expected in zip(server.predict(*golden), golden.values(), strict=True):
+            same(row, expected)
+    uninstall = ["uv", "pip", "uninstall", "--quiet", "--python", str(light / "python"), "framework-plugins-vision"]
+    subprocess.run(uninstall, check=True, timeout=60)
+    for what, said in (("first-onnx", "pip install framework-plugins-vision"), ("first", "framework-core[train]")):
+        done = subprocess.run([light / "fw", "serve", what], cwd=folder, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
+def test_what_a_dockerfile_says_makes_a_server(folder, warm, golden, tmp_path):
+    """Its lines are done in an environment here; what only a container can do is left out."""
+    words = ["export", "first", "--to", "kserve", "--image", "here/digits:1", "-o", tmp_path / "image"]
+    done = subprocess.run([warm.command, *words], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    lines = [line.partition(" ") for line in (tmp_path / "image" / "Dockerfile").read_text().splitlines() if line]
+    said = {}
+    for instruction, _, rest in lines:
+        said.setdefault(instruction, []).append(rest)
+    (copied, _), (installed, _), (start,) = said["COPY"], said["RUN"], said["ENTRYPOINT"]
+    python = tmp_path / "venv" / "bin" / "python"
+    wheels = tmp_path / "wheels"
+    for package in ("framework-core", "plugins-vision"):
+        build = ["uv", "build", "--quiet", "--wheel", str(PACKAGES / package), "-o", str(wheels)]
+        subprocess.run(build, check=True, timeout=120)
+    subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")], check=True)
+    container = tmp_path / "srv"
+    container.mkdir()
+    for name in copied.split()[:-1]:
+        shutil.copy(tmp_path / "image" / name, container)
+    shutil.copytree(tmp_path / "image" / "model", container / "model")
+    uv = f"uv pip install --quiet --python {python} --find-links {wheels}"
+    command = installed.replace("pip install --no-cache-dir", uv)
+    subprocess.run(["bash", "-c", command], cwd=container, check=True, timeout=300)
+    fw, serve, model, *options = json.loads(start)
+    assert (fw, serve, options) == ("fw", "serve", ["--host", "0.0.0.0", "--port", "8080"])
+    with serving(python.with_name("fw"), model, folder=container) as server:
+        same(server.predict(next(iter(golden)))[0], next(iter(golden.values())))
+    service = yaml.safe_load((tmp_path / "image" / "inference-service.yaml").read_text())
+    assert_schema(service)
+
+
+def assert_schema(service):
+    """What the InferenceService has to be by KServe's definition, as far as this one goes."""
+    (container,) = service["spec"]["predictor"]["containers"]
+    assert (service["apiVersion"], service["kind"]) == ("serving.kserve.io/v1beta1", "InferenceService")
+    assert container["name"] == "kserve-container"
+    assert container["image"] == "here/digits:1"
+    assert container["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": 8080}

@@ -22,7 +22,7 @@ OPTIONS = {
     "train": {"--model", "-m", "--dataset", "-d", *SETTINGS, "--resume", "--dry-run", "--each", "--register", "--json"},
     "evaluate": {"--split", "--json"},
     "predict": {"--output", "-o", "--json", "--stream"},
-    "export": {"--to", "--output", "-o", "--json"},
+    "export": {"--to", "--output", "-o", "--image", "--json"},
     "serve": {
         *("--runtime", "--host", "--port", "--name", "--key-file", "--threads", "--max-batch", "--delay"),
         *("--max-body", "--max-values", "--max-waiting", "--timeout", "--grace", "--reload-every"),

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,15 @@ from framework_core.deployment.golden_files import (
     golden_files,
     write_rows,
 )
+from framework_core.deployment.images import MODEL, kubernetes_name, write_dockerfile, write_inference_service
 from framework_core.deployment.network import INPUT, OUTPUTS, Source, free_axes, made_up_inputs
 from framework_core.errors import ExportError, FilesInTheWayError, FrameworkError, OutputError
 from framework_core.run import RUNS, Predictor, Trained
 from framework_core.serving.exported import ABOUT, FILES, GOLDEN, ROWS
 from framework_core.training import preparation
+
+IMAGES = ("docker", "kserve")
+"""What a server is made of, beside the formats of models."""
 
 SAMPLES = 8
 """Samples that the written model has to answer as the model did."""
@@ -64,16 +68,24 @@ class Exported:
 
 
 def export(
-    run: str, to: str, directory: Path, *, overrides: Sequence[str] = (), output_dir: Path | None = None
+    run: str,
+    to: str,
+    directory: Path,
+    *,
+    overrides: Sequence[str] = (),
+    output_dir: Path | None = None,
+    image: str = "",
 ) -> Exported:
     """Export the model of a run, and compare what was written with it.
 
     Args:
         run: Its id, the beginning of its id, its name, its folder, or ``last``.
-        to: ``onnx``, ``torch-export``, ``safetensors`` or ``mlflow``.
+        to: ``onnx``, ``torch-export``, ``safetensors`` or ``mlflow``; or ``docker`` or ``kserve``: the model in
+            ONNX, and what makes a server of it.
         directory: The folder to write; it must not be there, or be empty.
         overrides: Settings to change: ``dataset.path=other``.
         output_dir: Where runs are; ``runs`` here.
+        image: The name of the container's image, for ``docker`` and ``kserve``; empty is the model's.
 
     Raises:
         RunNotFoundError: There is no such run, or it has no checkpoint.
@@ -85,27 +97,40 @@ def export(
         raise FilesInTheWayError([directory])
     predictor = Predictor(run, overrides=overrides, output_dir=output_dir or RUNS)
     try:
-        return _export(predictor, to, directory)
+        with _new_folder(directory) as folder:
+            if to not in IMAGES:
+                return replace(_export(predictor, to, folder), directory=directory)
+            (folder / MODEL).mkdir()
+            done = _export(predictor, "onnx", folder / MODEL)
+            _write_image(folder, to, image)
+            return replace(done, directory=directory, format=to)
     except ExportError as error:
         raise error.of(predictor.trained.config.model.name, to, list(FORMATS)) from error.__cause__
 
 
-def _export(predictor: Predictor, to: str, directory: Path) -> Exported:
+def _write_image(folder: Path, to: str, image: str) -> None:
+    about = json.loads((folder / MODEL / ABOUT).read_text("utf-8"))
+    image = image or f"{kubernetes_name(about['model'])}:{about['run_id'][:8]}"
+    write_dockerfile(folder, about, image)
+    if to == "kserve":
+        write_inference_service(folder, about, image)
+
+
+def _export(predictor: Predictor, to: str, folder: Path) -> Exported:
     found = predictor.trained
     datamodule = _set_up(found)
     source, inputs = _samples(found, datamodule)
     subject = Source(found.model, found.data, saved_settings(found.config)["model"])
     expected = expected_of(subject, inputs)
     about = _about(predictor, to, inputs, expected)
-    with _new_folder(directory) as folder:
-        read = FORMATS[to](subject, inputs, folder, about)
-        difference = difference_of(read, inputs, expected)
-        about["compared"] = {"on": source, "samples": len(inputs), "difference": difference, "tolerance": TOLERANCE}
-        files = _compare_files(predictor, datamodule, folder, read, about)
-        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-        golden: dict[str, Any] = {INPUT: inputs.numpy(), **dict(zip(OUTPUTS, expected, strict=False))}
-        np.savez(folder / GOLDEN, **golden)
-    return Exported(directory, to, source, len(inputs), difference, files)
+    read = FORMATS[to](subject, inputs, folder, about)
+    difference = difference_of(read, inputs, expected)
+    about["compared"] = {"on": source, "samples": len(inputs), "difference": difference, "tolerance": TOLERANCE}
+    files = _compare_files(predictor, datamodule, folder, read, about)
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    golden: dict[str, Any] = {INPUT: inputs.numpy(), **dict(zip(OUTPUTS, expected, strict=False))}
+    np.savez(folder / GOLDEN, **golden)
+    return Exported(folder, to, source, len(inputs), difference, files)
 
 
 def _compare_files(predictor: Predictor, datamodule: Any, folder: Path, read: Read, about: dict[str, Any]) -> int:

@@ -100,6 +100,6 @@ def build(processing: Processing) -> Any:
         own = module.partition(".")[0]
         requirement = own.replace("_", "-") if package.partition(".")[0] == own else package
         raise MissingPackageError(
-            package.partition(".")[0], needed_for="This model's answers", requirement=requirement
+            package.partition(".")[0], needed_for="An answer of this model", requirement=requirement
         ) from error
     return builder(**processing.settings)
