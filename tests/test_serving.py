@@ -6,7 +6,6 @@ import base64
 import contextlib
 import io
 import json
-import os
 import shutil
 import signal
 import socket
@@ -21,60 +20,11 @@ import pytest
 import requests
 import yaml
 from PIL import Image
+from served import serving
 
 pytestmark = pytest.mark.long
 PACKAGES = Path(__file__).parents[1] / "packages"
 BARE = ("trainer=debug", "mlops.tracking.backend=none", "mlops.report=false")
-
-
-class Served:
-    """A server that runs."""
-
-    def __init__(self, process, said):
-        self.process = process
-        self.said = said
-        self.url = said["listening"]
-
-    def post(self, path, **body):
-        return requests.post(self.url + path, timeout=60, **body)
-
-    def predict(self, *files):
-        answer = self.post("/predict", files=[("file", (path.name, path.read_bytes())) for path in files])
-        assert answer.status_code == 200, answer.text
-        return answer.json()["predictions"]
-
-    def connect(self):
-        host, _, port = self.url.removeprefix("http://").rpartition(":")
-        return socket.create_connection((host, int(port)), timeout=30)
-
-
-@contextlib.contextmanager
-def serving(command, *words, folder, **environment):
-    """``fw serve`` from the first line that it says to the last."""
-    process = subprocess.Popen(
-        [command, "serve", *map(str, words), "--port", "0"],
-        cwd=folder,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    said = {}
-    try:
-        for line in process.stdout:
-            name, _, value = line.strip().partition(" ")
-            said[name] = value.strip()
-            if name in ("ask", "look") and ("ask" in said or said["reads"].startswith("prepared")):
-                break
-        assert "listening" in said, process.stderr.read()
-        yield Served(process, said)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(60)
-        process.kill()
-        process.stdout.close()
-        process.stderr.close()
 
 
 def change(folder, how):
@@ -434,14 +384,14 @@ def test_a_port_in_use_is_told(folder, warm):
     assert done.stderr.startswith(f"error: 127.0.0.1:{port} cannot be served: address already in use.")
 
 
-def test_what_the_openapi_document_promises_is_kept(server):
+def test_what_the_openapi_document_promises_is_kept(server, tmp_path):
     """Whatever is sent, every answer is one that the document names.
 
     That a body which fits the schema is accepted is not asked: no schema says which bytes are a picture.
     """
     command = [Path(sys.executable).with_name("schemathesis"), "run", f"{server.url}/openapi.json", "--checks", "all"]
     options = ["--exclude-checks", "positive_data_acceptance", "--max-examples", "15", "--no-color"]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
 
 

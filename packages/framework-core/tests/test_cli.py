@@ -21,7 +21,7 @@ OPTIONS = {
     "": EVERYWHERE,
     "train": {"--model", "-m", "--dataset", "-d", *SETTINGS, "--resume", "--dry-run", "--each", "--register", "--json"},
     "evaluate": {"--split", "--json"},
-    "predict": {"--output", "-o", "--json", "--stream"},
+    "predict": {"--output", "-o", "--resume", "--chunk", "--json", "--stream"},
     "export": {"--to", "--output", "-o", "--image", "--json"},
     "serve": {
         *("--runtime", "--host", "--port", "--name", "--key-file", "--threads", "--max-batch", "--delay"),

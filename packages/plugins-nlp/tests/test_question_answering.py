@@ -15,7 +15,8 @@ from tokenizers import processors
 from framework_core import registry
 from framework_core.errors import DataError
 from framework_plugins_nlp.answers import exact, f1, normalised
-from framework_plugins_nlp.question_windows import Question, answers_of, windows_of
+from framework_plugins_nlp.question_answers import answers_of
+from framework_plugins_nlp.question_windows import Question, windows_of
 from framework_plugins_nlp.tokenization import Tokenizer
 
 SMALL = {"width": 16, "depth": 1, "heads": 2, "feed_forward": 16, "positions": 64}

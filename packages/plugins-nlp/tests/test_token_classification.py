@@ -17,9 +17,10 @@ from framework_core import registry
 from framework_core.errors import DataError
 from framework_plugins_nlp.datasets.markup import tagged
 from framework_plugins_nlp.entity_scores import EntityF1, EntityPrecision, EntityRecall, of_each_type
+from framework_plugins_nlp.sentence_rows import marked_text
 from framework_plugins_nlp.tags import Entity, as_learned, entities, told
 from framework_plugins_nlp.tokenization import Tokenizer
-from framework_plugins_nlp.word_tokens import encode_words, marked_text
+from framework_plugins_nlp.word_encoding import encode_words
 
 PEOPLE, PLACES = ["Ada", "Grace", "Alan", "Edsger"], ["Rome", "Oslo", "Lima"]
 WHERE = ("--dataset", "conll", "dataset.path=names.conll", "dataset.batch_size=8")

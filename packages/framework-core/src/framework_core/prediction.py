@@ -79,17 +79,25 @@ def table_of(dataset: object, files: Sequence[Path], batches: Iterable[Mapping[s
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """Write rows as CSV, JSON or Parquet, by the ending of ``path``; whole or not at all.
+    """Write rows as CSV, JSON, JSON lines or Parquet, by the ending of ``path``; whole or not at all.
 
     Raises:
         OutputError: The ending is none of these, or the file cannot be written.
     """
+    finish([with_files(row, index, path) for index, row in enumerate(rows)], path)
+
+
+def finish(rows: Iterable[Row], path: Path) -> None:
+    """Write rows whose attachments are files already; whole or not at all.
+
+    Raises:
+        OutputError: The ending names no format, or the file cannot be written.
+    """
     writer = check_output(path)
-    rows = [_with_files(row, index, len(rows), path) for index, row in enumerate(rows)]
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     try:
-        writer(rows, Path(temporary))
+        writer(list(rows), Path(temporary))
         Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     finally:
@@ -101,8 +109,14 @@ def is_attachment(value: object) -> bool:
     return hasattr(value, "content") and hasattr(value, "suffix")
 
 
-def _with_files(row: Row, index: int, count: int, table: Path) -> Row:
-    """A row with the paths of its attachments, which are written into a folder named as the table."""
+def with_files(row: Row, index: int, table: Path) -> Row:
+    """A row with the paths of its attachments, which are written into a folder named as the table.
+
+    Args:
+        row: The row.
+        index: Its number in the table.
+        table: The table.
+    """
     found = dict(row)
     for name, value in row.items():
         if is_attachment(value):
@@ -110,7 +124,7 @@ def _with_files(row: Row, index: int, count: int, table: Path) -> Row:
             folder = table.with_suffix("")
             folder.mkdir(exist_ok=True)
             # Files of different folders may have one name.
-            place = folder / f"{index:0{len(str(count - 1))}d}-{source.stem}{value.suffix}"
+            place = folder / f"{index:06d}-{source.stem}{value.suffix}"
             place.write_bytes(value.content(source))
             found[name] = str(place)
     return found
@@ -125,7 +139,12 @@ def check_output(path: Path) -> Writer:
     Raises:
         OutputError: The ending names none, or the file cannot be written.
     """
-    writers: dict[str, Writer] = {".csv": _write_csv, ".json": _write_json, ".parquet": _write_parquet}
+    writers: dict[str, Writer] = {
+        ".csv": _write_csv,
+        ".json": _write_json,
+        ".jsonl": _write_jsonl,
+        ".parquet": _write_parquet,
+    }
     if path.suffix.lower() not in writers:
         raise OutputError(
             path,
@@ -153,6 +172,11 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
 
 def _write_json(rows: Sequence[Row], path: Path) -> None:
     path.write_text(json.dumps(list(rows), indent=2) + "\n", encoding="utf-8")
+
+
+def _write_jsonl(rows: Sequence[Row], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(f"{json.dumps(row)}\n" for row in rows)
 
 
 def _write_parquet(rows: Sequence[Row], path: Path) -> None:

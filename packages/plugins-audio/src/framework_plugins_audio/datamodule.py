@@ -8,18 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import soundfile
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from framework_core import BaseDataModule, DataError, DataSpec
-from framework_core.contracts import SampleHash
+from framework_core.contracts import Processing, SampleHash
 from framework_core.errors import ConfigError, ConfigProblem
 from framework_plugins_audio.batch_augmentation import AudioAugmentation, Background
-from framework_plugins_audio.new_sounds import SoundsToPredict, sound_of
+from framework_plugins_audio.new_sounds import SoundsToPredict
 from framework_plugins_audio.noises import noises_in
 from framework_plugins_audio.reading import SUFFIXES
 from framework_plugins_audio.streaming import SoundStream
+from framework_plugins_audio.whole_sounds import sound_of
 
 SAMPLED = 64
 """Samples from each end of a split that a fingerprint is made from where nothing better is known."""
@@ -178,6 +180,28 @@ class BaseAudioDataModule(BaseDataModule):
             DataError: One cannot be read.
         """
         return SoundsToPredict([str(path) for path in paths], data)
+
+    def preprocessing(self, data: DataSpec) -> Processing:
+        """A sound file as windows of samples, without torch.
+
+        Raises:
+            DataError: The model was not trained on sound.
+        """
+        channels, length, rate = sound_of(data)
+        return Processing(
+            builder="framework_plugins_audio.serving_sounds:SoundInputs",
+            settings={"sample_rate": rate, "channels": channels, "length": length},
+            requirements=("soundfile>=0.13", "soxr>=0.5"),
+        )
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Sounds of the test, written with all their digits."""
+        test: Any = self.test_dataset
+        found = []
+        for number in range(0 if test is None else min(count, len(test))):
+            found.append(folder / f"{number}.wav")
+            soundfile.write(found[-1], test[number][0].numpy().T, self.sample_rate, subtype="FLOAT")
+        return found
 
     def stream_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
         """Sound that goes on, in windows of the length of the training data.

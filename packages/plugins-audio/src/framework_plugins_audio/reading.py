@@ -109,7 +109,8 @@ def reason(error: Exception) -> str:
         return "there is no such file"
     if isinstance(error, soundfile.LibsndfileError):
         text = str(error.error_string).rstrip(".")
-        if "not recognised" in text:
+        # Of a file that is called .mp3 and holds none it says that there is no file, which was looked at before.
+        if "not recognised" in text or "regular file" in text:
             return "it is no sound file of a known format"
         return "it is damaged or cut short" if not text or "malformed" in text or "decode" in text else text.lower()
     if isinstance(error, OSError) and error.strerror:

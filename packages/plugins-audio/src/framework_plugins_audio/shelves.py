@@ -11,7 +11,7 @@ from typing import Protocol
 from framework_plugins_audio.reading import Place
 
 
-class Shelf(Protocol):
+class Giver(Protocol):
     """Gives sound files by their names."""
 
     def place(self, name: str) -> Place:
@@ -21,6 +21,10 @@ class Shelf(Protocol):
             OSError: There is none.
         """
         ...
+
+
+class Shelf(Giver, Protocol):
+    """Says too when a file is another one."""
 
     def mark(self, name: str) -> list[int]:
         """What changes when the file does."""

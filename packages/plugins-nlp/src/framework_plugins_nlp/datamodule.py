@@ -10,12 +10,15 @@ from typing import Any, ClassVar
 from torch.utils.data import Dataset
 
 from framework_core import BaseDataModule, DataError, DataSpec
-from framework_plugins_nlp.columns import text_column
-from framework_plugins_nlp.encodings import lines_of, read_text
+from framework_plugins_nlp.encodings import content_of, read_text
 from framework_plugins_nlp.kept_tokenizers import learned
-from framework_plugins_nlp.new_texts import NewText, TextsToPredict
+from framework_plugins_nlp.new_texts import TextsToPredict
 from framework_plugins_nlp.tables import TABLES, Table, read_table
+from framework_plugins_nlp.text_reader import NewText, TextReader
 from framework_plugins_nlp.tokenization import KINDS, Tokenizer
+
+REQUIREMENTS = ("tokenizers>=0.21",)
+"""What preparing new texts takes, where a model answers."""
 
 
 class BaseNLPDataModule(BaseDataModule):
@@ -48,6 +51,9 @@ class BaseNLPDataModule(BaseDataModule):
 
     delimiter: str | None = None
     """What stands between the columns of a CSV file."""
+
+    whole_files: ClassVar[bool] = False
+    """Whether a file to predict from is one text."""
 
     learning: ClassVar[Mapping[str, Any]] = {}
     """What ``Tokenizer.train`` takes beside the settings."""
@@ -93,14 +99,18 @@ class BaseNLPDataModule(BaseDataModule):
         """The table of a file, by the settings of encoding."""
         return read_table(path, delimiter=self.delimiter, encoding=self.encoding, bad_bytes=self.bad_bytes)
 
+    def text_reader(self) -> TextReader:
+        """How texts to predict stand in files."""
+        return TextReader(**self.reading(), column=self.text_column, whole=self.whole_files)
+
+    def reading(self) -> dict[str, Any]:
+        """How files to predict are decoded."""
+        common = {"encoding": self.encoding, "bad_bytes": self.bad_bytes, "delimiter": self.delimiter}
+        return {**common, "tells": True}
+
     def new_texts(self, path: Path) -> list[NewText]:
         """The texts of a file to predict: the column of a table, or the lines of any other file."""
-        if path.suffix.lower() in TABLES:
-            table = self.read_table(path)
-            column = table.column(text_column(table, self.text_column), "text_column")
-            return [NewText(path, line, _text(value)) for line, value in zip(table.lines, column, strict=True)]
-        lines = enumerate(lines_of(self.read(path)), start=1)
-        return [NewText(path, number, line) for number, line in lines if line.strip()]
+        return self.text_reader().texts(content_of(path), path)
 
     def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
         """The texts of files, as numbers by the tokenizer that the model was trained with.
@@ -140,7 +150,3 @@ class BaseNLPDataModule(BaseDataModule):
     def fingerprint(self) -> str:
         """That of everything noted."""
         return f"content:{self._digest.hexdigest()[:32]}"
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)

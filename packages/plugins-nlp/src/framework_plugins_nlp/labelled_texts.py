@@ -7,13 +7,15 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 from torch.utils.data import Dataset, Sampler
 
 from framework_core import DataError, DataSpec
-from framework_core.contracts import SampleHash
-from framework_plugins_nlp.datamodule import BaseNLPDataModule
+from framework_core.contracts import Processing, SampleHash
+from framework_plugins_nlp.datamodule import REQUIREMENTS, BaseNLPDataModule
+from framework_plugins_nlp.sample_files import sample_file
 from framework_plugins_nlp.splits import stratified
 from framework_plugins_nlp.tokenization import say
 from framework_plugins_nlp.tokens import LengthBuckets, TokenTexts
@@ -151,6 +153,20 @@ class LabelledTexts(BaseNLPDataModule):
             SampleHash(texts.place(index), hashlib.sha1(_bytes(texts.texts[index]), usedforsecurity=False).digest())
             for index in indices
         ]
+
+    def preprocessing(self, data: DataSpec) -> Processing:
+        """The texts of a file as tokens, without torch."""
+        reading = self.text_reader().settings()
+        return Processing(
+            builder=f"framework_plugins_nlp.serving_texts:{'FileInputs' if self.whole_files else 'LineInputs'}",
+            settings={"tokenizer": data.facts["tokenizer"], "max_length": data.facts.get("max_length"), **reading},
+            requirements=REQUIREMENTS,
+        )
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """A file of lines, where texts are single lines; else JSON lines."""
+        texts = self.texts["test"].texts[:count] if "test" in self.texts else ()
+        return sample_file(folder, texts, self.text_column or "text", self.encoding)
 
     def _check_classes(self, train: Texts) -> None:
         if len(self.class_names) < 2:

@@ -13,13 +13,11 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract
+from framework_core.contracts import ModelContract, Processing
 from framework_core.errors import ContractError
 from framework_plugins_nlp.masked_texts import IGNORED
+from framework_plugins_nlp.masks import candidates, likeliest
 from framework_plugins_nlp.tokenization import Tokenizer
-
-CANDIDATES = 5
-"""Tokens that a prediction names for what is masked."""
 
 MASKED_ONE_BY_ONE = 2_000
 """Tokens of the test that the pseudo-perplexity is told from, each of which takes a text of its own."""
@@ -161,18 +159,19 @@ class MaskedLanguageModel(BaseModel):
             self._surprise += float(functional.cross_entropy(found, row[some], reduction="sum"))
         self._counted += len(places)
 
-    def _no_words(self, tokenizer: Tokenizer) -> Tensor:
-        return torch.tensor(tokenizer.special_ids, device=self.device, dtype=torch.int64)
+    def postprocessing(self) -> Processing:
+        """The likeliest tokens for each token, without torch; which of them are masked, whoever has the text knows."""
+        special = Tokenizer.of(self.data.facts).special_ids
+        return Processing(
+            builder="framework_plugins_nlp.serving_masks:MaskAnswers", settings={"special": list(special)}
+        )
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Texts to the likeliest tokens for each mask."""
         tokens = batch[0] if isinstance(batch, list | tuple) else batch
         tokenizer = Tokenizer.of(self.data.facts)
-        chances = self(tokens).float().index_fill(-1, self._no_words(tokenizer), -torch.inf).softmax(dim=-1)
-        found = []
-        for row, chance in zip(tokens, chances, strict=True):
-            best = chance[row == self.mask_id].topk(min(CANDIDATES, chance.shape[-1]))
-            words = [[tokenizer.decode([token]).strip() for token in each] for each in best.indices.tolist()]
-            pairs = zip(words, best.values.tolist(), strict=True)
-            found.append([dict(zip(names, values, strict=True)) for names, values in pairs])
-        return {"candidates": found}
+        asked = tokens.eq(self.mask_id)
+        scores = self.outputs_of(tokens, asked).float().cpu().numpy()
+        found = candidates(tokenizer, *(each.tolist() for each in likeliest(scores, tokenizer.special_ids)))
+        counts = asked.sum(dim=1).tolist()
+        return {"candidates": [[found.pop(0) for _ in range(count)] for count in counts]}

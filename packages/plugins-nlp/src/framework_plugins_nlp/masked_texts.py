@@ -53,6 +53,12 @@ class MaskedTexts(BatchDataset):
         """The tokens of each text."""
         return self.offsets.diff()
 
+    def text(self, index: int) -> list[int]:
+        """The tokens of a text, none of them masked."""
+        start, end = self.offsets[index : index + 2].tolist()
+        found: list[int] = self.ids[start:end].tolist()
+        return found
+
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         """Tokens, some of them masked, and what those were, ``(B, T)`` each."""
         if self._fixed is None:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract
+from framework_core.contracts import ModelContract, Processing
 from framework_core.errors import ContractError
 from framework_plugins_nlp.tasks.classification import Classification
 from framework_plugins_nlp.tasks.token_classification import TokenClassification
@@ -102,6 +102,10 @@ class BaseNLPModel(BaseModel):
     def probabilities(self, outputs: Any) -> Tensor | None:
         """Those of the classes."""
         return None if self._task is None else self._task.probabilities(outputs)
+
+    def postprocessing(self) -> Processing | None:
+        """That of the task."""
+        return None if self._task is None else self._task.postprocessing()
 
     def expected_loss(self, target: Tensor | None = None) -> float | None:
         """That of the task."""

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from framework_core.errors import DataError
-from framework_plugins_nlp.tokenization import MASK, Tokenizer
+from framework_plugins_nlp.masks import check_masks, filled, sign_of, signed
+from framework_plugins_nlp.text_reader import NewText
+from framework_plugins_nlp.tokenization import Tokenizer
 from framework_plugins_nlp.tokens import NewTexts
-
-
-class NewText(NamedTuple):
-    """A text, and where it stands."""
-
-    path: Path
-    line: int
-    text: str
 
 
 class TextsToPredict(NewTexts):
@@ -34,8 +25,8 @@ class TextsToPredict(NewTexts):
         self, texts: Sequence[NewText], tokenizer: Tokenizer, *, max_length: int | None, special: bool = True
     ) -> None:
         self.texts = texts
-        encoded = tokenizer.encode([each.text for each in texts], max_length=max_length, special=special)
-        super().__init__(encoded, tokenizer.pad_id)
+        self.encoded = tokenizer.encode([each.text for each in texts], max_length=max_length, special=special)
+        super().__init__(self.encoded, tokenizer.pad_id)
 
     def rows(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A row for each text: where it stands, the text, and what the model said."""
@@ -44,7 +35,7 @@ class TextsToPredict(NewTexts):
             columns = {name: _plain(values) for name, values in batch.items()}
             for index in range(len(next(iter(columns.values())))):
                 text = self.texts[len(found)]
-                row = {"path": str(text.path), "line": text.line, "text": text.text}
+                row = {"path": str(text.path), **text.row}
                 found.append(row | {name: values[index] for name, values in columns.items()})
         return found
 
@@ -62,40 +53,13 @@ class TextsToFill(TextsToPredict):
     """
 
     def __init__(self, texts: Sequence[NewText], tokenizer: Tokenizer, *, max_length: int | None) -> None:
-        self.sign = tokenizer.backend.id_to_token(tokenizer.mask_id or 0) or MASK
-        signed = [each._replace(text=each.text.replace(MASK, self.sign)) for each in texts]
-        super().__init__(signed, tokenizer, max_length=max_length)
-        for index, (start, end) in enumerate(itertools.pairwise(self.offsets.tolist())):
-            if int(self.ids[start:end].eq(tokenizer.mask_id or 0).sum()) != signed[index].text.count(self.sign):
-                raise _beyond(texts[index], max_length)
-            if self.sign not in signed[index].text:
-                raise _nothing_masked(texts[index])
+        self.sign = sign_of(tokenizer)
+        super().__init__(signed(texts, self.sign), tokenizer, max_length=max_length)
+        check_masks(self.texts, self.encoded, tokenizer, max_length)
 
     def rows(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """A row for each text: where it stands, the text, the text filled in, and what could stand for each mask."""
-        found = []
-        for row in super().rows(batches):
-            parts = row["text"].split(self.sign)
-            best = [next(iter(candidates)) for candidates in row["candidates"]]
-            filled = "".join(part + word for part, word in zip(parts, [*best, ""], strict=True))
-            found.append({"path": row["path"], "line": row["line"], "text": row["text"], "filled": filled} | row)
-        return found
-
-
-def _nothing_masked(text: NewText) -> DataError:
-    return DataError(
-        f"{text.path}, line {text.line:,} has no {MASK}: there is nothing to fill in.",
-        paths=[text.path],
-        possible=f"A text has {MASK} in place of each token that is asked for: The cat sat on the {MASK}.",
-    )
-
-
-def _beyond(text: NewText, max_length: int | None) -> DataError:
-    return DataError(
-        f"{text.path}, line {text.line:,} has a {MASK} behind the {max_length:,} tokens that the model reads.",
-        paths=[text.path],
-        next_step="Shorten the text around it.",
-    )
+        return [filled(row, self.sign) for row in super().rows(batches)]
 
 
 def _plain(values: Any) -> list[Any]:

@@ -20,9 +20,9 @@ from framework_core.base.batches import BatchDataset
 from framework_core.contracts import SampleHash
 from framework_plugins_nlp.columns import source_column
 from framework_plugins_nlp.datamodule import BaseNLPDataModule
-from framework_plugins_nlp.new_texts import NewText
 from framework_plugins_nlp.splits import divided
 from framework_plugins_nlp.tables import TABLES
+from framework_plugins_nlp.text_reader import NewText
 from framework_plugins_nlp.tokenization import Encoded, Tokenizer, say
 from framework_plugins_nlp.tokens import LengthBuckets, padded
 

@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from framework_core import BaseModel
-from framework_core.contracts import ModelContract
+from framework_core.contracts import ModelContract, Processing
 from framework_plugins_nlp.answers import exact, f1
-from framework_plugins_nlp.question_windows import Answer, Question, answers_of
+from framework_plugins_nlp.question_answers import Answer, answers_of
+from framework_plugins_nlp.question_windows import Question
 
 MISTAKES, AROUND = 50, 200
 """Questions in the table of the worst mistakes, and characters of the context around an answer there."""
@@ -99,6 +100,10 @@ class QuestionAnsweringModel(BaseModel):
         inputs = batch[0] if isinstance(batch, list | tuple) else batch
         return {"logits": list(self(inputs).float().cpu())}
 
+    def postprocessing(self) -> Processing:
+        """The same, without torch."""
+        return Processing(builder="framework_plugins_nlp.serving_questions:SpanAnswers")
+
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """The questions with the worst answers."""
         wrong = [row for row in self._rows if not row["exact_match"]]
@@ -116,7 +121,8 @@ class QuestionAnsweringModel(BaseModel):
             return []
         questions = datamodule.questions[split][: windows[-1].question + 1]
         may_be_none = bool(self.data.facts.get("may_be_none"))
-        said = answers_of(questions, windows, self._seen, may_be_none=may_be_none)
+        logits = [each.numpy() for each in self._seen]
+        said = answers_of(questions, windows, logits, may_be_none=may_be_none)
         rows = [_row(question, answer) for question, answer in zip(questions, said, strict=True)]
         for name in ("exact_match", "f1"):
             self.log(f"{split}/{name}", sum(float(row[name]) for row in rows) / len(rows))

@@ -1,29 +1,18 @@
 """Questions with their contexts as tokens: long contexts in windows that overlap.
 
-Axes: B windows, T tokens.
+Axes: T tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from framework_core.base.batches import BatchDataset
 from framework_core.errors import DataError
 from framework_plugins_nlp.tokenization import CHUNK, Tokenizer, clean
-from framework_plugins_nlp.tokens import padded
-
-LONGEST_ANSWER = 30
-"""Tokens of an answer at most."""
-
-LIKELIEST = 20
-"""Beginnings and ends that are tried with one another."""
 
 
 class Question(NamedTuple):
@@ -134,162 +123,6 @@ def _answer(offsets: np.ndarray[Any, np.dtype[np.int32]], question: Question) ->
     if not len(reaches) or offsets[reaches[0], 0] > begin or offsets[reaches[-1], 1] < last:
         return 0, 0
     return int(reaches[0]), int(reaches[-1])
-
-
-class TokenWindows(BatchDataset):
-    """Windows as numbers, each batch filled up to its longest.
-
-    Args:
-        windows: The windows.
-        pad_id: The number that fills up.
-        with_answers: Whether a batch has the places of answers, to be learned.
-    """
-
-    def __init__(self, windows: Sequence[Window], pad_id: int, *, with_answers: bool = True) -> None:
-        self.pad_id = pad_id
-        self.with_answers = with_answers
-        self.ids = torch.from_numpy(np.concatenate([each.ids for each in windows]))
-        self.types = torch.from_numpy(np.concatenate([each.types for each in windows]))
-        lengths = torch.tensor([len(each.ids) for each in windows])
-        self.offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        self.answers = torch.tensor([(each.start, each.end) for each in windows], dtype=torch.int64)
-
-    def __len__(self) -> int:
-        return len(self.answers)
-
-    @property
-    def lengths(self) -> Tensor:
-        """The tokens of each window."""
-        return self.offsets.diff()
-
-    def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
-        """Tokens and their kinds over one another, ``(B, 2, T)``, and where answers begin and end, ``(B, 2)``."""
-        tokens = padded(self.ids, self.offsets, indices, self.pad_id)
-        inputs = torch.stack([tokens, padded(self.types, self.offsets, indices, 0)], dim=1)
-        return (inputs, self.answers[indices]) if self.with_answers else (inputs,)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says.
-
-    Attributes:
-        text: The answer, as it stands in the context; empty where there is none.
-        start: Where it begins in the context; -1 where there is none.
-        score: Its probability among the answers that were tried, and none.
-    """
-
-    text: str
-    start: int
-    score: float
-
-
-def answers_of(
-    questions: Sequence[Question], windows: Sequence[Window], logits: Sequence[Tensor], *, may_be_none: bool
-) -> list[Answer]:
-    """The likeliest answer to each question, over all windows of its context.
-
-    Args:
-        questions: The questions.
-        windows: Their windows.
-        logits: For each window those of beginning and end, ``(2, T)``.
-        may_be_none: Whether a context may have no answer: the first token stands for none.
-    """
-    spans: list[list[tuple[float, int, int]]] = [[] for _ in questions]
-    none = [float("inf")] * len(questions)
-    for window, each in zip(windows, logits, strict=True):
-        spans[window.question] += _spans(window, each)
-        none[window.question] = min(none[window.question], float(each[0, 0] + each[1, 0]))
-    return [
-        _chosen(question.context, found, without if may_be_none else None)
-        for question, found, without in zip(questions, spans, none, strict=True)
-    ]
-
-
-def _spans(window: Window, logits: Tensor) -> list[tuple[float, int, int]]:
-    """Score, beginning and end in the context of the likeliest answers in a window."""
-    length = len(window.ids)
-    inside = torch.from_numpy(window.offsets[:, 0] >= 0)
-    first, last = (row[:length].float().masked_fill(~inside, -torch.inf) for row in logits)
-    starts, ends = (row.topk(min(LIKELIEST, length)).indices for row in (first, last))
-    scores = first[starts][:, None] + last[ends][None]
-    far = ends[None] - starts[:, None]
-    scores = scores.masked_fill((far < 0) | (far >= LONGEST_ANSWER), -torch.inf)
-    best = scores.flatten().topk(min(LIKELIEST, scores.numel()))
-    found = []
-    for score, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-        if score > float("-inf"):
-            start, end = int(starts[index // len(ends)]), int(ends[index % len(ends)])
-            found.append((score, int(window.offsets[start, 0]), int(window.offsets[end, 1])))
-    return found
-
-
-def _chosen(context: str, spans: Sequence[tuple[float, int, int]], none: float | None) -> Answer:
-    options = sorted({(start, end): score for score, start, end in sorted(spans)}.items(), key=lambda each: -each[1])
-    options = options[:LIKELIEST]
-    scores = torch.tensor([score for _, score in options] + ([none] if none is not None else []))
-    if not len(scores):
-        return Answer("", -1, 0.0)
-    shares = scores.softmax(dim=0)
-    best = int(shares.argmax())
-    if best == len(options):
-        return Answer("", -1, float(shares[best]))
-    start, end = options[best][0]
-    text = context[start:end]
-    # A token may begin with the blank before its word.
-    return Answer(text.strip(), start + len(text) - len(text.lstrip()), float(shares[best]))
-
-
-class NewQuestion(NamedTuple):
-    """A question to be answered, and where it stands."""
-
-    path: Path
-    place: str
-    question: str
-    context: str
-
-
-class QuestionsToPredict(TokenWindows):
-    """Questions as windows, in the order of the answers.
-
-    Args:
-        questions: The questions.
-        tokenizer: That of the model.
-        max_length: How many tokens a window has at most.
-        stride: How many it shares with the one before it.
-        may_be_none: Whether a context may have no answer.
-    """
-
-    def __init__(
-        self,
-        questions: Sequence[NewQuestion],
-        tokenizer: Tokenizer,
-        *,
-        max_length: int,
-        stride: int,
-        may_be_none: bool,
-    ) -> None:
-        self.new = questions
-        self.questions = [Question(each.place, each.question, each.context) for each in questions]
-        self.may_be_none = may_be_none
-        self.windows = windows_of(tokenizer, self.questions, max_length=max_length, stride=stride).windows
-        super().__init__(self.windows, tokenizer.pad_id, with_answers=False)
-
-    def rows(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """A row for each question: where it stands, the question, the answer, its probability, and where it begins."""
-        logits = [window for batch in batches for window in batch["logits"]]
-        found = answers_of(self.questions, self.windows, logits, may_be_none=self.may_be_none)
-        return [
-            {
-                "path": str(new.path),
-                "id": new.place,
-                "question": new.question,
-                "answer": answer.text,
-                "score": answer.score,
-                "start": answer.start,
-            }
-            for new, answer in zip(self.new, found, strict=True)
-        ]
 
 
 def check_places(question: Question, place: str) -> None:

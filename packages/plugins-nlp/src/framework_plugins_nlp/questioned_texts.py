@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,19 +12,13 @@ from typing import Any, ClassVar
 from torch.utils.data import Dataset, Sampler
 
 from framework_core import DataError, DataSpec
-from framework_core.contracts import SampleHash
-from framework_plugins_nlp.columns import context_column, question_column
-from framework_plugins_nlp.datamodule import BaseNLPDataModule
-from framework_plugins_nlp.question_windows import (
-    NewQuestion,
-    Question,
-    QuestionsToPredict,
-    TokenWindows,
-    Window,
-    windows_of,
-)
+from framework_core.contracts import Processing, SampleHash
+from framework_plugins_nlp.datamodule import REQUIREMENTS, BaseNLPDataModule
+from framework_plugins_nlp.encodings import content_of
+from framework_plugins_nlp.question_batches import QuestionsToPredict, TokenWindows
+from framework_plugins_nlp.question_reader import QuestionReader
+from framework_plugins_nlp.question_windows import Question, Window, windows_of
 from framework_plugins_nlp.splits import drawn
-from framework_plugins_nlp.squad import read_squad
 from framework_plugins_nlp.tables import TABLES
 from framework_plugins_nlp.tokenization import Tokenizer
 from framework_plugins_nlp.tokens import LengthBuckets
@@ -162,7 +157,7 @@ class QuestionedTexts(BaseNLPDataModule):
         Raises:
             DataError: A file cannot be read, or there is no question.
         """
-        found = [question for path in paths for question in self.new_questions(path)]
+        found = [question for path in paths for question in self.question_reader().questions(content_of(path), path)]
         if not found:
             raise DataError(f"There is no question in {', '.join(str(path) for path in paths)}.", paths=paths)
         facts: Mapping[str, Any] = data.facts
@@ -174,26 +169,36 @@ class QuestionedTexts(BaseNLPDataModule):
             may_be_none=facts["may_be_none"],
         )
 
-    def new_questions(self, path: Path) -> list[NewQuestion]:
-        """The questions of a file to predict."""
-        if path.suffix.lower() == ".json":
-            return [
-                NewQuestion(path, each.id, each.question, each.context) for each in read_squad(path, self.read(path))
-            ]
-        if path.suffix.lower() not in TABLES:
-            raise DataError(
-                f"{path} is neither .json nor a table.",
-                paths=[path],
-                possible=f"Files that are read: {', '.join(self.suffixes)}; a table has the columns question and "
-                "context.",
-            )
-        table = self.read_table(path)
-        asked = table.column(question_column(table, self.question_column), "question_column")
-        told = table.column(context_column(table, self.context_column), "context_column")
-        return [
-            NewQuestion(path, str(line), str(question or ""), str(context or ""))
-            for line, question, context in zip(table.lines, asked, told, strict=True)
-        ]
+    def question_reader(self) -> QuestionReader:
+        """How questions to predict stand in files."""
+        return QuestionReader(
+            **self.reading(),
+            suffixes=self.suffixes,
+            question_column=self.question_column,
+            context_column=self.context_column,
+        )
+
+    def preprocessing(self, data: DataSpec) -> Processing:
+        """The questions of a file as windows of tokens, without torch."""
+        reading = self.question_reader().settings()
+        del reading["suffixes"]
+        kept = {name: data.facts[name] for name in ("tokenizer", "max_length", "stride", "may_be_none")}
+        return Processing(
+            builder="framework_plugins_nlp.serving_questions:QuestionInputs",
+            settings={**kept, **reading},
+            requirements=REQUIREMENTS,
+        )
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """JSON lines of questions and contexts."""
+        questions = self.questions.get("test", ())[:count]
+        if not questions:
+            return ()
+        asked, told = self.question_column or "question", self.context_column or "context"
+        path = folder / "samples.jsonl"
+        lines = [json.dumps({asked: each.question, told: each.context}) for each in questions]
+        path.write_text("\n".join(lines) + "\n", encoding=self.encoding or "utf-8")
+        return [path]
 
     def _divided(self, known: Mapping[str, Sequence[Question]]) -> dict[str, Sequence[Question]]:
         """The splits, those that are missing taken from training by their contexts."""

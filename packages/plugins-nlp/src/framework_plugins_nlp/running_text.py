@@ -12,13 +12,18 @@ from torch.utils.data import Dataset, Sampler
 
 from framework_core import DataError, DataSpec
 from framework_core.base.batches import BatchDataset
-from framework_plugins_nlp.datamodule import BaseNLPDataModule
+from framework_core.contracts import Processing
+from framework_plugins_nlp.datamodule import REQUIREMENTS, BaseNLPDataModule
 from framework_plugins_nlp.masked_texts import IGNORED, MaskedTexts, stretches
 from framework_plugins_nlp.new_texts import TextsToFill, TextsToPredict
-from framework_plugins_nlp.tokenization import Encoded, Tokenizer
+from framework_plugins_nlp.sample_files import sample_file
+from framework_plugins_nlp.tokenization import MASK, Encoded, Tokenizer
 from framework_plugins_nlp.tokens import LengthBuckets
 
 MASKING = "fill-mask"
+SHOWN = 32
+"""Tokens of a text to be tried on."""
+
 SPLITS = ("train", "val", "test")
 
 
@@ -158,6 +163,31 @@ class RunningText(BaseNLPDataModule):
         if data.task == MASKING:
             return TextsToFill(prompts, Tokenizer.of(data.facts), max_length=int(data.facts["max_length"]))  # type: ignore[arg-type]
         return TextsToPredict(prompts, Tokenizer.of(data.facts), max_length=None, special=False)
+
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """Texts with masks as tokens, without torch; nothing for text that is continued word by word."""
+        if data.task != MASKING:
+            return None
+        kept = {name: data.facts[name] for name in ("tokenizer", "max_length")}
+        return Processing(
+            builder="framework_plugins_nlp.serving_masks:MaskedInputs",
+            settings={**kept, **self.text_reader().settings()},
+            requirements=REQUIREMENTS,
+        )
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Beginnings of the texts of the test with a mask in the middle, where masks are learned."""
+        test = self.test_dataset
+        if not isinstance(test, MaskedTexts) or self.tokenizer is None:
+            return ()
+        beginnings = [test.text(index)[: min(SHOWN, self.block_size // 2)] for index in range(min(count, len(test)))]
+        texts = [
+            f" {MASK} ".join(
+                self.tokenizer.written_text(part) for part in (each[: len(each) // 2], each[len(each) // 2 + 1 :])
+            )
+            for each in beginnings
+        ]
+        return sample_file(folder, texts, self.text_column or "text", self.encoding)
 
     def tokenizer_settings(self) -> dict[str, Any]:
         """What a tokenizer is learned with; for masks it has tokens of its own."""

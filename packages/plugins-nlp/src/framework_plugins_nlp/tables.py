@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from framework_core.errors import DataError, near_names, quoted
-from framework_plugins_nlp.encodings import content_of, lines_of, read_text
+from framework_plugins_nlp.encodings import content_of, decoded, lines_of
 
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet", ".pq")
 """Endings of files that are tables."""
 
 LARGEST_FIELD = 2**31 - 1
 """Characters of a field; Python's own limit is a fraction of a long text."""
+
+_LIMIT = threading.Lock()
+_log = logging.getLogger("framework_core")
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,13 @@ class Table:
         path: The file.
         columns: The values of each column, by its name.
         lines: The line of each row in the file; of a Parquet file its row.
+        encoding: How its text was written, and how that is known; empty where it has none.
     """
 
     path: Path
     columns: Mapping[str, Sequence[Any]]
     lines: Sequence[int]
+    encoding: str = ""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -73,16 +80,39 @@ def read_table(
     Raises:
         DataError: It is not there, is no table, or has no rows.
     """
+    table = table_of(content_of(path), path, delimiter=delimiter, encoding=encoding, bad_bytes=bad_bytes)
+    if table.encoding:
+        _log.info("text      %s is %s", path.name, table.encoding)
+    return table
+
+
+def table_of(
+    content: bytes, path: Path, *, delimiter: str | None = None, encoding: str | None = None, bad_bytes: str = "refuse"
+) -> Table:
+    """The table that the content of a file is; its ending says which kind.
+
+    Args:
+        content: What stands in the file.
+        path: The file, for people; it is not read.
+        delimiter: What stands between the columns of a CSV file; ``None`` takes a comma, and a tab for ``.tsv``.
+        encoding: How text was written; ``None`` takes the file's mark, and UTF-8 where there is none.
+        bad_bytes: What is done with bytes that the encoding does not have.
+
+    Raises:
+        DataError: It is no table, or has no rows.
+    """
     suffix = path.suffix.lower()
     if suffix in (".parquet", ".pq"):
-        table = _parquet(path)
-    elif suffix in (".jsonl", ".ndjson"):
-        table = _json_lines(path, read_text(path, encoding=encoding, bad_bytes=bad_bytes))
+        table = _parquet(content, path)
     else:
-        tabs = suffix in (".tsv", ".tab")
-        text = read_text(path, encoding=encoding, bad_bytes=bad_bytes)
-        # A table with tabs has no quotes around values by its registration (text/tab-separated-values).
-        table = _csv(path, text, delimiter or ("\t" if tabs else ","), quoting=csv.QUOTE_NONE if tabs else 0)
+        text, how = decoded(content, path, encoding=encoding, bad_bytes=bad_bytes)
+        if suffix in (".jsonl", ".ndjson"):
+            table = _json_lines(path, text)
+        else:
+            tabs = suffix in (".tsv", ".tab")
+            # A table with tabs has no quotes around values by its registration (text/tab-separated-values).
+            table = _csv(path, text, delimiter or ("\t" if tabs else ","), quoting=csv.QUOTE_NONE if tabs else 0)
+        table = replace(table, encoding=how)
     if not len(table):
         raise DataError(f"{path} has no rows.", paths=[path], possible="A row is a text.")
     return table
@@ -131,12 +161,12 @@ def _json_lines(path: Path, text: str) -> Table:
     return Table(path, {name: [row.get(name) for row in rows] for name in names}, lines)
 
 
-def _parquet(path: Path) -> Table:
+def _parquet(content: bytes, path: Path) -> Table:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        found = pyarrow.parquet.read_table(io.BytesIO(content_of(path)))
+        found = pyarrow.parquet.read_table(io.BytesIO(content))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} is no Parquet file: {str(error).partition(chr(10))[0]}", paths=[path]) from error
     return Table(path, found.to_pydict(), range(1, found.num_rows + 1))
@@ -176,8 +206,10 @@ def _check_width(path: Path, line: int, row: Sequence[str], head: Sequence[str])
 
 @contextmanager
 def _long_fields() -> Iterator[None]:
-    before = csv.field_size_limit(LARGEST_FIELD)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+    # The limit is that of the whole process, and a server reads tables in several threads.
+    with _LIMIT:
+        before = csv.field_size_limit(LARGEST_FIELD)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)

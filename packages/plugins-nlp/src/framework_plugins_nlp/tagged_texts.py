@@ -13,24 +13,20 @@ from typing import Any, ClassVar
 from torch.utils.data import Dataset, Sampler
 
 from framework_core import DataError, DataSpec
-from framework_core.contracts import SampleHash
-from framework_plugins_nlp.columns import tags_column, words_column
-from framework_plugins_nlp.conll import ENDINGS, Conll, words_of_cell
-from framework_plugins_nlp.datamodule import BaseNLPDataModule
-from framework_plugins_nlp.encodings import lines_of
+from framework_core.contracts import Processing, SampleHash
+from framework_plugins_nlp.columns import tags_column
+from framework_plugins_nlp.conll import ENDINGS, words_of_cell
+from framework_plugins_nlp.datamodule import REQUIREMENTS, BaseNLPDataModule
+from framework_plugins_nlp.encodings import content_of
+from framework_plugins_nlp.sample_files import sample_file
+from framework_plugins_nlp.sentence_reader import SentenceReader, words_in
 from framework_plugins_nlp.splits import divided
 from framework_plugins_nlp.tables import TABLES, Table
 from framework_plugins_nlp.tags import PLAIN, SIGNS, all_tags, as_learned, out_of_order, outside_scheme, told
 from framework_plugins_nlp.tokenization import Tokenizer, say
 from framework_plugins_nlp.tokens import LengthBuckets
-from framework_plugins_nlp.word_tokens import (
-    IGNORED,
-    NewSentence,
-    SentencesToPredict,
-    TokenTags,
-    encode_words,
-    say_left_out,
-)
+from framework_plugins_nlp.word_encoding import encode_words, say_left_out
+from framework_plugins_nlp.word_tokens import IGNORED, SentencesToPredict, TokenTags
 
 _log = logging.getLogger("framework_core")
 
@@ -199,34 +195,41 @@ class TaggedTexts(BaseNLPDataModule):
         Raises:
             DataError: A file cannot be read, or there is no sentence.
         """
-        found = [sentence for path in paths for sentence in self.new_sentences(path)]
+        found = [sentence for path in paths for sentence in self.sentence_reader().sentences(content_of(path), path)]
         if not found:
             raise DataError(f"There is no sentence in {', '.join(str(path) for path in paths)}.", paths=paths)
         limit: Any = data.facts.get("max_length")
         scheme = str(data.facts.get("scheme"))
         return SentencesToPredict(found, Tokenizer.of(data.facts), max_length=limit, scheme=scheme)
 
-    def new_sentences(self, path: Path) -> list[NewSentence]:
-        """The sentences of a file to predict."""
-        suffix = path.suffix.lower()
-        if suffix in ENDINGS:
-            column = self.word_column if isinstance(self.word_column, int) else None
-            found = Conll.read(path, self.read(path), word_column=column, with_tags=False)
-            return [NewSentence(path, lines[0], words) for words, lines in zip(found.words, found.lines, strict=True)]
-        if suffix in TABLES:
-            table = self.read_table(path)
-            return [
-                NewSentence(path, line, words)
-                for line, words in zip(table.lines, self._words(table), strict=True)
-                if words
-            ]
-        lines = enumerate(lines_of(self.read(path)), start=1)
-        return [NewSentence(path, number, words) for number, line in lines if (words := line.split())]
+    def sentence_reader(self) -> SentenceReader:
+        """How sentences to predict stand in files."""
+        return SentenceReader(**self.reading(), word_column=self.word_column)
+
+    def preprocessing(self, data: DataSpec) -> Processing:
+        """The sentences of a file as tokens, without torch."""
+        return Processing(
+            builder="framework_plugins_nlp.serving_words:SentenceInputs",
+            settings={
+                "tokenizer": data.facts["tokenizer"],
+                "max_length": data.facts.get("max_length"),
+                "scheme": data.facts["scheme"],
+                **self.sentence_reader().settings(),
+            },
+            requirements=REQUIREMENTS,
+        )
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """A file of lines, where the words of sentences have no blanks; else JSON lines with lists of words."""
+        sentences = self.texts["test"].words[:count] if "test" in self.texts else ()
+        lines = [" ".join(words) for words in sentences]
+        if all(line.split() == list(words) for line, words in zip(lines, sentences, strict=True)):
+            return sample_file(folder, lines, "words", self.encoding)
+        column = self.word_column if isinstance(self.word_column, str) else "words"
+        return sample_file(folder, [list(words) for words in sentences], column, self.encoding)
 
     def _words(self, table: Table) -> list[list[str]]:
-        given = self.word_column if isinstance(self.word_column, str) else None
-        column = table.column(words_column(table, given), "word_column")
-        return [words_of_cell(value, table.place(row)) for row, value in enumerate(column)]
+        return words_in(table, self.word_column)
 
     def _tags(self, table: Table) -> list[list[str]]:
         given = self.tag_column if isinstance(self.tag_column, str) else None

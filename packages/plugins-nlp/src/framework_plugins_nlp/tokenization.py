@@ -62,6 +62,11 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def of(self, text: int) -> npt.NDArray[np.int32]:
+        """The tokens of a text."""
+        start, end = self.offsets[text : text + 2]
+        return self.ids[start:end]
+
 
 class Tokenizer:
     """Text to numbers and back.

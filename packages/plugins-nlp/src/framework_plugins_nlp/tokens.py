@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from framework_core.base.batches import BatchDataset
+from framework_plugins_nlp.padding import filled_up
 from framework_plugins_nlp.tokenization import Encoded
 
 POOL = 50
@@ -69,12 +70,7 @@ class NewTexts(BatchDataset):
 
 def padded(ids: Tensor, offsets: Tensor, indices: Tensor, pad_id: int) -> Tensor:
     """The texts of these indices, ``(B, T)``, filled up to the longest."""
-    starts = offsets[indices]
-    lengths = offsets[indices + 1] - starts
-    columns = torch.arange(int(lengths.max()))
-    places = starts[:, None] + columns
-    inside = columns < lengths[:, None]
-    return torch.where(inside, ids[places.clamp_(max=len(ids) - 1)], pad_id).long()
+    return torch.from_numpy(filled_up(ids.numpy(), offsets.numpy(), indices.numpy(), pad_id))
 
 
 class LengthBuckets(Sampler[int]):

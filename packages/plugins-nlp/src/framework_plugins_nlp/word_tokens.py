@@ -1,98 +1,26 @@
-"""Sentences of words as tokens: which token begins which word.
+"""Sentences of words as tokens in memory, a padded batch at a time.
 
 Axes: B sentences, T tokens.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from framework_core.base.batches import BatchDataset
-from framework_plugins_nlp.tags import OUTSIDE, entities
-from framework_plugins_nlp.tokenization import CHUNK, Encoded, Tokenizer, clean
+from framework_plugins_nlp.sentence_reader import NewSentence
+from framework_plugins_nlp.sentence_rows import sentence_row
+from framework_plugins_nlp.tokenization import Tokenizer
 from framework_plugins_nlp.tokens import NewTexts, padded
+from framework_plugins_nlp.word_encoding import EncodedWords, encode_words, say_left_out
 
 IGNORED = -100
 """The label of a token that begins no word."""
-
-_log = logging.getLogger("framework_core")
-
-
-@dataclass(frozen=True)
-class EncodedWords:
-    """Sentences as numbers.
-
-    Attributes:
-        encoded: The tokens.
-        words: For each token the word of its sentence that it begins, and -1 where it begins none.
-        left_out: How many words have no token: those behind the last one that is read, and those of no letter that the
-            tokenizer has.
-    """
-
-    encoded: Encoded
-    words: npt.NDArray[np.int32]
-    left_out: int
-
-    def of(self, sentence: int) -> npt.NDArray[np.int32]:
-        """For each token of a sentence the word that it begins, or -1."""
-        start, end = self.encoded.offsets[sentence : sentence + 2]
-        return self.words[start:end]
-
-
-def encode_words(tokenizer: Tokenizer, sentences: Sequence[Sequence[str]], *, max_length: int | None) -> EncodedWords:
-    """Sentences to numbers, each as the text that its words make with a blank between them.
-
-    Args:
-        tokenizer: The tokenizer.
-        sentences: The words of each.
-        max_length: How many tokens of each are kept; ``None`` keeps all.
-    """
-    ids: list[npt.NDArray[np.int32]] = []
-    begins: list[npt.NDArray[np.int32]] = []
-    cut = empty = left_out = 0
-    around = tokenizer.added_tokens
-    for first in range(0, len(sentences), CHUNK):
-        chunk = [[clean(word) for word in words] for words in sentences[first : first + CHUNK]]
-        found = tokenizer.backend.encode_batch([" ".join(words) for words in chunk], add_special_tokens=False)
-        for words, each in zip(chunk, found, strict=True):
-            empty += not each.ids
-            if max_length is not None and len(each.ids) + around > max_length:
-                cut += 1
-                each.truncate(max(1, max_length - around))
-            # Where tokens stand is asked before: some processors move it, and would move it twice.
-            begun = _begun(words, each.offsets)
-            if around:
-                each = tokenizer.backend.post_process(each)
-                inside = np.array([sequence is not None for sequence in each.sequence_ids])
-                everywhere = np.full(len(inside), -1, dtype=np.int32)
-                everywhere[inside] = begun
-                begun = everywhere
-            ids.append(np.array(each.ids or [_nothing(tokenizer)], dtype=np.int32))
-            begins.append(begun if len(begun) else np.full(1, -1, dtype=np.int32))
-            left_out += len(words) - int((begins[-1] >= 0).sum())
-    offsets = np.zeros(len(ids) + 1, dtype=np.int64)
-    np.cumsum([len(each) for each in ids], out=offsets[1:])
-    flat = np.concatenate(ids)
-    unknown = 0 if tokenizer.unknown_id is None else int((flat == tokenizer.unknown_id).sum())
-    return EncodedWords(Encoded(flat, offsets, cut, empty, unknown), np.concatenate(begins), left_out)
-
-
-def say_left_out(encoded: EncodedWords, split: str, max_length: int | None) -> None:
-    """Say which words of a split count nowhere."""
-    if encoded.left_out:
-        where = (
-            "" if max_length is None else f", {encoded.encoded.cut:,} sentences are longer than {max_length:,} tokens"
-        )
-        _log.warning("text      %s: %s words have no token and count nowhere%s", split, f"{encoded.left_out:,}", where)
 
 
 class TokenTags(BatchDataset):
@@ -131,14 +59,6 @@ class TokenTags(BatchDataset):
         )
 
 
-class NewSentence(NamedTuple):
-    """The words of a sentence, and where it stands."""
-
-    path: Path
-    line: int
-    words: Sequence[str]
-
-
 class SentencesToPredict(NewTexts):
     """Sentences as numbers, in the order of the answers.
 
@@ -159,71 +79,11 @@ class SentencesToPredict(NewTexts):
         super().__init__(self.encoded.encoded, tokenizer.pad_id)
 
     def rows(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """A row for each sentence: where it stands, the text with its entities marked, tags, and entities.
-
-        A word without a token is in no entity, and its tag is empty where tags mark none.
-        """
+        """A row for each sentence: where it stands, the text with its entities marked, tags, and entities."""
         found: list[dict[str, Any]] = []
         for batch in batches:
             for tags, confidence in zip(batch["tags"], batch["confidence"], strict=True):
-                begun = self.encoded.of(len(found))
-                found.append(self._row(self.sentences[len(found)], begun, tags, confidence))
+                sentence, begun = self.sentences[len(found)], self.encoded.of(len(found))
+                row = sentence_row(sentence, begun, tags, confidence, self.scheme)
+                found.append({"path": str(sentence.path), **row})
         return found
-
-    def _row(
-        self, sentence: NewSentence, begun: npt.NDArray[np.int32], tags: Sequence[str], confidence: Sequence[float]
-    ) -> dict[str, Any]:
-        places = np.flatnonzero(begun >= 0).tolist()
-        of_words = {int(begun[place]): (tags[place], float(confidence[place])) for place in places}
-        usual = ("" if self.scheme == "none" else OUTSIDE, 0.0)
-        pairs = [of_words.get(index, usual) for index in range(len(sentence.words))]
-        names, shares = [tag for tag, _ in pairs], [share for _, share in pairs]
-        row = {"path": str(sentence.path), "line": sentence.line}
-        if self.scheme == "none":
-            marked = " ".join(f"{word}/{tag}" for word, tag in zip(sentence.words, names, strict=True))
-            return {**row, "marked": marked, "words": list(sentence.words), "tags": names, "confidence": shares}
-        spans = [
-            {
-                "type": kind,
-                "text": " ".join(sentence.words[start:end]),
-                "start": start,
-                "end": end,
-                "confidence": min(shares[start:end]),
-            }
-            for kind, start, end in entities(names)
-        ]
-        return {
-            **row,
-            "marked": marked_text(sentence.words, names),
-            "words": list(sentence.words),
-            "tags": names,
-            "entities": spans,
-        }
-
-
-def marked_text(words: Sequence[str], tags: Sequence[str]) -> str:
-    """A sentence with its entities in brackets: ``[PER Ada Lovelace] lived in [LOC London]``."""
-    parts, place = [], 0
-    for kind, start, end in entities(tags):
-        parts += [*words[place:start], f"[{kind} {' '.join(words[start:end])}]"]
-        place = end
-    return " ".join([*parts, *words[place:]])
-
-
-def _begun(words: Sequence[str], offsets: Sequence[tuple[int, int]]) -> npt.NDArray[np.int32]:
-    """For each token the word that it is the first of, or -1."""
-    lengths = np.array([len(word) for word in words], dtype=np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths + 1)[:-1]]).astype(np.int64)
-    spans = np.array(offsets, dtype=np.int64).reshape(-1, 2)
-    # By its last character: a token may begin with the blank before its word.
-    last = spans[:, 1] - 1
-    words_of = np.searchsorted(starts, last, side="right") - 1
-    real = (spans[:, 1] > spans[:, 0]) & (last < starts[words_of] + lengths[words_of])
-    begun = np.full(len(spans), -1, dtype=np.int32)
-    seen, places = np.unique(words_of[real], return_index=True)
-    begun[np.flatnonzero(real)[places]] = seen
-    return begun
-
-
-def _nothing(tokenizer: Tokenizer) -> int:
-    return tokenizer.pad_id if tokenizer.unknown_id is None else tokenizer.unknown_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,13 +15,18 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from framework_core import DataError, DataSpec
+from framework_core.contracts import Processing
 from framework_plugins_timeseries.datamodule import BaseTimeSeriesDataModule
+from framework_plugins_timeseries.known_series import Known
 from framework_plugins_timeseries.layout import Layout
-from framework_plugins_timeseries.scaling import Scaler, scale_for
+from framework_plugins_timeseries.sample_tables import Stretch
+from framework_plugins_timeseries.scored_series import ScoredSteps, scored_series
 from framework_plugins_timeseries.scored_windows import ScoredWindows, all_of
-from framework_plugins_timeseries.series import Series, SeriesSet, without_missing
-from framework_plugins_timeseries.stamps import Step, checked, regular
+from framework_plugins_timeseries.series import Series, SeriesSet
 from framework_plugins_timeseries.windows import Span
+
+MORE = 4
+"""Windows of a sample beside the first: a step lies in several."""
 
 _log = logging.getLogger("framework_core")
 
@@ -98,22 +103,25 @@ class BaseAnomalyDataModule(BaseTimeSeriesDataModule):
         Raises:
             DataError: A file cannot be read, or is shorter than a window.
         """
-        facts: Any = data.facts
-        layout, scaler, names = Layout.of(data), Scaler.of(facts["scaler"]), list(facts["series"])
-        self.layout = layout
-        parts: list[npt.NDArray[np.float64]] = []
-        places: list[tuple[Path, Series]] = []
-        for path in paths:
-            read = checked(self.read_file(path), sort=self.sort)
-            found = without_missing(regular(read, Step(facts["step"]), self.irregular), self.missing)
-            for series in found.series:
-                _check_length(series, found, layout, path)
-                number = names.index(series.name) if series.name in names else None
-                values = self.columns_of(series, number or 0, found, several=len(names) > 1)
-                own, place = scale_for(scaler, number, len(names) > 1, values, len(layout.targets) + len(layout.past))
-                parts.append(own.apply(values, place))
-                places.append((path, series))
-        return SeriesToScore(torch.from_numpy(np.concatenate(parts).astype(np.float32)), layout, places)
+        known = Known.of_facts(data.facts, self.policies())
+        self.layout = known.layout
+        read = [(path, each) for path in paths for each in scored_series(self.read_file(path), known, path)]
+        table = np.concatenate([each.values for _, each in read])
+        return SeriesToScore(torch.from_numpy(table), known.layout, [(path, each.series) for path, each in read])
+
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """The windows of each series of a table, without torch."""
+        return self.table_processing(data, "framework_plugins_timeseries.serving_scores:ScoredInputs")
+
+    def _stretches(self, found: SeriesSet, count: int) -> Iterator[Stretch]:
+        """Stretches of a few windows each, evenly over the test of each series."""
+        length = self.lead + self.horizon + MORE
+        for series in found.series:
+            border = self.borders(series)
+            first, last = max(0, border.val - self.lead), border.test - length
+            for begin in np.linspace(first, max(first, last), -(-count // len(found.series))).astype(int).tolist():
+                if begin + length <= len(series):
+                    yield Stretch(series, begin, begin + length)
 
     def _layout(self, found: SeriesSet) -> Layout:
         return replace(super()._layout(found), reconstructs=self.reconstructs)
@@ -142,28 +150,13 @@ class SeriesToScore(ScoredWindows):
 
     def rows(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """One row for each step: its score, the threshold, and whether it is above."""
-        targets = len(self.layout.targets)
-        sums, counts = np.zeros((len(self.table), targets)), np.zeros(len(self.table))
+        steps = ScoredSteps(self.series, self.layout.targets)
         seen, threshold = 0, np.inf
         for batch in batches:
             scores = batch["scores"].cpu().numpy()
-            begins = self.first_targets(torch.arange(seen, seen + len(scores))).numpy()
-            rows = begins[:, None] + np.arange(scores.shape[1])
-            np.add.at(sums, rows, scores)
-            np.add.at(counts, rows, 1)
+            steps.add(self.first_targets(torch.arange(seen, seen + len(scores))).numpy(), scores)
             seen, threshold = seen + len(scores), batch["threshold"]
-        scored = np.flatnonzero(counts)
-        return [self._row(int(row), sums[row] / counts[row], threshold) for row in scored]
-
-    def _row(self, row: int, scores: npt.NDArray[np.float64], threshold: float) -> dict[str, Any]:
-        name, stamp = self.place(row)
-        found: dict[str, Any] = {"path": str(self.paths[int(self.series_at(np.array([row]))[0])])}
-        found |= {"unique_id": name} if name else {}
-        found |= {"ds": stamp, "score": float(scores.mean()), "threshold": threshold}
-        found["anomaly"] = bool(scores.mean() > threshold)
-        if len(scores) > 1:
-            found["target"] = self.layout.targets[int(scores.argmax())]
-        return found
+        return [{"path": str(self.paths[number]), **row} for number, row in steps.rows(threshold)]
 
 
 def _labels(series: Series, column: int, found: SeriesSet) -> npt.NDArray[np.bool_]:
@@ -183,13 +176,3 @@ def _without(found: SeriesSet, name: str) -> SeriesSet:
     column = found.columns.index(name)
     series = [replace(each, values=np.delete(each.values, column, axis=1)) for each in found.series]
     return replace(found, series=series, past=tuple(each for each in found.past if each != name))
-
-
-def _check_length(series: Series, found: SeriesSet, layout: Layout, path: Path) -> None:
-    need = layout.lead + layout.horizon
-    if len(series) < need:
-        raise DataError(
-            f"{found.where(series, 0)}: {len(series):,} steps, and the model needs {need:,}.",
-            paths=[path],
-            possible="A file to score has a window of the model at least.",
-        )

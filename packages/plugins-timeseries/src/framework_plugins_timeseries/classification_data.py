@@ -15,15 +15,17 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from framework_core import BaseDataModule, DataError, DataSpec
+from framework_core.contracts import Processing
 from framework_core.prediction import rows_of
 from framework_plugins_timeseries.labelled_series import (
     LabelledSeries,
     LabelledSet,
     Preparation,
+    check_channels,
     common_length,
     without_missing,
 )
-from framework_plugins_timeseries.scaling import Scaler
+from framework_plugins_timeseries.scaling import Scaler, as_float32
 from framework_plugins_timeseries.series import Array
 
 FOR_CLASSIFICATION = "time-series-classification"
@@ -50,6 +52,9 @@ class BaseSeriesClassificationDataModule(BaseDataModule):
     tasks: ClassVar[tuple[str, ...]] = (FOR_CLASSIFICATION,)
     in_memory = True
 
+    reads_archive_files: ClassVar[bool] = False
+    """Whether ``read_file`` reads files of the UCR and UEA archives, as ``read_labelled`` does."""
+
     def __init__(
         self,
         *,
@@ -72,6 +77,7 @@ class BaseSeriesClassificationDataModule(BaseDataModule):
         self.preparation: Preparation | None = None
         self.class_names: tuple[str, ...] = ()
         self._counts: dict[str, int] = {}
+        self._test: Sequence[LabelledSeries] = ()
         self._digest = hashlib.sha256()
 
     def read_splits(self) -> Mapping[str, LabelledSet]:
@@ -111,6 +117,7 @@ class BaseSeriesClassificationDataModule(BaseDataModule):
             labels = torch.tensor([self.class_names.index(each.label) for each in found.samples])
             self._digest.update(split.encode() + values.numpy().tobytes() + labels.numpy().tobytes())
             setattr(self, f"{split}_dataset", TensorDataset(values, labels))
+        self._test = splits["test"].samples if "test" in splits else ()
         counted = Counter(each.label for each in splits["train"].samples)
         self._counts = {name: counted[name] for name in self.class_names}
 
@@ -142,10 +149,29 @@ class BaseSeriesClassificationDataModule(BaseDataModule):
         series = SeriesToClassify()
         for path in paths:
             found = self.read_file(path)
-            if found.channels != data.channels:
-                raise _other_channels(found, data.channels)
+            check_channels(found, data.channels)
             series.add(path, found, preparation.apply(found))
         return series
+
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """The series of a file, without torch, where files are those of the UCR archive."""
+        if not self.reads_archive_files:
+            return None
+        kept = {name: data.facts[name] for name in ("length", "unequal", "missing", "scaler")}
+        return Processing(
+            builder="framework_plugins_timeseries.serving_classes:LabelledInputs",
+            settings={"channels": data.channels, **kept},
+        )
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Series of the test in a ``.ts`` file, with missing values filled, and their classes left out."""
+        samples = self._test[:count]
+        if not samples:
+            return ()
+        lines = [":".join(",".join(map(repr, each)) for each in sample.values.T.tolist()) for sample in samples]
+        path = folder / "samples.ts"
+        path.write_text("\n".join(["@classLabel false", "@data", *lines]) + "\n", encoding="utf-8")
+        return [path]
 
     def _complete(self, splits: dict[str, LabelledSet]) -> dict[str, LabelledSet]:
         """With a share of each class for the splits that are not given."""
@@ -190,7 +216,7 @@ class SeriesToClassify(Dataset[Tensor]):
 
     def add(self, path: Path, found: LabelledSet, values: Array) -> None:
         """Take the samples of a file, ``(samples, channels, steps)``."""
-        self._inputs += list(torch.from_numpy(values.astype(np.float32)))
+        self._inputs += list(torch.from_numpy(as_float32(values, path)))
         self._places += [(path, each.line) for each in found.samples]
 
     def rows(self, batches: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -236,8 +262,7 @@ def _order(label: str) -> tuple[float, str]:
 
 
 def _check(found: LabelledSet, classes: Sequence[str], channels: int) -> None:
-    if found.channels != channels:
-        raise _other_channels(found, channels)
+    check_channels(found, channels)
     for sample in found.samples:
         if sample.label not in classes:
             raise DataError(
@@ -245,11 +270,3 @@ def _check(found: LabelledSet, classes: Sequence[str], channels: int) -> None:
                 paths=[found.path] if found.path else [],
                 possible=f"Its classes are {', '.join(classes[:12])}.",
             )
-
-
-def _other_channels(found: LabelledSet, channels: int) -> DataError:
-    return DataError(
-        f"{found.path or 'The data'} has {found.channels} channels, and the model is trained on {channels}.",
-        paths=[found.path] if found.path else [],
-        possible="Training, test and what is predicted have the same channels, in the same order.",
-    )

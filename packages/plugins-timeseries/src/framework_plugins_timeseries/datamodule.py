@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,15 +15,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from framework_core import BaseDataModule, DataError, DataSpec
-from framework_plugins_timeseries.calendar_features import calendar
+from framework_core.contracts import Processing
 from framework_plugins_timeseries.coming import ComingSteps
+from framework_plugins_timeseries.coming_windows import coming_windows
+from framework_plugins_timeseries.known_series import Known, Policies, settings_of, with_added
 from framework_plugins_timeseries.layout import SERIES, Layout
 from framework_plugins_timeseries.naive_errors import naive_errors
 from framework_plugins_timeseries.same_length import by_length
+from framework_plugins_timeseries.sample_tables import Stretch, write_table
 from framework_plugins_timeseries.scaling import Scaler
 from framework_plugins_timeseries.series import Array, Series, SeriesSet, without_missing
+from framework_plugins_timeseries.series_files import content_of
 from framework_plugins_timeseries.splits import Borders, borders_by_size, check_room
-from framework_plugins_timeseries.stamps import Step, checked, regular, step_of
+from framework_plugins_timeseries.stamps import checked, regular, step_of
+from framework_plugins_timeseries.table_reader import TableReader
 from framework_plugins_timeseries.windows import Span, Windows
 
 _log = logging.getLogger("framework_core")
@@ -104,13 +110,20 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         """
         raise DataError(f"{type(self).__name__} does not say how its series are read (read_series).")
 
+    def table_reader(self) -> TableReader | None:
+        """How series to predict from stand in tables; nothing where files are no tables."""
+        return None
+
     def read_file(self, path: Path) -> SeriesSet:
         """The series of a file to predict from, in the columns of ``read_series``.
 
         Raises:
-            DataError: This data has no way to read a file.
+            DataError: It cannot be read, or this data has no way to read a file.
         """
-        raise DataError(f"{type(self).__name__} does not say how a file is read (read_file).")
+        reader = self.table_reader()
+        if reader is None:
+            raise DataError(f"{type(self).__name__} does not say how a file is read (read_file).")
+        return reader.series(content_of(path), path)
 
     def series_to_learn(self, found: SeriesSet) -> SeriesSet:
         """The series without what is no part of the windows, once they were checked; all of it by default."""
@@ -156,7 +169,9 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         found, borders = self._long_enough(found)
         self.layout = self._layout(found)
         several = len(found.series) > 1
-        values = [self.columns_of(each, number, found, several=several) for number, each in enumerate(found.series)]
+        values = [
+            with_added(each, number, found, self.calendar, several=several) for number, each in enumerate(found.series)
+        ]
         scaler = self._fitted(values, borders, found)
         _say_constant(values, borders, found)
         self._facts = {
@@ -199,13 +214,48 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         Raises:
             DataError: A file cannot be read, is too short, or a covariate does not reach as far as the horizon.
         """
-        step = Step(data.facts["step"])  # type: ignore[arg-type]
-        layout = Layout.of(data)
-        coming = ComingSteps(layout, Scaler.of(data.facts["scaler"]), step, data.facts["series"])  # type: ignore[arg-type]
-        for path in paths:
-            read = checked(self.read_file(path), sort=self.sort)
-            coming.add(regular(read, step, self.irregular), path, missing=self.missing, calendar_names=self.calendar)
-        return coming
+        known = Known.of_facts(data.facts, self.policies())
+        return ComingSteps(
+            [(path, each) for path in paths for each in coming_windows(self.read_file(path), known, path)]
+        )
+
+    def policies(self) -> Policies:
+        """What is done with series that are not as they should be."""
+        return Policies(self.sort, self.irregular, self.missing, self.calendar)
+
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """The end of each series of a table, without torch."""
+        return self.table_processing(data, "framework_plugins_timeseries.serving_forecasts:ComingInputs")
+
+    def table_processing(self, data: DataSpec, builder: str) -> Processing | None:
+        """What takes tables, and what is known of series, as its arguments; nothing where files are no tables."""
+        reader = self.table_reader()
+        if reader is None:
+            return None
+        settings = {"reading": reader.settings(), **settings_of(data.facts, self.policies())}
+        return Processing(builder=builder, settings=settings, requirements=("pandas>=2.2",))
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Tables that end where windows of the test do, where files to predict from are tables."""
+        reader, layout = self.table_reader(), self.layout
+        if reader is None or layout is None or self.test_dataset is None:
+            return ()
+        found = checked(self.read_series(), sort=self.sort)
+        columns = [name for name in found.columns if name in layout.columns]
+        stretches = islice((each for each in self._stretches(found, count) if each.has_values), count)
+        return [
+            write_table(folder / f"{number}.csv", each, found, columns, reader) for number, each in enumerate(stretches)
+        ]
+
+    def _stretches(self, found: SeriesSet, count: int) -> Iterator[Stretch]:
+        """What is behind some origins of the test, evenly over each series; with what is known ahead of them."""
+        each = -(-count // len(found.series))
+        ahead = self.horizon if found.future else 0
+        for series in found.series:
+            border = self.borders(series)
+            for end in np.linspace(border.val, max(border.val, border.test - self.horizon), each).astype(int).tolist():
+                if end >= self.look_back and end + ahead <= len(series):
+                    yield Stretch(series, end - self.look_back, end, ahead)
 
     def _long_enough(self, found: SeriesSet) -> tuple[SeriesSet, list[Borders]]:
         kept, borders, short = [], [], 0
@@ -234,16 +284,6 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         future = (*found.future, *self.calendar)
         static = (*found.static, *numbered)
         return Layout(self.look_back, self.horizon, found.targets, found.past, future, static)
-
-    def columns_of(self, series: Series, number: int, found: SeriesSet, *, several: bool) -> Array:
-        """The columns that were read, with those of the calendar and the number of the series in their places."""
-        parts = [series.values]
-        if self.calendar:
-            behind = len(found.columns) - len(found.static)
-            parts = [series.values[:, :behind], calendar(series.stamps, self.calendar), series.values[:, behind:]]
-        if several:
-            parts.append(np.full((len(series), 1), float(number)))
-        return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
     def _fitted(self, values: Sequence[Array], borders: Sequence[Borders], found: SeriesSet) -> Scaler:
         scaler = Scaler.fit(self.scaler_kind, [v[: b.train] for v, b in zip(values, borders, strict=True)])

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from framework_plugins_timeseries.forecast_numbers import FEWEST_DEGREES, SMALLEST
 
 LOSSES = ("mse", "mae", "huber", "quantile", "normal", "student_t")
 
@@ -37,6 +39,10 @@ class Head(nn.Module, ABC):
     @abstractmethod
     def quantiles(self, outputs: Tensor, levels: Tensor) -> Tensor | None:
         """The quantiles of each value, ``(B, H, C, Q)``; nothing where the head has none of its own."""
+
+    @abstractmethod
+    def reading(self) -> dict[str, Any]:
+        """How ``ForecastNumbers`` reads its numbers."""
 
 
 class PointHead(Head):
@@ -70,6 +76,10 @@ class PointHead(Head):
         """None of its own."""
         return None
 
+    def reading(self) -> dict[str, Any]:
+        """A point."""
+        return {"head": "point"}
+
 
 class QuantileHead(Head):
     """Some quantiles, each learned by the pinball loss (Koenker and Bassett, https://doi.org/10.2307/1913643).
@@ -102,6 +112,10 @@ class QuantileHead(Head):
         share = ((levels.to(grid) - grid[upper - 1]) / (grid[upper] - grid[upper - 1])).clamp(0, 1)
         return known[..., upper - 1] * (1 - share) + known[..., upper] * share
 
+    def reading(self) -> dict[str, Any]:
+        """Quantiles, and their levels."""
+        return {"head": "quantile", "levels": self.levels.tolist()}
+
 
 class NormalHead(Head):
     """The mean and the standard deviation of a normal distribution; the loss is its negative log likelihood."""
@@ -123,6 +137,10 @@ class NormalHead(Head):
         found: Tensor = outputs[..., :1] + _positive(outputs[..., 1:2]) * standard
         return found
 
+    def reading(self) -> dict[str, Any]:
+        """The parameters of a normal distribution."""
+        return {"head": "normal"}
+
     def drawn(self, outputs: Tensor, noise: Tensor) -> Tensor:
         """A value for each standard normal number."""
         return outputs[..., 0] + _positive(outputs[..., 1]) * noise
@@ -139,7 +157,6 @@ class StudentHead(Head):
     """Location, scale and degrees of freedom of Student's t, for heavy tails."""
 
     numbers = 3
-    fewest_degrees: ClassVar[float] = 2.0
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Mean negative log likelihood."""
@@ -160,13 +177,17 @@ class StudentHead(Head):
         standard = torch.from_numpy(stdtrit(degrees.numpy(), levels.double().cpu().numpy()))
         return (location + scale * standard).to(outputs)
 
+    def reading(self) -> dict[str, Any]:
+        """The parameters of Student's t."""
+        return {"head": "student_t"}
+
     def restore(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """The location is moved and scaled, the scale scaled; the degrees of freedom stay."""
         moved = outputs[..., 0] * scale + shift
         return torch.stack([moved, _scaled(outputs[..., 1], scale), outputs[..., 2]], dim=-1)
 
     def _parts(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return outputs[..., 0], _positive(outputs[..., 1]), self.fewest_degrees + _positive(outputs[..., 2])
+        return outputs[..., 0], _positive(outputs[..., 1]), FEWEST_DEGREES + _positive(outputs[..., 2])
 
 
 def head_for(loss: str, *, quantiles: Sequence[float], huber_delta: float) -> Head:
@@ -187,11 +208,11 @@ def pinball(quantiles: Tensor, target: Tensor, levels: Tensor) -> Tensor:
 
 
 def _positive(values: Tensor) -> Tensor:
-    return functional.softplus(values) + 1e-4
+    return functional.softplus(values) + SMALLEST
 
 
 def _scaled(raw: Tensor, scale: Tensor) -> Tensor:
     """The number whose ``_positive`` is that of ``raw`` times ``scale``."""
-    wanted = (_positive(raw) * scale - 1e-4).clamp(min=1e-8)
+    wanted = (_positive(raw) * scale - SMALLEST).clamp(min=1e-8)
     # The inverse of softplus, written so that large values do not overflow.
     return wanted + torch.log(-torch.expm1(-wanted))

@@ -11,6 +11,7 @@ from framework_core import DataError
 from framework_core.errors import near_names, quoted
 from framework_plugins_timeseries.labelled_series import LabelledSeries, LabelledSet
 from framework_plugins_timeseries.series import Array
+from framework_plugins_timeseries.series_files import content_of
 
 SUFFIXES = (".ts", ".tsv", ".txt", ".csv")
 """What is read: ``.ts``, and tables with the class first and the values behind it."""
@@ -26,17 +27,21 @@ def read_labelled(path: Path) -> LabelledSet:
     Raises:
         DataError: It is not there, is no such file, or a line of it cannot be.
     """
-    if not path.is_file():
-        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = near_names(path.name, beside)
-        raise DataError(
-            f"There is no file {path}.",
-            paths=[path],
-            possible=f"Near it: {', '.join(str(path.parent / name) for name in near)}." if near else "",
-            next_step=f"See what is here: ls {quoted(str(path.parent))}",
-        )
+    return labelled_of(content_of(path), path)
+
+
+def labelled_of(content: bytes, path: Path) -> LabelledSet:
+    """The content of a file of the archives.
+
+    Args:
+        content: What stands in the file.
+        path: The file, for people; its ending says which kind it is.
+
+    Raises:
+        DataError: It is no such file, or a line of it cannot be.
+    """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not text in UTF-8: byte {error.start:,} cannot be read.",
@@ -77,7 +82,7 @@ class _Ts:
         return LabelledSet(samples, self.classes, self.path)
 
     def _directive(self, number: int, line: str) -> None:
-        name, *words = line[1:].split()
+        name, *words = line[1:].split() or [""]
         said = words[0].lower() if words else ""
         if name.lower() == "timestamps" and said == "true":
             raise self._wrong(number, "the values have stamps", "Values without stamps are read: @timeStamps false")

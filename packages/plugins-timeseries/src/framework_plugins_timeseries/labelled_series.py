@@ -10,7 +10,7 @@ import numpy as np
 
 from framework_core import DataError
 from framework_plugins_timeseries.scaling import Scaler
-from framework_plugins_timeseries.series import FILLS, Array
+from framework_plugins_timeseries.series import FILLS, LARGEST, Array, as_said
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,11 @@ def without_missing(found: LabelledSet, policy: str) -> LabelledSet:
 
 def _filled(sample: LabelledSeries, found: LabelledSet, policy: str) -> LabelledSeries:
     place = [found.path] if found.path else []
-    if np.isinf(sample.values).any():
-        step, channel = np.argwhere(np.isinf(sample.values))[0]
+    if (beyond := np.abs(sample.values) > LARGEST).any():
+        step, channel = np.argwhere(beyond)[0]
+        said = as_said(sample.values[step, channel])
         raise DataError(
-            f"{found.where(sample)}: value {step + 1:,} of channel {channel + 1} is infinite.",
+            f"{found.where(sample)}: value {step + 1:,} of channel {channel + 1} is {said}.",
             paths=place,
             possible="A value is a number, or missing: ?",
         )
@@ -116,6 +117,20 @@ def common_length(training: LabelledSet, policy: str) -> int:
     if policy == "refuse" and shortest != longest:
         raise _unequal(training, shortest, longest)
     return shortest if policy == "truncate" else longest
+
+
+def check_channels(found: LabelledSet, channels: int) -> None:
+    """See that samples have the channels of the training samples.
+
+    Raises:
+        DataError: They have others.
+    """
+    if found.channels != channels:
+        raise DataError(
+            f"{found.path or 'The data'} has {found.channels} channels, and the model is trained on {channels}.",
+            paths=[found.path] if found.path else [],
+            possible="Training, test and what is predicted have the same channels, in the same order.",
+        )
 
 
 def check_lengths(found: LabelledSet, length: int, policy: str) -> None:

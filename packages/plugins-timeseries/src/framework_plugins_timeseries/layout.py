@@ -92,6 +92,11 @@ class Layout:
                 ["its DataSpec does not say what its columns are"],
                 next_step="Let the dataset inherit from framework_plugins_timeseries.BaseTimeSeriesDataModule.",
             )
+        return cls.of_facts(facts)
+
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> Layout:
+        """From what ``facts`` gave."""
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()
         }

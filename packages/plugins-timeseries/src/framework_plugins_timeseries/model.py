@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract
+from framework_core.contracts import ModelContract, Processing
 from framework_core.errors import ContractError
 from framework_plugins_timeseries.heads import head_for
 from framework_plugins_timeseries.instance_norm import InstanceNorm
@@ -109,6 +109,10 @@ class BaseTimeSeriesModel(BaseModel):
             return outputs
         past, shift, scale = self.normalization(window.past)
         return self.head.restore(self.model(replace(window, past=past)), shift, scale)
+
+    def postprocessing(self) -> Processing | None:
+        """That of the task, with what it learned of errors."""
+        return None if self.task is None else self.task.postprocessing()
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """The head's loss."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from framework_core.errors import DataError
 from framework_plugins_timeseries.same_length import by_length
 from framework_plugins_timeseries.series import Array
 
@@ -60,6 +63,27 @@ class Scaler:
     def of(cls, facts: Mapping[str, Any]) -> Scaler:
         """From a ``DataSpec``."""
         return cls(facts["kind"], np.array(facts["shift"], dtype=float), np.array(facts["scale"], dtype=float))
+
+
+def as_float32(values: Array, path: Path) -> npt.NDArray[np.float32]:
+    """Scaled values as a network takes them.
+
+    Args:
+        values: The values.
+        path: The file that they are of, for people.
+
+    Raises:
+        DataError: They are so large by the scale that was learned that 32 bits do not hold them.
+    """
+    with np.errstate(over="ignore"):
+        found = values.astype(np.float32)
+    if not np.isfinite(found).all():
+        raise DataError(
+            f"{path} has values that are too large by the scale that the model was trained with.",
+            paths=[path],
+            possible="What is predicted from is of the size of what was learned.",
+        )
+    return found
 
 
 def scale_for(scaler: Scaler, number: int | None, several: bool, values: Array, columns: int) -> tuple[Scaler, int]:

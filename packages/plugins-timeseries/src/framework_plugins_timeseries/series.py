@@ -67,6 +67,9 @@ class SeriesSet:
         return f"{place}{named}{stamp_text(series.stamps[step])}"
 
 
+LARGEST = float(np.finfo(np.float32).max)
+"""What a value is at most: networks have 32 bits."""
+
 MISSING = ("refuse", "forward", "interpolate", "zero")
 
 
@@ -81,17 +84,17 @@ def without_missing(found: SeriesSet, policy: str, *, ahead: int = 0) -> SeriesS
     Raises:
         DataError: A value is missing and the policy refuses that, or there is nothing to fill with.
     """
-    if all(np.isfinite(steps).all() for _, steps in by_length([each.values for each in found.series])):
+    if all((np.abs(steps) <= LARGEST).all() for _, steps in by_length([each.values for each in found.series])):
         return found
     return replace(found, series=[_filled(each, found, policy, ahead) for each in found.series])
 
 
 def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series:
     known = series.values[: len(series) - ahead] if ahead else series.values
-    if np.isinf(known).any():
-        step, column = np.argwhere(np.isinf(known))[0]
+    if (beyond := np.abs(known) > LARGEST).any():
+        step, column = np.argwhere(beyond)[0]
         raise DataError(
-            f"{found.where(series, step)}: {found.columns[column]} is infinite.",
+            f"{found.where(series, step)}: {found.columns[column]} is {as_said(known[step, column])}.",
             paths=[found.path] if found.path else [],
             possible="A value is a number, or missing.",
             next_step="Leave the value out and say what stands for it: dataset.missing=forward",
@@ -119,6 +122,11 @@ def _filled(series: Series, found: SeriesSet, policy: str, ahead: int) -> Series
     filled = series.values.copy()
     filled[: len(known)] = FILLS[policy](known, absent)
     return replace(series, values=filled)
+
+
+def as_said(value: float) -> str:
+    """A value that is too large, for people."""
+    return "infinite" if np.isinf(value) else f"{value:g}, and {LARGEST:.1g} is the most that a network holds"
 
 
 def _of(series: Series, found: SeriesSet) -> str:

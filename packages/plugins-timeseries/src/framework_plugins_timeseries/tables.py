@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import pandas as pd
 from framework_core import DataError
 from framework_core.errors import near_names, quoted
 from framework_plugins_timeseries.series import Array, Series, SeriesSet, Stamps
+from framework_plugins_timeseries.series_files import content_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,6 +25,7 @@ TIME_COLUMNS = ("ds", "date", "datetime", "timestamp", "time")
 ID_COLUMNS = ("unique_id", "series_id", "item_id")
 TARGET = "y"
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
+_OPENED = re.compile(r"EOF inside string starting at row (\d+)")
 ABSENT = ("", "nan", "na", "n/a", "null", "none", "<na>")
 
 
@@ -53,7 +56,23 @@ def read_series(path: Path, columns: Columns, *, delimiter: str = ",", decimal: 
     Raises:
         DataError: It is not there, is no table, or says something that cannot be.
     """
-    frame = _read(path, delimiter)
+    return series_of(content_of(path), path, columns, delimiter=delimiter, decimal=decimal)
+
+
+def series_of(content: bytes, path: Path, columns: Columns, *, delimiter: str = ",", decimal: str = ".") -> SeriesSet:
+    """The content of a table.
+
+    Args:
+        content: What stands in the file.
+        path: The file, for people; its ending says whether it is Parquet or CSV.
+        columns: Which column is what.
+        delimiter: What stands between the columns of a CSV file.
+        decimal: What stands before the digits behind the point.
+
+    Raises:
+        DataError: It is no table, or says something that cannot be.
+    """
+    frame = _frame(content, path, delimiter)
     time = _time_column(frame, columns, path)
     identity = columns.series or next((name for name in ID_COLUMNS if name in frame), None)
     if identity is not None:
@@ -76,49 +95,60 @@ def read_series(path: Path, columns: Columns, *, delimiter: str = ",", decimal: 
     return SeriesSet(series, targets, columns.past, columns.future, columns.static, path)
 
 
-def _read(path: Path, delimiter: str) -> pd.DataFrame:
-    if not path.is_file():
-        beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = near_names(path.name, beside)
-        raise DataError(
-            f"There is no file {path}.",
-            paths=[path],
-            possible=f"Near it: {', '.join(str(path.parent / name) for name in near)}." if near else "",
-            next_step=f"See what is here: ls {quoted(str(path.parent))}",
-        )
-    frame = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path, delimiter)
+def _frame(content: bytes, path: Path, delimiter: str) -> pd.DataFrame:
+    parquet = path.suffix.lower() in (".parquet", ".pq")
+    frame = _parquet(content, path) if parquet else _csv(content, path, delimiter)
     if not len(frame):
         raise DataError(f"{path} has no rows.", paths=[path], possible="A line is a step in time.")
     return frame
 
 
-def _parquet(path: Path) -> pd.DataFrame:
+def _parquet(content: bytes, path: Path) -> pd.DataFrame:
     import pyarrow
 
     try:
-        return pd.read_parquet(path)
+        return pd.read_parquet(io.BytesIO(content))
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path} is no Parquet file: {str(error).partition(chr(10))[0]}", paths=[path]) from error
 
 
-def _csv(path: Path, delimiter: str) -> pd.DataFrame:
-    _check_shape(path, delimiter)
-    # Numbers are made of text later, so that one which is none can be named.
-    return pd.read_csv(
-        path, sep=delimiter, encoding="utf-8-sig", skipinitialspace=True, keep_default_na=True, low_memory=False
-    ).rename(columns=lambda name: str(name).strip())
+def _csv(content: bytes, path: Path, delimiter: str) -> pd.DataFrame:
+    _check_shape(content, path, delimiter)
+    try:
+        # Numbers are made of text later, so that one which is none can be named.
+        frame = pd.read_csv(
+            io.BytesIO(content),
+            sep=delimiter,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            keep_default_na=True,
+            low_memory=False,
+        )
+    except pd.errors.ParserError as error:
+        raise _not_parsed(path, error) from error
+    return frame.rename(columns=lambda name: str(name).strip())
 
 
-def _check_shape(path: Path, delimiter: str) -> None:
+def _not_parsed(path: Path, error: pd.errors.ParserError) -> DataError:
+    opened = _OPENED.search(str(error))
+    if opened is None:
+        return DataError(f"{path} is no CSV file: {error}", paths=[path])
+    return DataError(
+        f"{path}, line {int(opened[1]) + 1:,}: a quote is opened and never closed.",
+        paths=[path],
+        next_step=f"See it: sed -n {int(opened[1]) + 1}p {quoted(str(path))}",
+    )
+
+
+def _check_shape(content: bytes, path: Path, delimiter: str) -> None:
     """See that every line has as many columns as the first, which names them."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file, delimiter=delimiter)
-            head = next(rows, [])
-            _check_head(head, path, delimiter)
-            for row in rows:
-                if row and len(row) != len(head):
-                    _ragged(path, rows.line_num, len(row), len(head))
+        rows = csv.reader(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline=""), delimiter=delimiter)
+        head = next(rows, [])
+        _check_head(head, path, delimiter)
+        for row in rows:
+            if row and len(row) != len(head):
+                _ragged(path, rows.line_num, len(row), len(head))
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is not text in UTF-8: byte {error.start:,} cannot be read.",
@@ -207,7 +237,9 @@ def _numbers(column: pd.Series[Any], name: str, path: Path, decimal: str) -> Arr
     if decimal != ".":
         text = text.str.replace(decimal, ".", regex=False)
     numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float)
-    wrong = np.isnan(numbers) & ~text.str.lower().isin(ABSENT).to_numpy()
+    # Of text pandas 3 keeps what is missing as missing, pandas 2 makes the word nan of it.
+    absent = column.isna() | text.str.lower().isin(ABSENT)
+    wrong = np.isnan(numbers) & ~absent.to_numpy(dtype=bool)
     if wrong.any():
         at = int(wrong.argmax())
         value = str(column.iloc[at]).strip()
@@ -233,7 +265,14 @@ def _line(path: Path, row: int) -> str:
 def _stamps(column: pd.Series[Any], name: str, path: Path) -> Stamps:
     if pd.api.types.is_integer_dtype(column):
         return np.asarray(column.to_numpy(dtype="int64"))
-    dates = pd.to_datetime(column, errors="coerce", format=None if _is_date(column) else "ISO8601")
+    try:
+        dates = pd.to_datetime(column, errors="coerce", format=None if _is_date(column) else "ISO8601")
+    except ValueError as error:
+        raise DataError(
+            f"{path}: {name} has stamps with time zones and without, or of several.",
+            paths=[path],
+            possible="All stamps are of one time zone, or of none: 2026-11-25 14:00, or 2026-11-25 14:00+01:00.",
+        ) from error
     wrong = dates.isna().to_numpy()
     if wrong.any():
         at = int(wrong.argmax())

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from framework_core import BatchDataset
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.series import Stamps
+from framework_plugins_timeseries.window_rows import windows_at
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,6 @@ class Windows(BatchDataset):
         # The row of a series' first window, less what its number begins with: one addition less for each batch.
         self._base = torch.from_numpy(offsets + first - layout.lead - (np.cumsum(counts) - counts) * stride)
         self._first = first
-        self._hidden = layout.ends[1]
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -129,22 +128,8 @@ class Windows(BatchDataset):
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         """The windows of these numbers and their targets."""
         start = self.rows_of(indices).numpy()
-        inputs = self._rows(start, self.layout.rows)
-        if self.layout.rows > self.layout.look_back:
-            inputs[:, self.layout.look_back :, : self._hidden] = 0
-        return inputs, self._rows(start + self.layout.lead, self.layout.horizon)[..., : len(self.layout.targets)]
-
-    def _rows(self, start: npt.NDArray[np.int64], count: int) -> Tensor:
-        """``count`` rows from each of these on, ``(B, count, columns)``.
-
-        A window is one stretch of memory and is copied as such: of many series, gathering by row takes three times
-        as long.
-        """
-        table = self.table.numpy()
-        columns, size = table.shape[1], table.itemsize
-        shape = (max(0, len(table) - count + 1), count * columns)
-        stretches = np.lib.stride_tricks.as_strided(table, shape, (columns * size, size), writeable=False)
-        return torch.from_numpy(stretches[start].reshape(len(start), count, columns))
+        inputs, targets = windows_at(self.table.numpy(), start, self.layout)
+        return torch.from_numpy(inputs), torch.from_numpy(targets)
 
 
 def numbers_of_batch(seen: int, count: int, windows: int, *, rank: int, world: int) -> Tensor:

@@ -76,9 +76,10 @@ def pixel_count(content: bytes) -> int:
     Raises:
         OSError: It is no image (as any of ``UNREADABLE``).
     """
-    with warnings.catch_warnings(), Image.open(BytesIO(content)) as image:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return image.width * image.height
+        with Image.open(BytesIO(content)) as image:
+            return int(image.width) * int(image.height)
 
 
 @contextmanager

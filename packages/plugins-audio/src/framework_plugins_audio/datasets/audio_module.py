@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import soundfile
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from framework_core import DataError
+from framework_plugins_audio import reading
 from framework_plugins_audio.audio_check import Checked, check_sounds
-from framework_plugins_audio.clips import Clip, ClipReader, Clips, Recording, windows
+from framework_plugins_audio.clip_batches import Clips
+from framework_plugins_audio.clips import Clip, ClipReader, Recording, windows
 from framework_plugins_audio.datamodule import BaseAudioDataModule
 from framework_plugins_audio.kept_clips import LIMIT, KeptClips, decoded_size
 from framework_plugins_audio.resampling import resampled_length
@@ -159,11 +162,26 @@ class AudioFilesDataModule(BaseAudioDataModule):
         kept = ", decoded sounds kept in memory (dataset.cache)" if isinstance(self._read, KeptClips) else ""
         return f"{super().loading()}{kept}"
 
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """The files of the test themselves; where they are parts of files, or packed, files with what is in them."""
+        clips = self.test_dataset.clips if isinstance(self.test_dataset, Clips) else ()
+        recordings = list(dict.fromkeys(clip.recording for clip in clips))[:count]
+        return [self._file(recording, folder / f"{number}.wav") for number, recording in enumerate(recordings)]
+
     def loader(self, dataset: Dataset[Any], **how: Any) -> DataLoader[Any]:
         """A loader, whose processes share what is kept in memory."""
         if isinstance(self._read, KeptClips) and isinstance(dataset, Clips) and self._workers():
             self._read.fill([clip.recording for clip in dataset.clips])
         return super().loader(dataset, **how)
+
+    def _file(self, recording: Recording, written: Path) -> Path:
+        """The file of a recording, where it is one of its own, or one that is written with it."""
+        name, rate, begin, end = recording
+        place = self.shelf.place(name)
+        if isinstance(place, str) and (begin, end) == (0, reading.header(place).frames):
+            return Path(place)
+        soundfile.write(written, reading.samples(place, begin, end), rate, subtype="FLOAT")
+        return written
 
     def _make(self, split: str, found: Recordings, recordings: Sequence[Recording], reader: ClipReader) -> None:
         """The windows of a split, and what they belong to."""

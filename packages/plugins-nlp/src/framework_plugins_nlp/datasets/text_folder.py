@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +10,6 @@ from framework_core import DataError
 from framework_core.errors import quoted
 from framework_plugins_nlp.encodings import content_of, decoded
 from framework_plugins_nlp.labelled_texts import LabelledTexts, Texts
-from framework_plugins_nlp.new_texts import NewText
 
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation", "dev"), "test": ("test",)}
 """The folders that are splits, by what they may be called."""
@@ -25,6 +24,7 @@ class TextFolder(LabelledTexts):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".txt",)
+    whole_files = True
 
     def __init__(self, path: str, **common: Any) -> None:
         super().__init__(**common)
@@ -54,9 +54,10 @@ class TextFolder(LabelledTexts):
         """The folder."""
         return str(self.path.resolve())
 
-    def new_texts(self, path: Path) -> list[NewText]:
-        """The whole file."""
-        return [NewText(path, 1, self._text(path))]
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """The files of the test themselves."""
+        test = self.texts.get("test")
+        return [] if test is None else [Path(test.place(index)) for index in range(min(count, len(test)))]
 
     def _texts(self, folder: Path) -> Texts:
         classes = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))

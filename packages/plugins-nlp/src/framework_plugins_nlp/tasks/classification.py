@@ -19,6 +19,7 @@ from torchmetrics.classification import (
 )
 
 from framework_core import DataSpec
+from framework_core.contracts import Processing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,6 +101,11 @@ class Classification(torch.nn.Module):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """The probability of each class."""
         return torch.softmax(outputs.float(), dim=1)
+
+    def postprocessing(self) -> Processing:
+        """The same columns, without torch."""
+        settings = {"class_names": list(self.data.class_names)}
+        return Processing(builder="framework_core.serving.answers:ClassAnswers", settings=settings)
 
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The likeliest class, its probability, and those of all classes."""

@@ -13,11 +13,13 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from framework_core import DataSpec
+from framework_core.contracts import Processing
 from framework_plugins_nlp.entity_scores import EntityF1, EntityPrecision, EntityRecall, of_each_type, tag_rows
+from framework_plugins_nlp.sentence_rows import marked_text
 from framework_plugins_nlp.shared_mean import mean_of_tokens
 from framework_plugins_nlp.tags import PLAIN, entities
 from framework_plugins_nlp.tasks.classification import LONGEST_SHOWN, MISTAKES, balanced, of_each_class
-from framework_plugins_nlp.word_tokens import IGNORED, marked_text
+from framework_plugins_nlp.word_tokens import IGNORED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,6 +109,11 @@ class TokenClassification(torch.nn.Module):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """The probability of each class."""
         return torch.softmax(outputs.float(), dim=1)
+
+    def postprocessing(self) -> Processing:
+        """The same columns, without torch."""
+        settings = {"class_names": list(self.data.class_names)}
+        return Processing(builder="framework_plugins_nlp.serving_words:TagAnswers", settings=settings)
 
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """For each token the likeliest class, and its probability."""

@@ -10,10 +10,13 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from framework_core import DataSpec
+from framework_core.contracts import Processing
 from framework_plugins_timeseries.anomaly_data import BaseAnomalyDataModule
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.series import SeriesSet
-from framework_plugins_timeseries.tables import Columns, read_series
+from framework_plugins_timeseries.series_files import content_of
+from framework_plugins_timeseries.table_reader import TableReader
+from framework_plugins_timeseries.tables import Columns
 
 
 class AnomalyTable(BaseAnomalyDataModule):
@@ -66,20 +69,23 @@ class AnomalyTable(BaseAnomalyDataModule):
     def read_series(self) -> SeriesSet:
         """The table, its labels as one more past covariate."""
         labels = () if self.label is None else (self.label,)
-        return self._read(self.path, replace(self.columns, past=(*self.columns.past, *labels)))
+        columns = replace(self.columns, past=(*self.columns.past, *labels))
+        return replace(self.table_reader(), columns=columns).series(content_of(self.path), self.path)
 
-    def read_file(self, path: Path) -> SeriesSet:
-        """Another with the same columns."""
-        return self._read(path, self.columns)
+    def table_reader(self) -> TableReader:
+        """Another table has the same columns, and need have no labels."""
+        return TableReader(self.columns, self.delimiter, self.decimal)
 
     def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
         """Every step of the series of the files; their targets are those that were learned."""
         self.columns = replace(self.columns, targets=Layout.of(data).targets)
         return super().predict_dataset(paths, data)
 
+    def preprocessing(self, data: DataSpec) -> Processing | None:
+        """The windows of each series of a table, without torch; its targets are those that were learned."""
+        self.columns = replace(self.columns, targets=Layout.of(data).targets)
+        return super().preprocessing(data)
+
     def source(self) -> str:
         """The table."""
         return str(self.path.resolve())
-
-    def _read(self, path: Path, columns: Columns) -> SeriesSet:
-        return read_series(path, columns, delimiter=self.delimiter, decimal=self.decimal)

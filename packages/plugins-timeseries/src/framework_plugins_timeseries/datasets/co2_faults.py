@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy.typing as npt
 from framework_plugins_timeseries.anomaly_data import BaseAnomalyDataModule
 from framework_plugins_timeseries.datasets.statsmodels_series import Co2
 from framework_plugins_timeseries.series import FILLS, Array, Series, SeriesSet
-from framework_plugins_timeseries.tables import Columns, read_series
+from framework_plugins_timeseries.table_reader import TableReader
+from framework_plugins_timeseries.tables import Columns
 
 FAULTS = ("spike", "dip", "shift", "stuck", "noise", "reversed")
 """What is put in: a single high value, a single low one, and for some weeks each a level that is off, a value that
@@ -45,9 +45,9 @@ class Co2Faults(BaseAnomalyDataModule):
         columns = np.column_stack([faulty, labels.astype(float)])
         return SeriesSet([Series("", series.stamps, columns)], found.targets, past=("fault",))
 
-    def read_file(self, path: Path) -> SeriesSet:
-        """A table with one column of values."""
-        return read_series(path, Columns(targets=("co2",)))
+    def table_reader(self) -> TableReader:
+        """A table with the column of values."""
+        return TableReader(Columns(targets=("co2",)))
 
     def source(self) -> str:
         """Where it came from."""

@@ -35,6 +35,8 @@ class Co2Seasons(BaseSeriesClassificationDataModule):
         **samples: What every dataset of series with classes takes: ``scaler``, ``batch_size`` ...
     """
 
+    reads_archive_files = True
+
     def __init__(self, weeks: int = 26, stride: int = 2, **samples: Any) -> None:
         super().__init__(**samples)
         self.weeks = weeks

@@ -10,7 +10,8 @@ from framework_plugins_timeseries.datamodule import BaseTimeSeriesDataModule
 from framework_plugins_timeseries.published import FILES
 from framework_plugins_timeseries.series import Series, SeriesSet
 from framework_plugins_timeseries.splits import Borders
-from framework_plugins_timeseries.tables import Columns, read_series
+from framework_plugins_timeseries.table_reader import TableReader
+from framework_plugins_timeseries.tables import Columns
 
 MONTH = 30 * 24
 HOURS = {"etth1": 1, "etth2": 1, "ettm1": 4, "ettm2": 4}
@@ -67,9 +68,9 @@ class Ltsf(BaseTimeSeriesDataModule):
         """The file."""
         return self.read_file(self.file)
 
-    def read_file(self, path: Path) -> SeriesSet:
+    def table_reader(self) -> TableReader:
         """A file of the same layout."""
-        return read_series(path, Columns(time="date"))
+        return TableReader(Columns(time="date"))
 
     def source(self) -> str:
         """Where it came from."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from framework_plugins_timeseries.datamodule import BaseTimeSeriesDataModule
 from framework_plugins_timeseries.series import SeriesSet
-from framework_plugins_timeseries.tables import Columns, read_series
+from framework_plugins_timeseries.table_reader import TableReader
+from framework_plugins_timeseries.tables import Columns
 
 
 class SeriesTable(BaseTimeSeriesDataModule):
@@ -58,15 +59,12 @@ class SeriesTable(BaseTimeSeriesDataModule):
 
     def read_series(self) -> SeriesSet:
         """The table."""
-        return self._read(self.path)
+        return self.read_file(self.path)
 
-    def read_file(self, path: Path) -> SeriesSet:
-        """Another with the same columns."""
-        return self._read(path)
+    def table_reader(self) -> TableReader:
+        """Another table has the same columns."""
+        return TableReader(self.columns, self.delimiter, self.decimal)
 
     def source(self) -> str:
         """The table."""
         return str(self.path.resolve())
-
-    def _read(self, path: Path) -> SeriesSet:
-        return read_series(path, self.columns, delimiter=self.delimiter, decimal=self.decimal)

@@ -12,7 +12,8 @@ import pandas as pd
 from framework_core import DataError
 from framework_plugins_timeseries.datamodule import BaseTimeSeriesDataModule
 from framework_plugins_timeseries.series import Series, SeriesSet
-from framework_plugins_timeseries.tables import Columns, read_series
+from framework_plugins_timeseries.table_reader import TableReader
+from framework_plugins_timeseries.tables import Columns
 
 
 class StatsmodelsSeries(BaseTimeSeriesDataModule):
@@ -40,16 +41,9 @@ class StatsmodelsSeries(BaseTimeSeriesDataModule):
         """The stamps of the first column."""
         raise NotImplementedError
 
-    def read_file(self, path: Path) -> SeriesSet:
+    def table_reader(self) -> TableReader:
         """A table with one column of values."""
-        found = read_series(path, Columns())
-        if len(found.targets) != 1:
-            raise DataError(
-                f"{path} has {len(found.targets)} columns of values, and the model was trained on one, {self.target}.",
-                paths=[path],
-                possible=f"A file to predict from has a column of stamps and one of values: ds,{self.target}",
-            )
-        return found
+        return TableReader(Columns(), only=self.target)
 
     def source(self) -> str:
         """Where it came from."""

@@ -28,6 +28,7 @@ class Ucr(BaseSeriesClassificationDataModule):
     """
 
     suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+    reads_archive_files = True
 
     def __init__(self, path: str, problem: str | None = None, **samples: Any) -> None:
         super().__init__(**samples)

@@ -5,6 +5,7 @@ Axes: B windows, H steps of a window that are scored, C targets, R rows of the t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from framework_core import DataSpec
+from framework_core.contracts import Processing
 from framework_core.errors import ContractError
 from framework_plugins_timeseries.anomaly_scores import (
     Interval,
@@ -25,8 +27,10 @@ from framework_plugins_timeseries.anomaly_scores import (
     off_from_before,
 )
 from framework_plugins_timeseries.forecast_errors import PointError
+from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
 from framework_plugins_timeseries.heads import Head
 from framework_plugins_timeseries.layout import Layout
+from framework_plugins_timeseries.scored_series import squared_errors
 from framework_plugins_timeseries.scored_windows import ScoredWindows, rows_of_batch
 from framework_plugins_timeseries.windows import Windows
 
@@ -137,8 +141,21 @@ class AnomalyDetection(nn.Module):
         """
         if target is None:
             raise ContractError("Nothing can be scored", ["a score compares a step with what the model makes of it"])
-        errors = (target - self.head.point(outputs)).double()
-        return {"scores": ((errors - self.middle) / self.spread).square(), "threshold": float(self.threshold)}
+        said = ForecastNumbers(**self.head.reading()).point(outputs.detach().float().cpu().numpy())
+        middle, spread = self.middle.cpu().numpy(), self.spread.cpu().numpy()
+        scores = squared_errors(target.float().cpu().numpy(), said, middle, spread)
+        return {"scores": torch.from_numpy(scores), "threshold": float(self.threshold)}
+
+    def postprocessing(self) -> Processing:
+        """What the model makes of steps and what was learned of its errors, without torch."""
+        threshold = float(self.threshold)
+        settings = {
+            **self.head.reading(),
+            "middle": self.middle.tolist(),
+            "spread": self.spread.tolist(),
+            "threshold": threshold if math.isfinite(threshold) else None,
+        }
+        return Processing(builder="framework_plugins_timeseries.serving_scores:ScoreAnswers", settings=settings)
 
     def figures(self) -> dict[str, Figure]:
         """The scores of the last test, with the threshold, what is flagged and what is labelled."""

@@ -12,6 +12,8 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
+from framework_core.contracts import Processing
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -64,6 +66,11 @@ class SeriesClassification:
     def probabilities(self, outputs: Tensor) -> Tensor:
         """The probability of each class."""
         return torch.softmax(outputs.float(), dim=1)
+
+    def postprocessing(self) -> Processing:
+        """The same columns, without torch."""
+        settings = {"class_names": list(self.class_names)}
+        return Processing(builder="framework_core.serving.answers:ClassAnswers", settings=settings)
 
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The likeliest class, its probability, and those of all classes."""

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from framework_core import DataSpec
+from framework_core.contracts import Processing
 from framework_plugins_timeseries.baselines import LinearBaseline, naive, seasonal_naive
 from framework_plugins_timeseries.forecast_errors import ErrorSums, IntervalScores, PointError
+from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
 from framework_plugins_timeseries.heads import Head
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.scaling import Scaler
@@ -165,15 +167,30 @@ class Forecasting(nn.Module):
                 named |= {f"{name}/{key}": value for key, value in scores.items()}
         return {name: value.float() for name, value in named.items()}
 
+    def postprocessing(self) -> Processing:
+        """The forecast and its interval, without torch."""
+        reading = self._reading()
+        if "errors" in reading:
+            reading["errors"] = reading["errors"].tolist()
+        return Processing(
+            builder="framework_plugins_timeseries.serving_forecasts:ForecastAnswers",
+            settings={"level": self.level, **reading, "tails": list(reading["tails"])},
+            requirements=("scipy>=1.10",) if reading["head"] == "student_t" else (),
+        )
+
     def predict(self, outputs: Tensor, target: Tensor | None) -> dict[str, Any]:
         """The forecast and its interval."""
-        quantiles = self.quantiles(outputs)
-        return {
-            "forecast": self.head.point(outputs),
-            "low": quantiles[..., 0],
-            "high": quantiles[..., -1],
-            "level": self.level,
-        }
+        found = ForecastNumbers(**self._reading()).interval(outputs.detach().float().cpu().numpy())
+        forecast, low, high = (torch.from_numpy(each) for each in found)
+        return {"forecast": forecast, "low": low, "high": high, "level": self.level}
+
+    def _reading(self) -> dict[str, Any]:
+        """How numbers are read: what the head says, both ends of the interval, and the errors that were seen."""
+        tails = (float(self.levels[0]), float(self.levels[-1]))
+        reading = {**self.head.reading(), "tails": tails}
+        if reading["head"] == "point":
+            reading["errors"] = self.residuals[..., [0, -1]].movedim(-1, 0).cpu().numpy()
+        return reading
 
     def figures(self) -> dict[str, Figure]:
         """Some forecasts with what was behind and what came, and the error by step."""
