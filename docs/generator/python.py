@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import framework_core
+import framework_core.model_registry
 import framework_plugins_audio
 import framework_plugins_nlp
 import framework_plugins_timeseries
@@ -14,6 +15,7 @@ from generator.markdown import docstring, first_line
 
 PACKAGES = (
     framework_core,
+    framework_core.model_registry,
     framework_plugins_vision,
     framework_plugins_nlp,
     framework_plugins_timeseries,

@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -158,6 +159,20 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("store") / "mlflow.db"
     MlflowClient(f"sqlite:///{store}").search_experiments()
     return store
+
+
+@pytest.fixture
+def same_again(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], str]:
+    """Make the store that commands use the same as another: MLflow takes long to open one that it has not seen."""
+    live = tmp_path_factory.getbasetemp() / "live.db"
+
+    def made(store: Path) -> str:
+        with contextlib.closing(sqlite3.connect(store)) as source, contextlib.closing(sqlite3.connect(live)) as target:
+            source.backup(target)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{live}")
+        return f"sqlite:///{live}"
+
+    return made
 
 
 @pytest.fixture

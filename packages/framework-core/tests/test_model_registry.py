@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from test_read_only import without_power_over_files
 
 from framework_core import model_registry
 from framework_core.config.compose import compose
+from framework_core.model_registry.chain import History
 from framework_core.run import train
 
 QUICK = (
@@ -47,15 +49,26 @@ def here(recorded, monkeypatch, project):
     return recorded
 
 
-@pytest.fixture
-def store(empty_store, project):
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory, empty_store):
     """A store in which ``flowers`` has three versions that another program registered."""
-    shutil.copy(empty_store, project)
-    client = MlflowClient(f"sqlite:///{project}/mlflow.db")
+    file = Path(shutil.copy(empty_store, tmp_path_factory.mktemp("flowers")))
+    client = MlflowClient(f"sqlite:///{file}")
     client.create_registered_model("flowers")
     for _ in range(3):
         client.create_model_version("flowers", "file:///nowhere")
-    return client
+    return file
+
+
+@pytest.fixture
+def store(flowers, same_again):
+    """That store, for one test."""
+    return MlflowClient(same_again(flowers))
+
+
+def database():
+    """The file of the store."""
+    return Path(os.environ["MLFLOW_TRACKING_URI"].removeprefix("sqlite:///"))
 
 
 def stages(fw, name="flowers"):
@@ -148,6 +161,20 @@ def test_a_deleted_version_is_not_rolled_back_to(fw, store):
     assert fw("registry", "rollback", "flowers", "production", "--json").json["version"] == 1
 
 
+def test_a_stage_whose_version_was_deleted_is_taken_by_another(fw, store):
+    fw("registry", "promote", "flowers", "1", "production")
+    store.delete_model_version("flowers", "1")
+    assert fw("registry", "promote", "flowers", "2", "production").code == 0
+    assert store.get_registered_model("flowers").aliases == {"production": 2}
+
+
+def test_a_reason_that_is_too_long_to_be_remembered_is_told(fw, store):
+    done = fw("registry", "promote", "flowers", "1", "production", "--why", "so " * 3000)
+    assert done.code == 2
+    assert "too long to be remembered" in done.err
+    assert stages(fw) == {}
+
+
 def test_the_history_says_who_when_from_where_to_where_and_why(fw, store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
     fw("registry", "promote", "flowers", "1", "staging", "--why", "looks good")
@@ -183,22 +210,22 @@ def test_a_promotion_only_in_place_of_a_version_that_is_no_longer_there_is_not_d
 
 def rewrite(number, change):
     """Change a record of the history in the database itself."""
-    with sqlite3.connect("mlflow.db") as database:
+    with sqlite3.connect(database()) as opened:
         key = f"framework.history.{number:06d}"
-        (text,) = database.execute("SELECT value FROM params WHERE key = ?", [key]).fetchone()
-        database.execute("UPDATE params SET value = ? WHERE key = ?", [change(text), key])
+        (text,) = opened.execute("SELECT value FROM params WHERE key = ?", [key]).fetchone()
+        opened.execute("UPDATE params SET value = ? WHERE key = ?", [change(text), key])
 
 
 def without(number):
-    with sqlite3.connect("mlflow.db") as database:
-        database.execute("DELETE FROM params WHERE key = ?", [f"framework.history.{number:06d}"])
+    with sqlite3.connect(database()) as opened:
+        opened.execute("DELETE FROM params WHERE key = ?", [f"framework.history.{number:06d}"])
 
 
 def swapped(one, other):
-    with sqlite3.connect("mlflow.db") as database:
+    with sqlite3.connect(database()) as opened:
         keys = [f"framework.history.{number:06d}" for number in (one, other)]
         for before, after in ((keys[0], "aside"), (keys[1], keys[0]), ("aside", keys[1])):
-            database.execute("UPDATE params SET key = ? WHERE key = ?", [after, before])
+            opened.execute("UPDATE params SET key = ? WHERE key = ?", [after, before])
 
 
 def forged(text):
@@ -234,6 +261,17 @@ def test_a_history_that_was_tampered_with_is_found(tamper, told, fw, store):
     done = fw("registry", "verify", "flowers")
     assert done.code == 1
     assert told in done.err
+    # What is done afterwards does not hide it.
+    assert fw("registry", "promote", "flowers", "3", "production").code == 0
+    assert fw("registry", "verify", "flowers").code == 1
+
+
+def test_whatever_reads_a_history_that_was_tampered_with_says_so(fw, store):
+    for version in ("1", "2"):
+        fw("registry", "promote", "flowers", version, "production", "--why", "tested")
+    assert fw("registry", "show", "flowers").err == ""
+    rewrite(1, lambda text: text.replace("tested", "forged"))
+    assert "warning: The history of flowers was tampered with" in fw("registry", "show", "flowers").err
 
 
 def test_an_alias_that_was_moved_by_hand_is_found_and_the_history_counts(fw, store):
@@ -249,6 +287,34 @@ def test_an_alias_of_mlflows_own_names_a_version_too(store):
     store.set_registered_model_alias("flowers", "champion", "3")
     assert model_registry.find("flowers@champion").version == 3
     assert model_registry.find("flowers/2").version == 2
+
+
+def test_of_many_who_begin_a_history_at_once_one_does(store):
+    uri, barrier, written = store.tracking_uri, threading.Barrier(6), []
+
+    def begin(number):
+        history = History(MlflowClient(uri), "flowers")
+        facts = {"number": 1, "previous": "", "when": "now", "action": "promote", "from_stage": "", "to_stage": "live"}
+        barrier.wait()
+        if history.add(model_registry.Record(who=f"number {number}", version=number, **facts)):
+            written.append(number)
+
+    threads = [threading.Thread(target=begin, args=(each,)) for each in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert [each.version for each in model_registry.history("flowers")] == written
+    assert [each.name for each in store.search_experiments() if each.name.startswith("registry/")] == [
+        "registry/flowers"
+    ]
+
+
+def test_a_history_whose_experiment_was_deleted_on_mlflows_page_is_still_there(fw, store):
+    fw("registry", "promote", "flowers", "1", "production")
+    store.delete_experiment(store.get_experiment_by_name("registry/flowers").experiment_id)
+    assert fw("registry", "promote", "flowers", "2", "production").code == 0
+    assert [each["version"] for each in fw("registry", "history", "flowers", "--json").json] == [1, 2]
 
 
 def test_the_history_does_not_stand_among_the_runs(fw, store):
@@ -337,9 +403,55 @@ def test_a_model_whose_plugin_is_not_installed_is_told_with_what_to_install(fw, 
 
 
 @pytest.mark.long
-def test_a_registry_that_is_read_only_says_so(fresh, store, project):
-    (project / "mlflow.db").chmod(0o444)
+def test_a_registry_that_is_read_only_says_so(fresh, store):
+    database().chmod(0o444)
     options = {"preexec_fn": without_power_over_files} if os.getuid() == 0 else {}
-    done = fresh("registry", "promote", "flowers", "1", "production", **options)
+    try:
+        done = fresh("registry", "promote", "flowers", "1", "production", **options)
+    finally:
+        database().chmod(0o644)
     assert (done.code, done.out) == (2, "")
     assert "is read-only" in done.err
+
+
+def test_files_of_a_run_and_of_a_version_are_listed_and_fetched(fw, here, tmp_path):
+    assert fw("registry", "register", "first", "kept").code == 0
+    assert {"config.yaml", "data.json"} <= {each["path"] for each in fw("artifacts", "ls", "first", "--json").json}
+    (weights,) = [
+        each
+        for each in fw("artifacts", "ls", "kept/1", "data/model", "--json").json
+        if each["path"].endswith("weights.safetensors")
+    ]
+    assert fw("artifacts", "ls", "kept@dev", weights["path"]).out.split()[-2:] == [
+        weights["path"],
+        f"{weights['size']:,}",
+    ]
+    done = fw("artifacts", "get", "kept@dev", "data/model", "-o", str(tmp_path / "got"))
+    assert len(done.out.splitlines()) == 3
+    assert (tmp_path / "got" / weights["path"]).stat().st_size == weights["size"]
+    again = fw("artifacts", "get", "kept@dev", weights["path"], "-o", str(tmp_path / "got"))
+    assert again.code == 2
+    assert "weights.safetensors is there already" in again.err
+    assert fw("artifacts", "get", "first", "config.yaml", "-o", str(tmp_path)).code == 0
+    assert (tmp_path / "config.yaml").read_text() == Path("runs/first/config.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("first", "confg.yaml"), "Near it: config.yaml"),
+        (("lost",), "There is no run 'lost'"),
+        (("nothing@dev",), "There is no registered model named 'nothing'"),
+    ],
+)
+def test_files_that_are_not_there_are_told(words, told, fw, here, project):
+    done = fw("artifacts", "get", *words, "-o", str(project))
+    assert (done.code, done.out) == (2, "")
+    assert told in done.err
+
+
+def test_a_run_whose_folder_is_elsewhere_is_registered_by_its_name_in_a_store(fw, here, monkeypatch, project):
+    monkeypatch.chdir(project)
+    uri = f"sqlite:///{here}/mlflow.db"
+    assert fw("registry", "register", "first", "far", "--uri", uri, "--json").json["version"] == 1
+    assert "the store has none of that name" in fw("registry", "register", "fist", "far", "--uri", uri).err

@@ -46,12 +46,9 @@ def trained(tmp_path_factory, empty_store):
 
 
 @pytest.fixture
-def client(trained, project, monkeypatch):
+def client(trained, same_again):
     """A store of a test's own with those versions; the files are shared."""
-    shutil.copy(trained / "mlflow.db", project)
-    uri = f"sqlite:///{project}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    return MlflowClient(uri)
+    return MlflowClient(same_again(trained / "mlflow.db"))
 
 
 POOR, FIRST, OTHER_SEED, OTHER_SAMPLES = 1, 2, 3, 4
@@ -183,10 +180,16 @@ def test_a_parity_certificate_is_asked_for(fw, client, policy, tmp_path):
         in fw("registry", "promote", "net", FIRST, "production").err
     )
     file = tmp_path / "parity.json"
-    for passed, code in ((False, 1), (True, 0)):
-        file.write_text(json.dumps({"passed": passed, "ways": ["torch", "onnx"]}))
+
+    def certified(passed, of=run_id):
+        ways = [{"name": "onnx", "passed": passed, "why": "" if passed else "0.2 apart"}]
+        file.write_text(json.dumps({"run_id": of, "passed": passed, "ways": ways}))
         client.log_artifact(run_id, str(file))
-        assert fw("registry", "promote", "net", FIRST, "production").code == code
+        return fw("registry", "promote", "net", FIRST, "production")
+
+    assert "it does not answer alike by onnx (0.2 apart)" in certified(passed=False).err
+    assert "its certificate is that of another run, f00" in certified(passed=True, of="f00").err
+    assert certified(passed=True).code == 0
 
 
 def test_the_data_is_looked_at(fw, client, policy, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from framework_core.cli import (
+    artifacts,
     completion,
     config,
     data,
@@ -19,6 +20,7 @@ from framework_core.cli import (
     predict,
     registry,
     replay,
+    reproduce,
     runs,
     search,
     serve,
@@ -43,6 +45,7 @@ app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
 app.command("replay")(replay.replay)
+app.command("reproduce")(reproduce.reproduce)
 app.add_typer(find.app, name="find")
 app.add_typer(verify.app, name="verify")
 app.add_typer(plugin.app, name="plugin")
@@ -53,6 +56,7 @@ app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.add_typer(registry.app, name="registry")
+app.add_typer(artifacts.app, name="artifacts")
 app.command("watch")(watch.watch)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)

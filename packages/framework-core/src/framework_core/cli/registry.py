@@ -67,7 +67,7 @@ def list_models(uri: str = URI, as_json: bool = JSON) -> None:
 @app.command("show")
 def show(
     name: str = NAME,
-    version: int = typer.Argument(None, min=1, metavar="[VERSION]", help="A version; without it, all of them."),
+    version: int | None = typer.Argument(None, min=1, metavar="[VERSION]", help="A version; without it, all of them."),
     uri: str = URI,
     as_json: bool = JSON,
 ) -> None:

@@ -94,6 +94,43 @@ def sync_runs(
         raise typer.Exit(1)
 
 
+@app.command("gc")
+def gc_runs(
+    older_than: float = typer.Option(..., "--older-than", min=0, help="Days since the start of a run."),
+    status: list[str] = typer.Option([], "--status", help="Only failed, killed ... Can be repeated."),
+    keep: int = typer.Option(0, "--keep", min=0, help="The newest of each experiment that stay whatever their age."),
+    delete: bool = typer.Option(False, "--delete", help="Delete it; without this, it is only said what would go."),
+    uri: str = URI,
+    as_json: bool = typer.Option(False, "--json", help="Print as JSON."),
+) -> None:
+    """Find runs that are old, and artifacts whose run is gone; delete them where that is asked for.
+
+    What a registered version needs stays, and so does what no store has yet.
+    """
+    from framework_core.cli.screen import note, print_json, print_table
+    from framework_core.model_registry import leftovers, remove
+    from framework_core.tracking.closing import close_dead_runs, tell_stores
+    from framework_core.tracking.lookup import RUNS
+
+    tell_stores(close_dead_runs(RUNS))
+    found = leftovers(older_than=older_than, statuses=status, keep=keep, tracking_uri=uri)
+    if delete:
+        remove(found, tracking_uri=uri)
+    going = [each for each in found if not each.kept]
+    if as_json:
+        print_json([{**vars(each), "deleted": delete and not each.kept} for each in found])
+    elif found:
+        rows = [[each.kind, each.name, _moment(each.started), f"{each.size:,}", each.kept] for each in found]
+        print_table(rows, ("what", "name", "started", "bytes", "stays because"))
+    size = sum(each.size for each in going)
+    if not going:
+        note("There is nothing to delete.")
+    elif delete:
+        note(f"Deleted: {len(going)}, {size:,} bytes. What a store marks as deleted, mlflow gc takes away.")
+    else:
+        note(f"Nothing was deleted. {len(going)} would go, {size:,} bytes: the same with --delete")
+
+
 def _sent_cells(row: Sent) -> list[str]:
     counts = (row.points, row.files, row.left_points, row.left_files)
     return [row.name, row.state, *map(str, counts), row.store]

@@ -95,8 +95,12 @@ def train(
         return
     result = run.train(composition.config, resume=resume or None)
     if is_main_process():
-        registered = _registered(result, register) if register else None
-        _print_result(result, as_json, registered)
+        registered = None
+        try:
+            registered = _registered(result, register) if register else None
+        finally:
+            # The run has ended well, whatever becomes of its model.
+            _print_result(result, as_json, registered)
 
 
 def _check_register(name: str, config: RunConfig, *, each: bool, dry_run: bool) -> None:

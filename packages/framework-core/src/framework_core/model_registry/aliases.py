@@ -6,7 +6,7 @@ import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from framework_core.model_registry.chain import History
+from framework_core.model_registry.chain import TAG_HEAD, History
 from framework_core.model_registry.standing import Standing
 
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 TAG_STAGE = "framework.stage"
 """The tag of a version: the stage that it stands in."""
-
-TAG_HEAD = "framework.registry.head"
-"""The tag of a model: number and hash of the newest record of its history."""
 
 LEGACY = {"staging": "Staging", "production": "Production"}
 """What MLflow called a stage of that name; every other version is None there."""

@@ -7,11 +7,13 @@ once one has it and the other is told. The name of the experiment is unique, so 
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from framework_core.errors import quoted
 from framework_core.model_registry.record import Record
 from framework_core.tracking.runs import TAG_REGISTRY
 
@@ -22,14 +24,22 @@ if TYPE_CHECKING:
 EXPERIMENT = "registry/"
 """How the name of the experiment begins; the name of the model follows."""
 
+TAG_HEAD = "framework.registry.head"
+"""The tag of a model: number and hash of a record of its history, the newest when it was written."""
+
 KEY = "framework.history."
 """How the names of the parameters begin; the number of the record follows."""
+
+KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Lets MLflow's page show parameters, and not what belongs to texts that models write."""
 
 LONGEST = 6000
 """Characters of a parameter: MLflow cuts off what is longer."""
 
 WAITS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds before each attempt at a store that is busy."""
+
+_log = logging.getLogger("framework_core")
 
 
 class History:
@@ -44,6 +54,12 @@ class History:
         self._client = client
         self._name = name
         self._run_id = ""
+        self.last = 0
+        """The number of the newest record, readable or not, when they were last read."""
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of a record that was the newest once: records that are read afterwards go as far at least."""
+        return head_of(self._client.get_registered_model(self._name).tags)
 
     def texts(self) -> dict[int, str]:
         """The records as they are kept, by their number."""
@@ -55,9 +71,12 @@ class History:
         return {int(number): text for number, text in sorted(kept.items()) if number.isdecimal()}
 
     def records(self) -> list[Record]:
-        """The records that can be read, in order."""
-        found = []
-        for text in self.texts().values():
+        """The records that can be read, in order; where they are not what was written, that is said."""
+        found, texts = [], self.texts()
+        self.last = max(texts, default=0)
+        if damage(texts):
+            _log.warning("The history of %s was tampered with: fw registry verify %s", self._name, quoted(self._name))
+        for text in texts.values():
             try:
                 found.append(Record.read(text))
             except ValueError:
@@ -102,7 +121,7 @@ class History:
         from mlflow.exceptions import MlflowException
 
         name = f"{EXPERIMENT}{self._name}"
-        own = self._client.create_experiment(f"{name} {uuid4().hex}")
+        own = self._client.create_experiment(f"{name} {uuid4().hex}", tags=KIND)
         run = self._client.create_run(own, run_name=f"history of {self._name}")
         self._client.set_terminated(run.info.run_id)
         self._client.set_experiment_tag(own, TAG_REGISTRY, run.info.run_id)
@@ -115,6 +134,12 @@ class History:
             return self._run_id
         self._run_id = str(run.info.run_id)
         return self._run_id
+
+
+def head_of(tags: Mapping[str, str]) -> tuple[int, str]:
+    """Number and hash of the record that the tags of a model name; 0 where they name none."""
+    number, _, hashed = tags.get(TAG_HEAD, "").partition(" ")
+    return (int(number), hashed) if number.isdecimal() else (0, "")
 
 
 def damage(texts: dict[int, str]) -> list[str]:

@@ -124,13 +124,13 @@ def _parity(candidate: Measured) -> Finding:
     found = candidate.parity
     if found is None:
         return Finding("parity", False, f"it has no parity certificate: fw verify parity {candidate.version.run_id}")
-    ways = [
-        str(each.get("way", each.get("name", ""))) if isinstance(each, dict) else str(each)
-        for each in found.get("ways", [])
-    ]
+    if found.get("run_id", candidate.version.run_id) != candidate.version.run_id:
+        return Finding("parity", False, f"its certificate is that of another run, {found['run_id']}")
+    ways = {str(each.get("name")): each for each in found.get("ways", []) if isinstance(each, dict)}
+    others = [f"{name} ({each.get('why', '')})" for name, each in ways.items() if not each.get("passed")]
     passed = found.get("passed") is True
-    told = f"its certificate says that {'all' if passed else 'not all'} of {len(ways)} ways answer alike"
-    return Finding("parity", passed, told, {"ways": ways})
+    told = f"it answers alike by {', '.join(ways)}" if passed else f"it does not answer alike by {', '.join(others)}"
+    return Finding("parity", passed, told, {"ways": list(ways)})
 
 
 def _duplicates(most: int, candidate: Measured) -> Finding:

@@ -68,7 +68,7 @@ def find(reference: str, *, tracking_uri: str = "") -> Version:
 def models(*, tracking_uri: str = "") -> list[RegisteredModel]:
     """Every registered model of a store, by name."""
     with opened(tracking_uri) as (client, uri):
-        return [_model(client, uri, each) for each in sorted(_all_models(client), key=lambda each: each.name)]
+        return [_model(client, uri, each) for each in sorted(all_models(client), key=lambda each: each.name)]
 
 
 def model(name: str, *, tracking_uri: str = "") -> RegisteredModel:
@@ -94,7 +94,7 @@ def model_in(client: MlflowClient, name: str) -> Any:
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
-        known = [each.name for each in _all_models(client)]
+        known = [each.name for each in all_models(client)]
         hint = "" if known else "Register one: fw registry register RUN NAME"
         raise UnknownNameError("registered model", name, known, listing="fw registry list", hint=hint) from error
 
@@ -128,12 +128,12 @@ def check_stage(stage: str, stages: Iterable[str]) -> None:
 
 def numbers_of(client: MlflowClient, name: str) -> list[int]:
     """The numbers of a model's versions."""
-    return sorted(int(each.version) for each in _all_versions(client, name))
+    return sorted(int(each.version) for each in all_versions(client, name))
 
 
 def _model(client: MlflowClient, uri: str, found: Any) -> RegisteredModel:
     standing = Standing.after(History(client, found.name).records())
-    versions = [_version(each, uri, standing) for each in _all_versions(client, found.name)]
+    versions = [_version(each, uri, standing) for each in all_versions(client, found.name)]
     newest_first = tuple(sorted(versions, key=lambda each: each.version, reverse=True))
     return RegisteredModel(found.name, found.description or "", standing.now, newest_first)
 
@@ -146,17 +146,19 @@ def _version(found: ModelVersion, uri: str, standing: Standing) -> Version:
         version=number,
         stages=(stage,) if stage else (),
         run_id=found.run_id or "",
-        source=found.source,
+        source=found.source or "",
         registered=found.creation_timestamp / 1000,
         tracking_uri=uri,
     )
 
 
-def _all_models(client: MlflowClient) -> Iterator[Any]:
+def all_models(client: MlflowClient) -> Iterator[Any]:
+    """Every registered model as MLflow has it."""
     return _pages(lambda token: client.search_registered_models(max_results=PAGE, page_token=token))
 
 
-def _all_versions(client: MlflowClient, name: str) -> Iterator[Any]:
+def all_versions(client: MlflowClient, name: str) -> Iterator[Any]:
+    """Every version of a registered model as MLflow has it."""
     quoted = name.replace("'", "\\'")
     return _pages(lambda token: client.search_model_versions(f"name='{quoted}'", max_results=PAGE, page_token=token))
 

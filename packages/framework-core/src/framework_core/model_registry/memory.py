@@ -7,8 +7,7 @@ from datetime import datetime, time, timezone
 from typing import TYPE_CHECKING
 
 from framework_core.errors import RegistryError
-from framework_core.model_registry.aliases import TAG_HEAD
-from framework_core.model_registry.chain import History, damage
+from framework_core.model_registry.chain import History, damage, head_of
 from framework_core.model_registry.lookup import model_in
 from framework_core.model_registry.record import Record
 from framework_core.model_registry.standing import Standing
@@ -91,7 +90,7 @@ def verify(name: str, *, tracking_uri: str = "") -> Examined:
     with opened(tracking_uri) as (client, _):
         found = model_in(client, name)
         texts = History(client, name).texts()
-        wrong = damage(texts) + _against_head(texts, found.tags.get(TAG_HEAD, ""))
+        wrong = damage(texts) + _against_head(texts, *head_of(found.tags))
         now = Standing.after(History(client, name).records())
         aliases = [
             f"the alias {stage!r} points to {_shown(found.aliases.get(stage))}, the history says {_shown(version)}"
@@ -101,15 +100,14 @@ def verify(name: str, *, tracking_uri: str = "") -> Examined:
         return Examined(len(texts), wrong, aliases)
 
 
-def _against_head(texts: dict[int, str], head: str) -> list[str]:
+def _against_head(texts: dict[int, str], number: int, hashed: str) -> list[str]:
     """What is wrong with the newest records, which no other follows: the model has number and hash of one."""
-    number, _, hashed = head.partition(" ")
-    if not number.isdecimal():
+    if not number:
         return ["the model has no record of its newest record"] if texts else []
-    if int(number) not in texts:
+    if number not in texts:
         return [f"record {number} is missing: it was the newest when it was written"]
     try:
-        record = Record.read(texts[int(number)])
+        record = Record.read(texts[number])
     except ValueError:
         return []
     return [] if record.hash == hashed else [f"record {number} is not the one that was the newest when it was written"]

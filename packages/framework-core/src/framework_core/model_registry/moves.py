@@ -30,8 +30,7 @@ class Moves:
     def __init__(self, client: MlflowClient, name: str) -> None:
         self._history = History(client, name)
         self._name = name
-        self._records = self._history.records()
-        self.standing = Standing.after(self._records)
+        self._read()
 
     def records(self) -> list[Record]:
         """The history, as it was read last."""
@@ -79,15 +78,20 @@ class Moves:
         return self._records[-1]
 
     def _read(self) -> None:
+        # Before the records, so that it is never ahead of them, unless some were taken out.
+        self._head = self._history.head()
         self._records = self._history.records()
         self.standing = Standing.after(self._records)
 
     def _add(self, action: Action, version: int, stage: str, **more: Any) -> bool:
         newest = self._records[-1] if self._records else None
         now = datetime.now(timezone.utc).isoformat(timespec="microseconds")
+        last = max(self._history.last, self._head[0])
+        hashed = newest.hash if newest else ""
         record = Record(
-            number=newest.number + 1 if newest else 1,
-            previous=newest.hash if newest else "",
+            number=last + 1,
+            # The hash that the last record had when it was written: what was tampered with stays to be found.
+            previous=self._head[1] if self._head[0] == last else hashed,
             # Clocks of two machines differ; the history's own goes forward.
             when=max(now, newest.when) if newest else now,
             who=_who(),

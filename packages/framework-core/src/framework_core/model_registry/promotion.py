@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework_core.config.registry_settings import registry_settings
-from framework_core.errors import PromotionRefusedError, RegistryError, StageTakenError, quoted
+from framework_core.errors import PromotionRefusedError, RegistryError, StageTakenError, VersionNotFoundError, quoted
 from framework_core.model_registry import aliases
 from framework_core.model_registry.gates import Finding, ask
 from framework_core.model_registry.lookup import check_stage, model_in, numbers_of, version_in
@@ -64,7 +64,7 @@ def promote(
         holds = moves.standing.in_stage(stage)
         if replaces is not None and holds != replaces:
             raise StageTakenError(name, stage, holds=holds, expected=replaces, who=_who_changed(moves, stage))
-        held = None if holds is None else version_in(client, uri, name, holds, moves.standing)
+        held = _holder(client, uri, name, holds, moves)
         findings = _asked(rules, stage, client, candidate, held)
         refused = not all(each.passed for each in findings)
         if refused and not force and rules is not None:
@@ -145,6 +145,14 @@ def _asked(
         return []
     held = None if holder is None else Measured(client, holder)
     return ask(rules.stages[stage], Measured(client, candidate), held)
+
+
+def _holder(client: MlflowClient, uri: str, name: str, holds: int | None, moves: Moves) -> Version | None:
+    """The version in a stage; nothing where it was deleted."""
+    try:
+        return None if holds is None else version_in(client, uri, name, holds, moves.standing)
+    except VersionNotFoundError:
+        return None
 
 
 def _check_reason(why: str, *, force: bool) -> None:

@@ -1,0 +1,204 @@
+"""A run repeated from its record, and the first thing in which the two differ."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from framework_core.config.compose import compose
+from framework_core.contracts.config import RunConfig
+from framework_core.errors import RegistryError
+from framework_core.model_registry.stored_run import stored_run
+from framework_core.tracking.lineage import CodeState, code_state, machine, packages
+from framework_core.tracking.lookup import CONFIG, DATA, RUNS
+from framework_core.tracking.store_calls import global_store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+ENVIRONMENT = "environment.json"
+DIFF, UNTRACKED = "code/uncommitted.diff", "code/untracked-files.txt"
+HARDWARE = ("processor", "cores", "gpus", "cuda", "platform")
+OUTCOMES = ("test/", "val/")
+"""How the names of metrics begin that a run ends with."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that is not as it was.
+
+    Attributes:
+        kind: ``code``, ``data``, ``packages``, ``hardware``, or ``result`` where none of these has changed.
+        what: What it was, and what it is.
+    """
+
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What was found.
+
+    Attributes:
+        run: The run.
+        changes: What is not as it was, in the order in which it is asked for.
+        same_result: Whether the metrics and the weights are the same to the last bit.
+        metrics: What the repeated run reached.
+    """
+
+    run: str
+    changes: tuple[Change, ...]
+    same_result: bool
+    metrics: dict[str, float]
+
+    @property
+    def identical(self) -> bool:
+        """Whether nothing differs."""
+        return self.same_result and not self.changes
+
+
+def reproduce(run: str, *, tracking_uri: str = "", output_dir: Path | None = None) -> Reproduction:
+    """Train a run once more from what its store has of it, here and now, and compare. Leaves nothing behind.
+
+    Args:
+        run: Its id, the beginning of its id, its name, its folder, or ``last``.
+        tracking_uri: The store; empty takes the one that has the run.
+        output_dir: Where runs are; ``runs`` here.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        RegistryError: The store does not have everything of it that this takes.
+        RequestError: It can no longer be trained, for the reason that is told.
+    """
+    with tempfile.TemporaryDirectory(prefix="fw-reproduce-") as temporary:
+        folder = Path(temporary)
+        with stored_run(run, tracking_uri, output_dir or RUNS) as (client, uri, recorded), global_store(uri):
+            texts = {
+                each: _text(client, recorded, each, folder) for each in (CONFIG, DATA, ENVIRONMENT, DIFF, UNTRACKED)
+            }
+            weights = _weights(client, recorded, folder)
+        if not texts[CONFIG] or not texts[ENVIRONMENT]:
+            name = recorded.info.run_name
+            raise RegistryError(
+                f"The run {name!r} cannot be repeated: its store has no {CONFIG} or no {ENVIRONMENT} of it.",
+                possible="A run that fw train has recorded has both.",
+                next_step="See what there is: fw artifacts ls RUN",
+            )
+        (folder / CONFIG).write_text(texts[CONFIG], encoding="utf-8")
+        return _compared(recorded, texts, weights, compose([], config_file=folder / CONFIG).config, folder)
+
+
+def _compared(
+    recorded: Run, texts: Mapping[str, str], weights: Path | None, config: RunConfig, folder: Path
+) -> Reproduction:
+    from framework_core.run import train
+
+    environment = json.loads(texts[ENVIRONMENT])
+    commit = recorded.data.tags.get("mlflow.source.git.commit", "")
+    then = CodeState(commit, texts[DIFF], tuple(texts[UNTRACKED].splitlines()))
+    changes = list(_code(then, code_state(Path.cwd())))
+    result = train(_alone(config, folder / "repeated"))
+    data = json.loads((result.run.directory / DATA).read_text("utf-8"))
+    changes += _data(json.loads(texts[DATA] or "{}"), data)
+    changes += _packages(environment)
+    changes += _hardware(environment["machine"], machine())
+    others = list(_result(recorded.data.metrics, result.metrics, weights, result.best_checkpoint))
+    if others and not changes:
+        changes = others[:1]
+    return Reproduction(recorded.info.run_name, tuple(changes), not others, dict(result.metrics))
+
+
+def _alone(config: RunConfig, folder: Path) -> RunConfig:
+    """The settings of the run for one that is recorded nowhere."""
+    tracking = config.mlops.tracking.model_copy(update={"backend": "none"})
+    mlops = config.mlops.model_copy(update={"tracking": tracking, "report": False})
+    return config.model_copy(update={"mlops": mlops, "output_dir": str(folder)})
+
+
+def _code(then: CodeState, now: CodeState) -> Iterator[Change]:
+    if then.commit != now.commit:
+        yield Change("code", f"commit {then.commit or 'none'} then, {now.commit or 'none'} now")
+    if then.diff.strip() != now.diff.strip():
+        files = sorted({_file(line) for line in _odd(then.diff, now.diff) if line.startswith(("+++ ", "--- "))} - {""})
+        named = f" in {', '.join(files)}" if files else ""
+        yield Change("code", f"what is not committed is not what it was{named}")
+    if gone := set(then.untracked) ^ set(now.untracked):
+        yield Change("code", f"files that git does not know are not those that were there: {', '.join(sorted(gone))}")
+
+
+def _odd(one: str, other: str) -> set[str]:
+    return set(one.splitlines()) ^ set(other.splitlines()) | {
+        line for line in (one + other).splitlines() if line.startswith("+++ ")
+    }
+
+
+def _file(line: str) -> str:
+    return line[4:].removeprefix("a/").removeprefix("b/").replace("/dev/null", "").strip()
+
+
+def _data(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    if then.get("fingerprint") != now.get("fingerprint"):
+        yield Change("data", f"fingerprint {then.get('fingerprint') or 'none'} then, {now.get('fingerprint')} now")
+
+
+def _packages(environment: Mapping[str, Any]) -> Iterator[Change]:
+    python, here = environment["machine"].get("python"), machine()["python"]
+    if python != here:
+        yield Change("packages", f"Python {python} then, {here} now")
+    then, now = environment["packages"], packages()
+    for name in sorted({*then, *now}, key=str.lower):
+        if then.get(name) != now.get(name):
+            yield Change("packages", f"{name} {then.get(name, 'was not installed')} then, {now.get(name, 'none')} now")
+
+
+def _hardware(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Change]:
+    for name in HARDWARE:
+        if then.get(name) != now.get(name):
+            yield Change("hardware", f"{name} {then.get(name) or 'none'} then, {now.get(name) or 'none'} now")
+
+
+def _result(
+    then: Mapping[str, float], now: Mapping[str, float], weights: Path | None, checkpoint: Path | None
+) -> Iterator[Change]:
+    for name in sorted(each for each in then if each.startswith(OUTCOMES)):
+        if now.get(name) != then[name]:
+            yield Change("result", f"{name} was {then[name]!r}, and is {now.get(name)!r}")
+    if weights is not None and checkpoint is not None:
+        yield from _other_weights(weights, checkpoint)
+
+
+def _other_weights(weights: Path, checkpoint: Path) -> Iterator[Change]:
+    import torch
+    from safetensors.torch import load_file
+
+    from framework_core.training.checkpoint_io import read_weights
+
+    now = read_weights(checkpoint)
+    for name, value in load_file(weights).items():
+        if name not in now or not torch.equal(value, now[name]):
+            yield Change("result", f"the weights {name} are others")
+
+
+def _text(client: MlflowClient, run: Run, path: str, folder: Path) -> str:
+    """A file of the run; empty where the store has none."""
+    parent = path.rpartition("/")[0]
+    if path not in {each.path for each in client.list_artifacts(run.info.run_id, parent or None)}:
+        return ""
+    return Path(client.download_artifacts(run.info.run_id, path, str(folder))).read_text("utf-8")
+
+
+def _weights(client: MlflowClient, run: Run, folder: Path) -> Path | None:
+    """The weights of the model that the run has stored; nothing where it stored none."""
+    import mlflow
+
+    found = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    if not found:
+        return None
+    place = f"{found[0].artifact_location.rstrip('/')}/data/model/weights.safetensors"
+    return Path(mlflow.artifacts.download_artifacts(place, dst_path=str(folder)))
