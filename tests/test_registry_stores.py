@@ -97,8 +97,10 @@ def uri(request, tmp_path):
 
 
 EVERY = pytest.mark.parametrize("uri", ["sqlite", "server", "mongodb"], indirect=True)
+SOME = pytest.mark.some_of(1)
 
 
+@SOME
 @EVERY
 def test_a_model_is_trained_registered_promoted_rolled_back_and_remembered(uri, tmp_path):
     (tmp_path / "mine.py").write_text(COMPONENTS.read_text())
@@ -138,6 +140,7 @@ def test_a_model_is_trained_registered_promoted_rolled_back_and_remembered(uri, 
     assert "test/accuracy" in json.loads(found.stdout)
 
 
+@SOME
 @EVERY
 def test_of_several_processes_that_promote_at_once_one_wins_and_the_others_are_told(uri, tmp_path):
     from mlflow import MlflowClient
