@@ -1,4 +1,8 @@
-"""Tests with many cases run some of them, which ones says the commit; with ``ALL_CASES`` set they run all."""
+"""Which tests are run where all would take too long: the commit draws them. With ``ALL_CASES`` set all are run.
+
+Of a test marked ``some_of(count)`` so many cases are run, and of the tests marked ``drawn`` each third. Another commit draws
+others, so that each is run every few commits; ``nox -s catalogue`` runs all.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+SHARE = 1 / 3
+"""Of the tests that are drawn."""
+
 
 def _seed() -> str:
     """The commit, so that every process draws the same and every commit others."""
@@ -19,15 +26,16 @@ def _seed() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of each test marked ``some_of(count)``, leave so many cases."""
+    """Leave what is drawn."""
     if os.environ.get("ALL_CASES") or any("[" in word for word in config.args):
         return
     cases: dict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
     for item in items:
         if marker := item.get_closest_marker("some_of"):
             cases[item.nodeid.partition("[")[0], marker.args[0]].append(item)
-    seed = _seed() if cases else ""
-    left_out: set[pytest.Item] = set()
+    seed = _seed()
+    drawn = [item for item in items if item.get_closest_marker("drawn")]
+    left_out = {item for item in drawn if random.Random(seed + item.nodeid).random() > SHARE}
     for (name, count), found in cases.items():
         kept = random.Random(seed + name).sample(found, min(count, len(found)))
         left_out |= {*found} - {*kept}

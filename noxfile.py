@@ -211,10 +211,10 @@ def thorough(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def catalogue(session: nox.Session) -> None:
-    """Every architecture of the catalogue and every case of a test, where the quick tests take a sample."""
+    """Every architecture of the catalogue and every test, where the commit draws some (conftest.py)."""
     session.install(*EDITABLE, *group("test"), *PINNED)
     everything = {**ONE_THREAD, "ALL_CASES": "1"}
-    session.run("pytest", "-m", "catalogue or some_of", "-n", "2", *session.posargs, env=everything)
+    session.run("pytest", "-m", "catalogue or some_of or drawn", "-n", "2", *session.posargs, env=everything)
 
 
 @nox.session(default=False, python=PYTHONS)

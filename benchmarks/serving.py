@@ -29,22 +29,13 @@ from PIL import Image
 
 CLIENTS = (1, 8, 32)
 PLAIN = """
-import io, sys
+import asyncio, io, json, sys
 import torch, uvicorn
 from fastapi import FastAPI, Request
-from PIL import Image
-from torchvision.transforms import v2
 
-model = torch.export.load(sys.argv[1]).module()
-size = int(sys.argv[3])
-prepare = v2.Compose([
-    v2.PILToTensor(),
-    v2.Resize(round(size / 0.875), antialias=True),
-    v2.CenterCrop(size),
-    v2.ToDtype(torch.float32, scale=True),
-    v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-])
+model = torch.export.load("torch-export/model.pt2").module()
 app = FastAPI()
+PREPARE
 
 
 @app.get("/ping")
@@ -53,21 +44,54 @@ def ping():
 
 
 def answer(body):
-    image = prepare(Image.open(io.BytesIO(body)).convert("RGB"))
     with torch.inference_mode():
-        return model(image[None])[1][0].tolist()
+        return model(prepare(body)[None])[1][0].tolist()
 
 
 @app.post("/predict")
 async def predict(request: Request):
-    import asyncio
-
     return await asyncio.get_running_loop().run_in_executor(None, answer, await request.body())
 
 
-uvicorn.run(app, port=int(sys.argv[2]), log_level="error")
+uvicorn.run(app, port=int(sys.argv[1]), log_level="error")
 """
 """What somebody writes who writes it alone: a request, a pass through the network."""
+
+PICTURES = """
+from PIL import Image
+from torchvision.transforms import v2
+
+transform = v2.Compose([
+    v2.PILToTensor(),
+    v2.Resize(round(SIZE / 0.875), antialias=True),
+    v2.CenterCrop(SIZE),
+    v2.ToDtype(torch.float32, scale=True),
+    v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+])
+
+
+def prepare(body):
+    return transform(Image.open(io.BytesIO(body)).convert("RGB"))
+"""
+TEXTS = """
+from tokenizers import Tokenizer
+
+settings = json.load(open("onnx/export.json"))["preprocessing"]["settings"]
+tokenizer = Tokenizer.from_str(settings["tokenizer"])
+
+
+def prepare(body):
+    return torch.tensor(tokenizer.encode(body.decode()).ids)
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is served, and how it is asked."""
+
+    train: tuple[str, ...]
+    kind: str
+    prepare: str
 
 
 @dataclass(frozen=True)
@@ -95,64 +119,75 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--case", choices=("pictures", "texts"), nargs="+", default=["pictures", "texts"])
     parser.add_argument("--size", type=int, default=224)
     asked = parser.parse_args()
+    for name in asked.case:
+        _measure(name, asked.rounds, asked.seconds, asked.size)
+
+
+def _measure(name: str, rounds: int, seconds: float, size: int) -> None:
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         os.chdir(place)
-        _prepare(asked.model, asked.size)
-        ways = _start(stack, asked.size)
+        case = _case(name, size)
+        _prepare(case)
+        print(f"\n{name}: {case.train[1]}")
+        ways = _start(stack, case)
         found: dict[tuple[str, int], list[Measured]] = {}
-        for _ in range(asked.rounds):
+        for _ in range(rounds):
             for clients in CLIENTS:
                 for way in ways:
-                    measured = asyncio.run(_load(way, clients, asked.seconds))
+                    measured = asyncio.run(_load(way, clients, seconds))
                     found.setdefault((way.name, clients), []).append(measured)
         _print(ways, found)
 
 
-def _prepare(model: str, size: int) -> None:
-    """A folder of pictures, a model trained on it for a moment, and that exported in three ways."""
+def _case(name: str, size: int) -> Case:
+    if name == "texts":
+        words = ("--model", "small_bert", "--dataset", "topics", "dataset.tokenizer=wordpiece")
+        return Case(words, "text/plain", TEXTS)
+    data = ("dataset.path=pictures", f"dataset.image_size={size}", "dataset.batch_size=4", "duplicates.action=ignore")
+    words = ("--model", "resnet18", "--dataset", "image_folder", *data)
+    return Case(words, "image/jpeg", PICTURES.replace("SIZE", str(size)))
+
+
+def _prepare(case: Case) -> None:
+    """A model that was trained for a moment, exported in three ways."""
     generator = np.random.default_rng(0)
     for name in ("left", "right"):
         Path(f"pictures/{name}").mkdir(parents=True)
         for number in range(12):
             coarse = Image.fromarray(generator.integers(0, 255, (16, 16, 3), dtype=np.uint8))
             coarse.resize((500, 375)).save(f"pictures/{name}/{number}.jpg", quality=90)
-    data = ["--dataset", "image_folder", "dataset.path=pictures", f"dataset.image_size={size}", "dataset.batch_size=4"]
-    quiet = [
-        "mlops.tracking.backend=none",
-        "mlops.report=false",
-        "experiment.run_name=served",
-        "duplicates.action=ignore",
-    ]
-    _fw("train", "--model", model, *data, "trainer=debug", *quiet)
+    quiet = ("trainer=debug", "mlops.tracking.backend=none", "mlops.report=false", "experiment.run_name=served")
+    _fw("train", *case.train, *quiet)
     for to in ("onnx", "torch-export", "mlflow"):
         _fw("export", "served", "--to", to, "-o", to)
 
 
-def _start(stack: ExitStack, size: int) -> list[Way]:
+def _start(stack: ExitStack, case: Case) -> list[Way]:
     """All servers, and how each is asked."""
     ports = [_free_port() for _ in range(3)]
-    Path("plain.py").write_text(PLAIN)
+    Path("plain.py").write_text(PLAIN.replace("PREPARE", case.prepare))
     python = sys.executable
     mlflow = [str(Path(python).with_name("mlflow")), "models", "serve", "-m", "mlflow", "--env-manager", "local"]
     commands = [
         [python, "-m", "framework_core", "serve", "onnx", "--port", str(ports[0])],
         [*mlflow, "--port", str(ports[1])],
-        [python, "plain.py", "torch-export/model.pt2", str(ports[2]), str(size)],
+        [python, "plain.py", str(ports[2])],
     ]
     for command, port in zip(commands, ports, strict=True):
         began = time.perf_counter()
         process = stack.enter_context(_running(command))
         _wait(port, process)
         print(f"{' '.join(command[1:5]):60} up after {time.perf_counter() - began:5.1f} s, {_memory(process):6.0f} MB")
-    picture = next(Path("pictures/left").iterdir()).read_bytes()
+    file = min(Path("onnx/golden").iterdir()).read_bytes().splitlines(keepends=True)
+    body = file[0] if case.kind == "text/plain" else b"".join(file)
     with np.load("onnx/golden.npz") as golden:
         numbers = json.dumps({"inputs": golden["input"][:1].tolist()}).encode()
     return [
-        Way("fw serve, a file", ports[0], "/predict", "image/jpeg", picture),
-        Way("FastAPI and torch, a file", ports[2], "/predict", "image/jpeg", picture),
+        Way("fw serve, a file", ports[0], "/predict", case.kind, body),
+        Way("FastAPI and torch, a file", ports[2], "/predict", case.kind, body),
         Way("fw serve, numbers", ports[0], "/invocations", "application/json", numbers),
         Way("mlflow models serve, numbers", ports[1], "/invocations", "application/json", numbers),
     ]

@@ -163,3 +163,45 @@ def test_a_folder_that_holds_something_is_left_as_it_is_and_nothing_half_written
     assert (done.returncode, "is there already" in done.stderr) == (2, True)
     assert sorted(path.name for path in Path.cwd().iterdir()) == before
     assert [path.name for path in Path("taken").iterdir()] == ["mine.txt"]
+
+
+PLANTED = """
+from framework_core.contracts import Processing
+from framework_plugins_vision.datasets.digits import Digits
+from framework_plugins_vision.models.cifar_resnet import CifarResNet
+
+
+class OtherSize(Digits):
+    def preprocessing(self, data):
+        made = super().preprocessing(data)
+        return made.model_copy(update={"settings": {**made.settings, "side": 7}})
+
+
+class Turned(CifarResNet):
+    def postprocessing(self):
+        made = super().postprocessing()
+        return made.model_copy(update={"settings": {"class_names": made.settings["class_names"][::-1]}})
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("--model", "resnet20", "--dataset", "planted.py:OtherSize"),
+            "prepares 0-digit-0.png otherwise than training",
+        ),
+        (
+            ("--model", "planted.py:Turned", "--dataset", "digits"),
+            "answers 0-digit-0.png otherwise than the model does",
+        ),
+    ],
+)
+def test_what_prepares_or_words_otherwise_than_training_is_refused(words, said, folder, fw):
+    (folder / "planted.py").write_text(PLANTED)
+    quiet = ("trainer=debug", "mlops.tracking.backend=none", "mlops.report=false", "experiment.run_name=planted")
+    assert fw("train", *words, *quiet).returncode == 0
+    done = fw("export", "last", "--to", "torch-export", "-o", "planted-model")
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert not Path("planted-model").exists()

@@ -92,6 +92,7 @@ def told(error):
     return {str(error)}
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("count", LINE_COUNTS)
 def test_whatever_the_full_check_accepts_is_passed_and_what_both_refuse_is_said_alike(count, vocabulary):
     accepted = refused = alike = 0

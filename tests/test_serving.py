@@ -460,13 +460,25 @@ def test_what_a_dockerfile_says_makes_a_server(folder, warm, golden, tmp_path):
     with serving(python.with_name("fw"), model, folder=container) as server:
         same(server.predict(next(iter(golden)))[0], next(iter(golden.values())))
     service = yaml.safe_load((tmp_path / "image" / "inference-service.yaml").read_text())
-    assert_schema(service)
-
-
-def assert_schema(service):
-    """What the InferenceService has to be by KServe's definition, as far as this one goes."""
     (container,) = service["spec"]["predictor"]["containers"]
     assert (service["apiVersion"], service["kind"]) == ("serving.kserve.io/v1beta1", "InferenceService")
     assert container["name"] == "kserve-container"
     assert container["image"] == "here/digits:1"
     assert container["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": 8080}
+
+
+@pytest.mark.thorough
+def test_the_container_of_an_inference_service_is_one_by_kubernetes_schema(folder, warm, tmp_path):
+    words = ["export", "first", "--to", "kserve", "-o", tmp_path / "image"]
+    done = subprocess.run([warm.command, *words], cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    service = yaml.safe_load((tmp_path / "image" / "inference-service.yaml").read_text())
+    spec = service["spec"]["predictor"]
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": service["metadata"], "spec": spec}
+    (tmp_path / "pod.yaml").write_text(yaml.safe_dump(pod))
+    command = ["uvx", "kubernetes-validate", "--strict", str(tmp_path / "pod.yaml")]
+    checked = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    spec["containers"][0]["readinessProbe"]["httpGet"]["prot"] = 1
+    (tmp_path / "pod.yaml").write_text(yaml.safe_dump(pod))
+    assert subprocess.run(command, capture_output=True, timeout=300).returncode != 0

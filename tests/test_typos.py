@@ -139,6 +139,7 @@ def test_there_are_thirty_lines_and_a_thousand_typos_of_every_kind(known_words):
     assert mistyped == drawn(known_words)
 
 
+@pytest.mark.drawn
 def test_every_typo_is_refused(outcomes):
     taken = [(" ".join(typo.words), done) for typo, done in outcomes if (done["code"], done["out"]) != (2, "")]
     assert not taken

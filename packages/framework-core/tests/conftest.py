@@ -73,7 +73,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def project(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def project(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A folder of its own, and nothing left behind in the process."""
     folder = tmp_path / "project"
     folder.mkdir()
@@ -81,8 +83,11 @@ def project(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setenv("FRAMEWORK_CACHE", str(cache))
     monkeypatch.setenv("FRAMEWORK_CONFIG", str(tmp_path / "config"))
     for name in ("MLFLOW_TRACKING_URI", "FRAMEWORK_PLUGINS", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY"):
-        monkeypatch.delenv(name, raising=False)
-    modules, path = set(sys.modules), list(sys.path)
+        # Set first, so that what a test sets itself is taken back too.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    forget_modules(tmp_path_factory.getbasetemp())
+    path = list(sys.path)
     registered = dict(registry._registered)
     registry.refresh()
     yield folder
@@ -92,9 +97,13 @@ def project(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     switches.configure()
     secrets.forget()
     sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        file = getattr(sys.modules[name], "__file__", None) or ""
-        if file.startswith(str(tmp_path)):
+    forget_modules(tmp_path_factory.getbasetemp())
+
+
+def forget_modules(folder: Path) -> None:
+    """As if nothing of what tests wrote had been imported."""
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
 
 

@@ -150,6 +150,7 @@ def test_swa_holds_its_learning_rate(run):
     assert 0.123 not in plain.rates
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("kind", ["ema", "swa"])
 def test_a_run_that_is_continued_ends_with_the_same_average(kind, run):
     words = (f"averaging.kind={kind}", "scheduler=constant", "dataset.batch_size=90", "seed=3", "trainer.max_epochs=4")

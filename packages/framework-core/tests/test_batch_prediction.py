@@ -74,3 +74,24 @@ def test_a_broken_file_is_told_and_what_was_done_is_kept(flowers, fw):
     assert predict(fw, "-o", "out.csv", "--resume").code == 0
     assert len(Path("out.csv").read_text().splitlines()) == 31
     assert predict(fw, "--resume").code == 2
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_table_names_the_files(ending, project):
+    import pandas
+
+    from framework_core import DataError
+    from framework_core.prediction import files_in
+
+    (project / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        (project / "photos" / name).touch()
+    table = pandas.DataFrame({"label": ["x", "y"], "file": ["b.png", "a.png"]})
+    path = project / "photos" / f"list.{ending}"
+    table.to_csv(path, index=False) if ending == "csv" else table.to_parquet(path)
+    assert [found.name for found in files_in([path], (".png",))] == ["b.png", "a.png"]
+    assert files_in([path], ()) == [path]
+    assert files_in([path], (f".{ending}",)) == [path]
+    (project / "photos" / "a.png").unlink()
+    with pytest.raises(DataError, match="No column of .* names files that are there"):
+        files_in([path], (".png",))

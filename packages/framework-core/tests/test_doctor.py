@@ -504,6 +504,7 @@ def test_a_damaged_database_is_a_problem(found, project, empty_store):
     assert "is damaged" in detail
 
 
+@pytest.mark.drawn
 def test_a_locked_store_is_a_problem(found, project, empty_store):
     shutil.copy(empty_store, project)
     with contextlib.closing(sqlite3.connect("mlflow.db", isolation_level=None)) as holder:
@@ -608,6 +609,7 @@ def test_a_server_that_is_of_no_use_is_told(codes, said, state, told, mend, serv
     assert mend in shown
 
 
+@pytest.mark.drawn
 def test_a_server_that_accepts_and_never_answers_is_told_in_seconds(found):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))

@@ -39,6 +39,7 @@ def test_a_run_for_each_value_with_mean_and_deviation(fw, components):
         assert f"held_out: {row['dataset.held_out']}" in settings
 
 
+@pytest.mark.drawn
 def test_the_runs_stand_under_one_in_the_store_that_has_their_mean(fw, components):
     words = ("mlops.tracking.log_model=false", "mlops.tracking.system_metrics=false", "--json")
     done = fw("train", *NAMED, *SHORT, *words, "--each", "seed=1,2")

@@ -94,6 +94,7 @@ def told(result):
     return digest(text), result.metrics
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     "words",
     [
@@ -142,6 +143,7 @@ def test_a_run_killed_between_the_two_checkpoints_of_its_end_has_the_newest_afte
     assert read(folder / "last.ckpt")["global_step"] == 18
 
 
+@pytest.mark.drawn
 def test_auto_continues_what_did_not_end_and_else_begins(settings, caplog):
     with pytest.raises(BrokenOffError):
         run.train(settings("a"), resume="auto", callbacks=[BreaksOff(1)])

@@ -100,6 +100,7 @@ def test_a_second_listing_needs_no_plugin(site, fresh):
     assert not second & {"light", "pluggy"}
 
 
+@pytest.mark.drawn
 def test_what_the_metrics_bring_along_is_not_imported_before_it_is_asked_for():
     code = """
 import sys
@@ -122,6 +123,7 @@ print(*[torchmetrics.Metric is Metric, Perplexity.__name__, "Accuracy" in dir(to
     assert third == "True Perplexity True"
 
 
+@pytest.mark.drawn
 def test_a_run_that_goes_on_makes_its_first_step_before_it_imports_what_its_store_needs(train, fresh, project):
     from mlflow import MlflowClient
 

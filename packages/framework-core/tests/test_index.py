@@ -119,6 +119,7 @@ def test_a_plugin_whose_source_is_edited_is_asked_again(offering, listed, asked)
     assert asked() == 2
 
 
+@pytest.mark.drawn
 def test_a_plugin_that_is_left_out_is_not_in_the_answer(offering, listed):
     site = offering("gnu")
     assert "gnu" in listed(site)
@@ -126,6 +127,7 @@ def test_a_plugin_that_is_left_out_is_not_in_the_answer(offering, listed):
     assert "gnu" in listed(site)
 
 
+@pytest.mark.drawn
 def test_while_a_plugin_is_broken_nothing_is_kept(offering, install, fresh, kept):
     site = offering("gnu")
     bad = install("bad-dist", {"bad_plugin": "raise RuntimeError('x')"}, {"framework.plugins": {"bad": "bad_plugin"}})

@@ -226,6 +226,7 @@ def test_ctrl_c_before_training_is_one_message(started):
     assert "Traceback" not in err
 
 
+@pytest.mark.drawn
 def test_a_profiler_that_ctrl_c_left_half_made_goes_in_silence(train):
     made = []
 

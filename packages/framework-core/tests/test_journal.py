@@ -226,6 +226,7 @@ def test_a_run_that_nothing_records_says_that_it_lasts_and_is_closed_and_listed_
     assert not (directory / "heartbeat.json").exists()
 
 
+@pytest.mark.drawn
 def test_a_killed_run_is_closed_by_the_next_command_and_goes_on_without_a_double_point(
     program, fw, components, project, empty_store
 ):

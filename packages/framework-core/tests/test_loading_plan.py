@@ -70,6 +70,7 @@ def slow(fw, components, project):
     return run
 
 
+@pytest.mark.drawn
 def test_it_is_said_why_and_kept(slow):
     began = time.monotonic()
     first = slow("--dry-run", "dataset.wait=0.02")

@@ -174,6 +174,7 @@ def test_two_files_are_compared_by_what_they_mean(fw, configured):
     assert "the same settings" in fw("config", "diff", "a.yaml", "a.yaml").err
 
 
+@pytest.mark.drawn
 def test_runs_are_compared_too(train, fw):
     first, second = (train(*words, "--json").json["name"] for words in ([], ["model.width=3", "optimizer=sgd"]))
     found = {each["key"]: (each["a"], each["b"]) for each in fw("config", "diff", first, "last", "--json").json}

@@ -243,6 +243,7 @@ class Steps(Callback):
             self.norms.append(float(torch.cat([each.flatten() for each in gradients]).norm()))
 
 
+@pytest.mark.drawn
 def test_gradients_of_several_batches_make_one_step_of_one_batch_as_large(settings):
     words = ("optimizer=sgd", "trainer.max_epochs=1", "scheduler=constant", "scheduler.warmup_steps=0", "seed=1")
     whole, parts = Steps(), Steps()
@@ -253,6 +254,7 @@ def test_gradients_of_several_batches_make_one_step_of_one_batch_as_large(settin
     assert torch.equal(parts.weights[3], parts.weights[2])
 
 
+@pytest.mark.drawn
 def test_the_norm_of_the_gradients_is_cut(settings):
     free, cut = Steps(), Steps()
     run_train(settings("trainer.max_epochs=1"), callbacks=[free])
@@ -261,6 +263,7 @@ def test_the_norm_of_the_gradients_is_cut(settings):
     assert max(cut.norms) <= 0.0101
 
 
+@pytest.mark.drawn
 def test_deterministic_mode_is_torchs_for_the_run_and_repeats_its_numbers(settings):
     seen = []
 

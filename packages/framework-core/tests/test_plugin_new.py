@@ -76,6 +76,7 @@ def test_it_writes_what_was_asked_for(parts, fw, project):
     assert not [path for path in folder.rglob("*") if path.is_file() and "$" in path.read_text().replace("${{", "")]
 
 
+@pytest.mark.drawn
 def test_what_it_writes_keeps_every_promise(new, fw):
     new(*EVERYTHING)
     done = fw("plugin", "check", "my-frog")

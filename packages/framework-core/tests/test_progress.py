@@ -140,6 +140,7 @@ def test_without_a_terminal_a_long_epoch_says_how_far_it_is(words, fw, monkeypat
     )
 
 
+@pytest.mark.drawn
 def test_an_evaluation_draws_no_bar(words, terminal, fw):
     fw(*words("Slow"))
     code, sent = terminal("evaluate", "last")

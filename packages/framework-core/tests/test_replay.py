@@ -34,6 +34,7 @@ def files():
     return {path: path.stat().st_mtime_ns for path in sorted(Path("runs").rglob("*"))}
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.long)])
 def test_the_loss_is_the_recorded_one_to_the_last_bit(workers, run, fw):
     augmented = ("--dataset", "trouble.py:Noisy", f"dataset.num_workers={workers}", "averaging.kind=ema")

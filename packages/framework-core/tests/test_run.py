@@ -46,6 +46,7 @@ def test_json_is_for_scripts(train):
     assert Path(found["last_checkpoint"]).name == "last.ckpt"
 
 
+@pytest.mark.drawn
 def test_the_same_seed_gives_the_same_numbers_and_another_does_not(train):
     first, second, third = (train("--json", f"seed={seed}").json["metrics"] for seed in (1, 1, 2))
     assert first == second
@@ -140,6 +141,7 @@ def test_other_runs_are_suggested(train, fw):
     assert name in fw("evaluate", "nothing").err
 
 
+@pytest.mark.drawn
 def test_evaluation_takes_other_settings_and_splits(train, fw):
     first = train("--json").json
     other = fw("evaluate", "last", "dataset.held_out=3", "--json").json
@@ -366,6 +368,7 @@ def test_a_place_that_cannot_be_used_is_told_before_anything_is_written(override
     assert not runs()
 
 
+@pytest.mark.drawn
 def test_the_trainer_of_lightning_takes_what_it_is_given_in_python(components):
     from lightning.pytorch import Callback
 

@@ -119,6 +119,7 @@ def test_a_run_that_is_none_is_told(fw, store):
     assert "There is no run 'forth': none in the tracking store." in done.err
 
 
+@pytest.mark.drawn
 def test_a_terminal_shows_curves_until_the_run_ends(program, lasting):
     inside, outside = pty.openpty()
     process = program("watch", "lasting", "--every", "0.2", stdout=outside)

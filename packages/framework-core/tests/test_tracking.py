@@ -122,6 +122,7 @@ def test_the_commit_and_what_differs_from_it_are_there(tracked, components):
     assert "new.py" in mlflow.artifacts.load_text(f"{run.info.artifact_uri}/code/untracked-files.txt")
 
 
+@pytest.mark.drawn
 def test_the_model_is_there_with_signature_and_example_and_answers_as_trained(tracked, fw):
     client, run, _ = tracked("trainer.max_epochs=20", "mlops.tracking.log_model=true")
     (logged,) = client.search_logged_models([run.info.experiment_id])
@@ -146,6 +147,7 @@ def test_the_model_can_be_left_out(tracked):
     assert client.search_logged_models([run.info.experiment_id]) == []
 
 
+@pytest.mark.drawn
 def test_the_use_of_the_machine_is_there(tracked):
     _, run, _ = tracked("mlops.tracking.system_metrics=true", "trainer.max_epochs=150")
     assert run.data.metrics["system/cpu_utilization_percentage"] > 0, run.data.metrics

@@ -74,6 +74,7 @@ def check(store, run, last):
     assert set(data.params) >= {f"p{step}" for step in range(last + 1)}
 
 
+@pytest.mark.drawn
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_writer_that_is_killed_leaves_what_was_acknowledged(mongo_uri, tracking, rounds):
@@ -87,6 +88,7 @@ def test_a_writer_that_is_killed_leaves_what_was_acknowledged(mongo_uri, trackin
         check(tracking, run, last)
 
 
+@pytest.mark.drawn
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_a_server_that_is_killed_keeps_what_it_acknowledged(tmp_path, start_mongod, rounds):
@@ -109,6 +111,7 @@ def test_a_server_that_is_killed_keeps_what_it_acknowledged(tmp_path, start_mong
         server.kill()
 
 
+@pytest.mark.drawn
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("rounds", ROUNDS)
 def test_threads_that_share_commands_keep_what_the_killed_server_acknowledged(tmp_path, start_mongod, rounds):

@@ -234,6 +234,7 @@ def mongo(mongod):
     return MongoTrackingStore(mongod.uri("gateway"), "/artifacts")
 
 
+@pytest.mark.drawn
 @pytest.mark.filterwarnings("ignore")  # MLflow's SQL store warns
 @settings(
     max_examples=EXAMPLES,

@@ -89,6 +89,7 @@ def log_a_trace(uri, experiment):
     mlflow.set_tracking_uri(before)
 
 
+@pytest.mark.drawn
 def test_a_sql_store_is_copied_with_its_ids_and_compared(sqlite, mongo_uri, capsys):
     assert main(["import", sqlite, mongo_uri]) == 0
     out = capsys.readouterr().out

@@ -8,6 +8,7 @@ from framework_mlflow_mongodb.keys import escape, unescape
 from framework_mlflow_mongodb.uri import StoreUri, redact
 
 
+@pytest.mark.drawn
 @given(st.text())
 def test_a_key_comes_back_as_it_was_and_is_a_lawful_field(key):
     field = escape(key)

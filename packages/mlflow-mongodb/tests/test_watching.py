@@ -3,6 +3,7 @@
 import threading
 import time
 
+import pytest
 from mlflow.entities import Metric, RunStatus
 
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
@@ -36,6 +37,7 @@ def test_a_standalone_server_cannot_tell(tmp_path, start_mongod):
         server.kill()
 
 
+@pytest.mark.drawn
 def test_a_server_that_was_away_is_listened_to_again(tmp_path, start_mongod):
     server = start_mongod(tmp_path)
     try:

@@ -112,6 +112,7 @@ def test_the_seed_decides_what_happens_and_the_batch_is_left_as_it_was(waves):
 CHANGES = ("dataset.shift=0.05", "dataset.gain=6", "dataset.noise_snr=[5,30]", "dataset.mixup=0.3")
 
 
+@pytest.mark.drawn
 def test_a_run_trains_with_all_of_it_and_its_settings_are_kept(train, project):
     soundfile.write(project / "hum.wav", tone(100, 44_100, 1.0, channels=2), 44_100)
     done = train("--model", "m5", "--dataset", "dtmf", *CHANGES, "dataset.noise=.", "experiment.run_name=noisy")

@@ -207,6 +207,7 @@ def test_a_set_is_fetched_from_a_mirror_once(name, site, tmp_path, monkeypatch):
     assert module(name).fingerprint() == found.fingerprint()
 
 
+@pytest.mark.drawn
 def test_what_is_not_the_authors_is_refused(site, fw, monkeypatch):
     # Nothing listens there: on this machine the authors' server shall not be asked.
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

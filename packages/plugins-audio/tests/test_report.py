@@ -80,6 +80,7 @@ def long_sounds(project):
     return "table.csv"
 
 
+@pytest.mark.drawn
 def test_speakers_and_whole_recordings_have_metrics_of_their_own(fw, long_sounds):
     words = ("mlops.tracking.backend=none", "trainer.accelerator=cpu", "trainer.max_epochs=2", "dataset.batch_size=4")
     data = ("--dataset", "audio_manifest", f"dataset.path={long_sounds}", "dataset.seconds=0.5")

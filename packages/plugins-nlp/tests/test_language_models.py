@@ -214,6 +214,7 @@ def test_the_command_continues_each_line(train, fw):
     assert all(len(row["continued"]) == 20 for row in found)
 
 
+@pytest.mark.drawn
 def test_the_command_prints_text_as_it_is_made_drawn_by_the_settings_and_the_seed(train, fw, monkeypatch):
     set_up()
     where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.batch_size=4")

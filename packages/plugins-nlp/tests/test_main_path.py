@@ -25,6 +25,7 @@ def test_a_model_alone_trains_on_pythons_own_manual(train):
     assert {f"test/{name}" for name in wanted} <= set(done.json["metrics"])
 
 
+@pytest.mark.drawn
 def test_a_table_is_learned_and_new_texts_are_predicted(train, table, fw):
     table()
     done = train("--model", "fasttext", *TABLE, *LEARNS, "experiment.run_name=kinds", "mlops.report=true")
@@ -45,6 +46,7 @@ def test_a_table_is_learned_and_new_texts_are_predicted(train, table, fw):
         assert max(shares, key=shares.get) == row["label"]
 
 
+@pytest.mark.drawn
 def test_a_run_is_measured_on_other_texts_with_its_own_tokenizer(train, table, fw):
     table()
     assert train("--model", "fasttext", *TABLE, *LEARNS, "experiment.run_name=kinds").code == 0

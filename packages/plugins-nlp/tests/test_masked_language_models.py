@@ -133,6 +133,7 @@ def test_pseudo_perplexity_masks_each_token_alone(monkeypatch):
     assert math.exp(model._surprise / model._counted) == pytest.approx(model.vocabulary_size, rel=1e-4)
 
 
+@pytest.mark.drawn
 def test_the_command_fills_masks_in_and_a_classifier_begins_with_what_was_learned(train, pretrained, table, fw):
     folder = pretrained("small_bert_mlm", "dataset.test_size=0.1", "mlops.report=false")
     Path("new.txt").write_text("the star [MASK] near the [MASK]\nsoup and [MASK]\n")
@@ -167,6 +168,7 @@ def test_the_command_fills_masks_in_and_a_classifier_begins_with_what_was_learne
     assert "it is not the folder of a run of small_bert_mlm" in done.err
 
 
+@pytest.mark.drawn
 def test_a_run_of_transformers_is_a_checkpoint_of_a_classifier(train, pretrained, table, fw):
     folder = pretrained("transformer_mlm", "model.feed_forward=16", "model.positions=32", "dataset.test_size=0.1")
     done = fw("evaluate", "words", "--json")

@@ -115,6 +115,7 @@ def test_scores_are_those_of_sacrebleu_and_of_rouge_score():
     assert scores(["кот спит"], ["кот спит"])["rouge1"] == pytest.approx(1)
 
 
+@pytest.mark.drawn
 def test_pairs_are_learned_measured_and_made_by_the_command(train, fw):
     Path("pairs.tsv").write_text(pairs(40).replace(",", "\t"))
     where = ("--dataset", "text_pairs", "dataset.path=pairs.tsv", "dataset.batch_size=8", "model.max_new_tokens=8")

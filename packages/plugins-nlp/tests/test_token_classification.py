@@ -256,6 +256,7 @@ def test_a_tag_that_training_has_not_is_refused_or_its_sentence_left_out(caplog)
     assert "as in conlleval it begins an entity" in caplog.text
 
 
+@pytest.mark.drawn
 def test_entities_are_learned_measured_and_found_in_new_sentences(train, fw):
     Path("names.conll").write_text(written(made_sentences(120)))
     sizes = ("model.width=16", "model.hidden=16")

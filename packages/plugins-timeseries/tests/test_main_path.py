@@ -43,6 +43,7 @@ def test_stamps_of_another_kind_than_was_learned_are_told(train, fw, project):
     assert "stamps are dates, as 1700-01-01 is, and those that the model was trained on are numbers" in done.err
 
 
+@pytest.mark.drawn
 def test_the_report_has_forecasts_and_tables(train):
     done = train("--model", "naive", "--dataset", "sunspots", "mlops.report=true")
     assert done.code == 0, done.err

@@ -122,6 +122,7 @@ def test_the_first_weights_are_timms_own_choice(rows):
         assert not row.weights or not chosen.has_weights or row.weights[0] == chosen.tag, row.name
 
 
+@pytest.mark.drawn
 def test_a_scan_keeps_the_facts_that_stand_in_no_source():
     known = {row[0]: row for row in SHIPPED["architectures"]}
     for row in scan(SOURCE, known):

@@ -127,6 +127,7 @@ def mirror(tmp_path):
         server.shutdown()
 
 
+@pytest.mark.drawn
 def test_images_that_are_not_the_authors_are_refused(fw, mirror, project, monkeypatch):
     # Nothing listens there: on this machine the authors' server shall not be asked.
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

@@ -299,6 +299,7 @@ def test_loading_processes_give_the_same_images(pictures, folder):
     assert all(torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) for a, b in zip(alone, together, strict=True))
 
 
+@pytest.mark.drawn
 def test_a_training_does_not_depend_on_how_many_processes_load(pictures, fw, project):
     pictures("pets", {"cat": 16, "dog": 16})
     words = ("--model", "resnet20", "--dataset", "image_folder", "dataset.path=pets", "dataset.image_size=16")

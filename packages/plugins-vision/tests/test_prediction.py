@@ -49,6 +49,7 @@ def test_files_and_folders_become_a_table_of_classes_with_their_names(trained, p
     assert "Traceback" not in str(refused.value)
 
 
+@pytest.mark.drawn
 def test_a_digit_in_a_picture_is_recognised(train, fw, project):
     """By a network that saw a few batches only: what counts is that it is prepared as the training images were."""
     from PIL import Image

@@ -98,6 +98,7 @@ def image(project, name, quarters, size=(40, 30)):
     Image.fromarray(pixels).convert("RGB").save(project / name)
 
 
+@pytest.mark.drawn
 def test_several_labels_are_learned_measured_drawn_and_predicted(learn, fw, project):
     done = learn("quarters.py:Plain", "multi-label-classification", "trainer.max_epochs=20", "optimizer.lr=0.3")
     assert done.code == 0, done.err
@@ -111,6 +112,7 @@ def test_several_labels_are_learned_measured_drawn_and_predicted(learn, fw, proj
     assert set(row["probabilities"]) == {"a", "b", "c/d"}
 
 
+@pytest.mark.drawn
 def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project):
     words = ("model.loss=huber", "model.huber_delta=0.5", "trainer.max_epochs=20", "optimizer.lr=0.1")
     done = learn("quarters.py:Plain", "regression", *words)
@@ -126,6 +128,7 @@ def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project):
     assert float(row["top left"]) > float(row["top right"])
 
 
+@pytest.mark.drawn
 def test_masks_are_learned_measured_drawn_and_predicted(learn, fw, project):
     done = learn("test_resnet", "semantic-segmentation", "model.decoder=unet", "model.decoder_width=16")
     assert done.code == 0, done.err

@@ -217,6 +217,7 @@ def hub(file):
     thread.join()
 
 
+@pytest.mark.drawn
 def test_weights_are_downloaded_by_name_and_then_kept(hub, fw_process, tmp_path):
     place = {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "hub"), "HF_HUB_DISABLE_XET": "1"}
     words = ("train", "--model", NAME, "--dataset", "digits", "--dry-run")
@@ -232,6 +233,7 @@ AWAY = [{"HF_HUB_OFFLINE": "1"}, pytest.param({"HF_ENDPOINT": "http://127.0.0.1:
 """The hub's library tries again for most of a minute, unless it is told that there is no network."""
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("away", AWAY, ids=["switched off", "nobody answers"])
 def test_a_network_that_is_away_is_told(away, fw_process, tmp_path, project):
     place = {**away, "HF_HOME": str(tmp_path / "hub")}

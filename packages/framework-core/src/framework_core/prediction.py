@@ -14,6 +14,9 @@ from framework_core.errors import DataError, OutputError, quoted
 
 Row = dict[str, Any]
 
+TABLES = (".csv", ".parquet", ".tsv")
+"""Endings of tables, which may name the files that are meant."""
+
 
 class Attachment(Protocol):
     """A predicted value that is a file of its own, as a mask is: it is written beside the table."""
@@ -33,7 +36,11 @@ Writer = Callable[[Sequence[Row], Path], None]
 
 
 def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
-    """The files named, and those in the folders named; folders give only files with one of ``suffixes``.
+    """The files named, those in the folders named, and those that a table names where the data reads no tables.
+
+    Args:
+        paths: Files, folders, tables.
+        suffixes: The endings of what the data reads; folders give only such files. Empty where nobody says.
 
     Raises:
         DataError: A path is not there, or there is no file at all.
@@ -44,7 +51,8 @@ def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
             inside = sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith("."))
             found += [each for each in inside if not suffixes or each.suffix.lower() in suffixes]
         elif path.exists():
-            found.append(path)
+            table = path.suffix.lower() in TABLES and suffixes and path.suffix.lower() not in suffixes
+            found += _named_in(path) if table else [path]
         else:
             raise DataError(
                 f"There is no file {path}.",
@@ -57,6 +65,33 @@ def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
         kinds = f"Files that are read: {', '.join(suffixes)}" if suffixes else ""
         raise DataError(f"There is nothing to predict in {named}.", possible=kinds)
     return found
+
+
+def _named_in(table: Path) -> list[Path]:
+    """The files that a table names: the first column whose values are all files, from here or from where the table is."""
+    for values in _columns(table):
+        for folder in (Path(), table.parent):
+            files = [folder / str(value) for value in values]
+            if files and all(file.is_file() for file in files):
+                return files
+    raise DataError(
+        f"No column of {table} names files that are there.",
+        paths=[table],
+        possible="A table has a column with the path of a file in each row, from here or from where the table is.",
+    )
+
+
+def _columns(table: Path) -> list[list[Any]]:
+    try:
+        if table.suffix.lower() == ".parquet":
+            import pyarrow.parquet
+
+            return [list(column.to_pylist()) for column in pyarrow.parquet.read_table(table).columns]
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            _, *rows = csv.reader(file, delimiter="\t" if table.suffix.lower() == ".tsv" else ",")
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"The table {table} cannot be read: {error}.", paths=[table]) from error
+    return [list(column) for column in zip(*rows, strict=False)]
 
 
 def rows_of(files: Sequence[Path], batches: Iterable[Mapping[str, Any]]) -> list[Row]:

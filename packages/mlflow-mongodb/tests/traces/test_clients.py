@@ -74,6 +74,7 @@ def run_program(uri: str, tmp_path) -> str:
     return done.stdout.split()[-1]
 
 
+@pytest.mark.drawn
 def test_a_program_traces_straight_into_the_database(mongo_uri, tracking, tmp_path):
     trace_id = run_program(mongo_uri, tmp_path)
     assert len(tracking.get_trace(trace_id).data.spans) == 2

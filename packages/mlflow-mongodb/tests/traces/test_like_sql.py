@@ -246,6 +246,7 @@ def plain(info):
     return fields, kept
 
 
+@pytest.mark.drawn
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_both_stores_answer_alike(stores, a_trace, a_span, data):

@@ -114,6 +114,7 @@ def test_traces_begun_by_client_and_spans_at_once_are_one(tracking, a_trace, a_s
     assert {(trace.info.tags["mlflow.traceName"], len(trace.data.spans)) for trace in whole} == {("n", 1)}
 
 
+@pytest.mark.drawn
 def test_a_span_larger_than_a_document_is_kept_and_searched(tracking, a_span):
     trace_id, other = new_id(), new_id()
     text = random.Random(3).randbytes(9_000_000).hex()
@@ -150,6 +151,7 @@ def test_spans_of_a_trace_kept_elsewhere_are_refused(tracking, a_trace, a_span):
     assert tracking._collection("spans").count_documents({}) == 0
 
 
+@pytest.mark.drawn
 def test_a_standalone_server_keeps_spans_and_deletes_them(tmp_path, mongod, a_trace, a_span, caplog):
     from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 

@@ -185,9 +185,6 @@ class PolicyConfig(VisionDataConfig):
 class DigitsConfig(VisionDataConfig):
     """Handwritten digits."""
 
-    batch_size: PositiveInt = 128
-    """How many images make a batch: networks for larger images spend their time on weights here, not on pixels."""
-
     image_size: int = Field(default=32, ge=8, le=512)
     """The side of the images; they are 8x8 and shown larger."""
 

@@ -19,7 +19,9 @@ _SETTING = re.compile(r"[\w.]+=")
 def predict(
     run: str = typer.Argument(..., help="A run: its id, its beginning, its name, its folder, 'last'; or MODEL@STAGE."),
     paths: list[Path] = typer.Argument(
-        ..., metavar="PATHS... [KEY=VALUE]...", help="Files, or folders of files; settings: model.temperature=0.5."
+        ...,
+        metavar="PATHS... [KEY=VALUE]...",
+        help="Files, folders, tables that name files; settings: model.temperature=0.5.",
     ),
     output: Path | None = typer.Option(
         None, "--output", "-o", help="A .csv, .json, .jsonl or .parquet file; without it, a table or text here."

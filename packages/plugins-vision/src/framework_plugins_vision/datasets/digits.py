@@ -40,8 +40,7 @@ class Digits(BaseVisionDataModule):
         val_fraction: The share kept for validation.
         test_fraction: The share kept for the test.
         split_seed: Decides which images go where.
-        batch_size: How many samples make a batch.
-        **common: What every image dataset takes: ``num_workers``, ``mixup`` ...
+        **common: What every image dataset takes: ``batch_size``, ``num_workers``, ``mixup`` ...
     """
 
     in_memory = True
@@ -53,10 +52,9 @@ class Digits(BaseVisionDataModule):
         val_fraction: float = 0.15,
         test_fraction: float = 0.15,
         split_seed: int = 0,
-        batch_size: int = 128,
         **common: Any,
     ) -> None:
-        super().__init__(batch_size=batch_size, **common)
+        super().__init__(**common)
         self.image_size = image_size
         self.augmentation = augmentation
         self.val_fraction = val_fraction
