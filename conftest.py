@@ -1,7 +1,7 @@
 """Which tests are run where all would take too long: the commit draws them. With ``ALL_CASES`` set all are run.
 
-Of a test marked ``some_of(count)`` so many cases are run, and of the tests marked ``drawn`` each third. Another commit draws
-others, so that each is run every few commits; ``nox -s catalogue`` runs all.
+Of a test marked ``some_of(count)`` so many cases are run, and of the tests marked ``drawn`` each third. Another commit
+draws others, so that each is run every few commits; ``nox -s catalogue`` runs all.
 """
 
 from __future__ import annotations

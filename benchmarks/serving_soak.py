@@ -1,9 +1,10 @@
 """A server under load for minutes, with promotions, kills and slow clients: how many answers are wrong or lost.
 
-Clients ask without a pause and know what each version of the model says of each file. Every few seconds another version is
-put in the place of the first; every minute the server is killed (SIGKILL) and started again on its port; some clients
-send half a request and say nothing more. A request whose connection broke is sent again, as any client does. An answer is wrong
-where it is not that of the version that it names; a request is lost that had no answer after a minute of attempts.
+Clients ask without a pause and know what each version of the model says of each file. Every few seconds another
+version is put in the place of the first; every minute the server is killed (SIGKILL) and started again on its port;
+some clients send half a request and say nothing more. A request whose connection broke is sent again, as any client
+does. An answer is wrong where it is not that of the version that it names; a request is lost that had no answer after a
+minute of attempts.
 
     python benchmarks/serving_soak.py [--minutes 10] [--clients 8]
 """

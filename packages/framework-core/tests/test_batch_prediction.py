@@ -93,5 +93,5 @@ def test_a_table_names_the_files(ending, project):
     assert files_in([path], ()) == [path]
     assert files_in([path], (f".{ending}",)) == [path]
     (project / "photos" / "a.png").unlink()
-    with pytest.raises(DataError, match="No column of .* names files that are there"):
+    with pytest.raises(DataError, match=r"No column of .* names files that are there"):
         files_in([path], (".png",))

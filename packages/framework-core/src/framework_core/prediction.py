@@ -68,7 +68,7 @@ def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
 
 
 def _named_in(table: Path) -> list[Path]:
-    """The files that a table names: the first column whose values are all files, from here or from where the table is."""
+    """The files that a table names: the first column with files alone, from here or from where the table is."""
     for values in _columns(table):
         for folder in (Path(), table.parent):
             files = [folder / str(value) for value in values]
