@@ -25,8 +25,12 @@ def _seed() -> str:
     return done.stdout.strip()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave what is drawn."""
+    """Leave what is drawn; where groups of tests are spread over processes, long tests of a file are one."""
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     if os.environ.get("ALL_CASES") or any("[" in word for word in config.args):
         return
     cases: dict[tuple[str, int], list[pytest.Item]] = defaultdict(list)

@@ -77,7 +77,7 @@ def checks(session: nox.Session) -> None:
     groups = ("lint", "types", "test", "docs", "editor")
     session.install(*EDITABLE, *(requirement for each in groups for requirement in group(each)), *PINNED)
     failed = []
-    for part in (run_lint, run_types, run_tests, run_long, run_docs_and_editor):
+    for part in (run_lint, run_types, run_tests, run_main_job, run_long_docs_and_editor):
         try:
             part(session)
         except nox.command.CommandFailed:
@@ -111,7 +111,9 @@ def tests(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """The main job to its accuracy, several processes, signals, servers, wheels in fresh environments."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    run_long(session)
+    run_main_job(session)
+    spread = ("-n", WORKERS, "--dist", "loadfile", "--durations=8")
+    session.run("pytest", *files_marked("long", "ddp"), "-m", LONG, "--deselect", MAIN_JOB, *spread, env=ONE_THREAD)
 
 
 @nox.session(default=False)
@@ -147,18 +149,17 @@ def run_tests(session: nox.Session) -> None:
     session.run("pytest", "-m", QUICK, *spread, *session.posargs, env=ONE_THREAD)
 
 
-def run_long(session: nox.Session) -> None:
-    """The main job, which wants both cores for itself, and then the others."""
+def run_main_job(session: nox.Session) -> None:
+    """The main job, which wants both cores for itself."""
     session.run("pytest", MAIN_JOB)
-    spread = ("-n", WORKERS, "--dist", "loadfile", "--durations=8")
-    session.run("pytest", *files_marked("long", "ddp"), "-m", LONG, "--deselect", MAIN_JOB, *spread, env=ONE_THREAD)
 
 
-def run_docs_and_editor(session: nox.Session) -> None:
-    """Every page, the built site, and the language server."""
-    spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=8")
-    files = files_marked("docs", "editor")
-    session.run("pytest", *files, "-m", "docs or editor", *spread, *session.posargs, env=ONE_THREAD)
+def run_long_docs_and_editor(session: nox.Session) -> None:
+    """Long tests a file at a time, every page, the built site, and the language server."""
+    marks = f"({LONG}) or docs or editor"
+    files = files_marked("long", "ddp", "docs", "editor")
+    spread = ("-n", WORKERS, "--dist", "loadgroup", "--durations=12")
+    session.run("pytest", *files, "-m", marks, "--deselect", MAIN_JOB, *spread, *session.posargs, env=ONE_THREAD)
 
 
 def files_marked(*marks: str) -> list[str]:

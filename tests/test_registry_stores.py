@@ -100,6 +100,7 @@ EVERY = pytest.mark.parametrize("uri", ["sqlite", "server", "mongodb"], indirect
 SOME = pytest.mark.some_of(1)
 
 
+@pytest.mark.drawn
 @SOME
 @EVERY
 def test_a_model_is_trained_registered_promoted_rolled_back_and_remembered(uri, tmp_path):
@@ -140,6 +141,7 @@ def test_a_model_is_trained_registered_promoted_rolled_back_and_remembered(uri, 
     assert "test/accuracy" in json.loads(found.stdout)
 
 
+@pytest.mark.drawn
 @SOME
 @EVERY
 def test_of_several_processes_that_promote_at_once_one_wins_and_the_others_are_told(uri, tmp_path):

@@ -43,6 +43,9 @@ BARE = (
 # A shell that starts the tests in the background makes them deaf to Ctrl-C, and the commands they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+SAID = ("MLFLOW_TRACKING_URI", "FRAMEWORK_PLUGINS", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY")
+"""What the environment says to commands; of one test nothing stays for the next, or for what a module shares."""
+
 
 @dataclass
 class Done:
@@ -82,11 +85,9 @@ def project(
     monkeypatch.chdir(folder)
     monkeypatch.setenv("FRAMEWORK_CACHE", str(cache))
     monkeypatch.setenv("FRAMEWORK_CONFIG", str(tmp_path / "config"))
-    for name in ("MLFLOW_TRACKING_URI", "FRAMEWORK_PLUGINS", "FRAMEWORK_WITHOUT_PLUGINS", "FRAMEWORK_RUN_DIRECTORY"):
-        # Set first, so that what a test sets itself is taken back too.
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    forget_modules(tmp_path_factory.getbasetemp())
+    for name in SAID:
+        os.environ.pop(name, None)
+    forget(tmp_path_factory.getbasetemp())
     path = list(sys.path)
     registered = dict(registry._registered)
     registry.refresh()
@@ -97,11 +98,14 @@ def project(
     switches.configure()
     secrets.forget()
     sys.path[:] = path
-    forget_modules(tmp_path_factory.getbasetemp())
+    forget(tmp_path_factory.getbasetemp())
+    for name in SAID:
+        os.environ.pop(name, None)
 
 
-def forget_modules(folder: Path) -> None:
-    """As if nothing of what tests wrote had been imported."""
+def forget(folder: Path) -> None:
+    """As if nothing of what tests wrote had been imported, nor could be."""
+    sys.path[:] = [each for each in sys.path if not each.startswith(str(folder))]
     for name, module in list(sys.modules.items()):
         if (getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
@@ -205,8 +209,12 @@ def train(fw, components: str, project: Path, empty_store: Path) -> Callable[...
 
 @pytest.fixture
 def start_of_fw(request: pytest.FixtureRequest) -> list[str]:
-    """The command ``fw``: in a process that Python starts, but for long tests, which start many."""
-    if request.node.get_closest_marker("long") is None:
+    """The command ``fw``: in a process that Python starts, but for long tests, which start many.
+
+    A test marked ``cold`` wants what only such a process has: another user, its own imports.
+    """
+    marks = {mark.name for mark in request.node.iter_markers()}
+    if "long" not in marks or "cold" in marks:
         return [sys.executable, "-m", "framework_core"]
     return [str(request.getfixturevalue("warm").command)]
 

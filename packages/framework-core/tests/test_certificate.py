@@ -111,6 +111,7 @@ def test_a_spoilt_certificate_is_none(text, frog, fw):
     assert certificates(fw)["frog-dist"] == ""
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_wheel_carries_it_to_where_it_is_installed(frog, fresh, project, fw, monkeypatch):
     wheel = project / "frog_dist-1.2.3-py3-none-any.whl"

@@ -65,6 +65,7 @@ def pretend(tmp_path):
     return make
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_sound_environment_is_fine_and_every_check_has_something_to_say(found):
     findings = found()
@@ -196,6 +197,7 @@ def about_torch(findings):
     return [each for each in wrong(findings) if "what trains cannot be imported" not in each[1]]
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_torchvision_that_raises_at_import_is_a_problem_and_no_end(found, tmp_path):
     site = tmp_path / "broken"
@@ -209,6 +211,7 @@ def test_a_torchvision_that_raises_at_import_is_a_problem_and_no_end(found, tmp_
     assert first[2].endswith("pip install -U torch torchvision")
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_torchvision_that_crashes_the_process_is_a_problem_and_the_rest_goes_on(found, tmp_path):
     site = tmp_path / "broken"
@@ -629,6 +632,7 @@ def test_a_server_that_is_away_behind_a_proxy_is_told_with_the_proxy(found, monk
     assert mend == "export no_proxy=tracking.example"
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_store_that_no_package_knows_is_told_without_its_password(found):
     state, detail, _ = only(found("tracking", "--uri", "gnus://me:s3cret@localhost"))
@@ -644,6 +648,8 @@ def test_a_folder_of_files_is_told(found, project):
     assert mend.startswith("unset MLFLOW_TRACKING_URI")
 
 
+@pytest.mark.cold
+@pytest.mark.drawn
 @pytest.mark.long
 def test_the_command_imports_nothing_heavy_itself(install, fresh):
     shown = (

@@ -162,6 +162,7 @@ def test_the_command_of_the_description_says_what_stands_there(error, world, fw)
     assert type(done.error) is error
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 @pytest.mark.parametrize("error", [each for each in RAISED if each.exit_code == 130], ids=lambda error: error.__name__)
 def test_ctrl_c_says_what_stands_there(error, world, program):

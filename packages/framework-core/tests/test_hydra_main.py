@@ -53,6 +53,7 @@ def saved(run):
     return yaml.safe_load((Path("runs") / run / "config.yaml").read_text())
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_program_under_hydra_main_trains_where_it_was_started(script):
     done = script("trainer.max_epochs=1", "model.width=5", "+optimizer=sgd", "+seed=3")
@@ -66,6 +67,7 @@ def test_a_program_under_hydra_main_trains_where_it_was_started(script):
     assert found["seed"] == 3
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_program_under_hydra_main_is_told_everything_that_is_wrong(script):
     done = script("trainer.max_epochs=-7", "+model.widht=5")

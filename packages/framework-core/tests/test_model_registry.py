@@ -402,6 +402,7 @@ def test_a_model_whose_plugin_is_not_installed_is_told_with_what_to_install(fw, 
     assert "It may come with framework-plugins-vision" in done.err
 
 
+@pytest.mark.cold
 @pytest.mark.long
 def test_a_registry_that_is_read_only_says_so(fresh, store):
     database().chmod(0o444)

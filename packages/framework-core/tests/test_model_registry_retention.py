@@ -84,6 +84,7 @@ def test_only_what_stands_so_goes_and_the_newest_stay(fw, client, add):
     assert set(going(fw("runs", "gc", "--older-than", "1", "--keep", "2", "--json"))) == {"a", "b"}
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_what_no_store_has_stays(fw, train, client):
     done = train("experiment.run_name=away", "mlops.tracking.offline=true", "trainer.max_epochs=1")

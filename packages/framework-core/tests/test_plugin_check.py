@@ -214,6 +214,7 @@ def test_what_cannot_be_checked_is_said(words, said, frog, fw, project):
     assert done.out == ""
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_the_suites_find_the_same(frog, project):
     site = frog("models", "self.model(x)\n", "self.model(x - x.mean(0))\n")

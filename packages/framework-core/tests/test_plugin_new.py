@@ -97,6 +97,7 @@ def test_its_strategy_trains_several_processes(new, project, fresh):
     assert done.json["status"] == "finished"
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_its_own_tests_pass(new, project):
     site = new("--model")

@@ -50,6 +50,8 @@ def locked(project):
     folder.chmod(0o755)
 
 
+@pytest.mark.drawn
+@pytest.mark.cold
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "said"),

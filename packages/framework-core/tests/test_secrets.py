@@ -92,6 +92,7 @@ def found_in(content):
     return [token for token, spelt in forms.items() if any(form in content for form in spelt)]
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_nothing_that_a_run_wrote_or_said_has_a_secret(vault, fresh):
     done = fresh("train", *words(), "model.fail=false", "--json")
@@ -110,6 +111,7 @@ def test_nothing_that_a_run_wrote_or_said_has_a_secret(vault, fresh):
     assert config["experiment"]["tags"]["two"] == "${experiment.tags.one}"
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_what_was_written_repeats_the_run(vault, fresh):
     assert fresh("train", *words()).code == 0
@@ -119,6 +121,7 @@ def test_what_was_written_repeats_the_run(vault, fresh):
     assert "printed ${oc.env:S0}" in again.out
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_an_error_nobody_expected_has_no_secret(vault, fresh):
     done = fresh("train", *words(), "model.fail=true")

@@ -271,6 +271,7 @@ class ServerProcess:
         self._process.wait()
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_run_goes_to_a_server(train, lasting_server):
     uri = lasting_server.uri
@@ -282,6 +283,7 @@ def test_a_run_goes_to_a_server(train, lasting_server):
     assert client.search_logged_models([run.info.experiment_id])
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_server_that_cannot_remove_points_gets_no_equal_one_twice_and_its_database_removes_others(
     train, fw, lasting_server
@@ -319,6 +321,7 @@ def send_again(uri, made):
     Sender(folder.parent, MlflowClient(uri), uri).send()
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_server_that_goes_away_does_not_end_the_training_and_gets_the_rest_later(train, fw, server, project):
     def kill_it_when_training():

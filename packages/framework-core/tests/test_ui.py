@@ -73,6 +73,7 @@ def is_free(port, seconds=10):
     return False
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("number", "code"),

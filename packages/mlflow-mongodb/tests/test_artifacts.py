@@ -225,6 +225,7 @@ def test_a_run_keeps_its_artifacts_in_the_database_of_the_store(mongo_uri, tmp_p
         mlflow.set_tracking_uri(None)
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_gc_deletes_the_artifacts_of_deleted_runs(mongo_uri, database):
     client = mlflow.MlflowClient(mongo_uri)

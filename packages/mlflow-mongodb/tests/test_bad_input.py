@@ -87,6 +87,7 @@ def test_a_uri_with_a_typo(uri, said):
     assert said in error.message
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_the_warning_of_the_server_about_jobs_shows_no_password(guarded, tmp_path):
     program = (

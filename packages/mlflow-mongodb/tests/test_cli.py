@@ -84,6 +84,7 @@ def test_a_wrong_uri_is_a_bad_request(capsys):
     assert "is not a MongoDB URI" in capsys.readouterr().err
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_local_serves_until_it_is_stopped_and_keeps_its_data(tmp_path):
     port, mongodb_port = free_port(), free_port()

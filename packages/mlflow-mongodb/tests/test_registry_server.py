@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 
 from framework_mlflow_mongodb.mongod import free_port
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.drawn]
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,7 @@ def test_a_workspace_with_content_is_deleted_only_when_that_moves(workspaces, te
     assert [found.name for found in workspaces.list_workspaces()] == ["default"]
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_server_keeps_workspaces_apart(mongod, tmp_path, monkeypatch):
     uri, port = mongod.uri("workspace_server"), free_port()

@@ -80,6 +80,7 @@ def test_a_program_traces_straight_into_the_database(mongo_uri, tracking, tmp_pa
     assert len(tracking.get_trace(trace_id).data.spans) == 2
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_program_traces_through_a_server(server, tracking, tmp_path):
     trace_id = run_program(server, tmp_path)
