@@ -18,6 +18,14 @@ SHARE = 1 / 3
 """Of the tests that are drawn."""
 
 
+def _drawn_by(item: pytest.Item) -> str:
+    """The name by which a test is drawn: its own, or of its file, which shares what takes long; empty draws nothing."""
+    marker = item.get_closest_marker("drawn")
+    if marker is None:
+        return ""
+    return item.nodeid.partition("::")[0] if marker.args == ("file",) else item.nodeid
+
+
 def _seed() -> str:
     """The commit, so that every process draws the same and every commit others."""
     command = ["git", "rev-parse", "HEAD"]
@@ -38,8 +46,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if marker := item.get_closest_marker("some_of"):
             cases[item.nodeid.partition("[")[0], marker.args[0]].append(item)
     seed = _seed()
-    drawn = [item for item in items if item.get_closest_marker("drawn")]
-    left_out = {item for item in drawn if random.Random(seed + item.nodeid).random() > SHARE}
+    left_out = {item for item in items if (name := _drawn_by(item)) and random.Random(seed + name).random() > SHARE}
     for (name, count), found in cases.items():
         kept = random.Random(seed + name).sample(found, min(count, len(found)))
         left_out |= {*found} - {*kept}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.drawn("file")]
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "framework-plugins-wine"

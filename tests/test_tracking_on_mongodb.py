@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 import pytest
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300), pytest.mark.drawn("file")]
 QUICK = ("trainer=debug", "trainer.max_epochs=1", "dataset.batch_size=16", "mlops.tracking.system_metrics=false")
 
 

@@ -159,6 +159,7 @@ def test_no_typo_costs_a_heavy_import(outcomes):
     assert not heavy
 
 
+@pytest.mark.drawn
 def test_typos_in_processes_of_their_own(known_words, place):
     for typo in drawn(known_words, FRESH, seed=SEED + 1):
         done = run_fw(place, list(typo.words))

@@ -140,6 +140,7 @@ def test_what_swa_validates_last_is_what_it_ends_with(run):
     torch.testing.assert_close(history.validated[-1], saved(result.last_checkpoint))
 
 
+@pytest.mark.drawn
 def test_swa_holds_its_learning_rate(run):
     words = ("averaging.kind=swa", "averaging.start=0.5", "averaging.lr=0.123", "trainer.max_epochs=2")
     _, history = run(*words)

@@ -593,6 +593,7 @@ def test_a_result_that_cannot_be_written_is_told(program, words):
     assert "Traceback" not in err
 
 
+@pytest.mark.drawn
 def test_a_program_without_stdout_and_stderr_does_its_work():
     command = [sys.executable, "-m", "framework_core", "list", "strategies"]
     for closed in (">&-", "2>&-", ">&- 2>&-"):

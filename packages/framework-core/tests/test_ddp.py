@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from framework_core.training.checkpoint_io import read
 
-pytestmark = pytest.mark.ddp
+pytestmark = [pytest.mark.ddp, pytest.mark.drawn]
 
 BROKEN = """
 import os

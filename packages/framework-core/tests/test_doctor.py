@@ -475,6 +475,7 @@ def test_every_variable_of_the_framework_is_known():
 # The tracking store
 
 
+@pytest.mark.drawn
 def test_a_store_that_is_there_is_fine_and_left_as_it_is(found, project, empty_store):
     shutil.copy(empty_store, project)
     (one,) = found("tracking")

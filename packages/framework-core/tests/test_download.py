@@ -216,6 +216,7 @@ def test_a_download_that_takes_long_says_how_far_it_is(server, tmp_path, caplog,
     assert "download  2.0 MB of 2.0 MB" in caplog.messages
 
 
+@pytest.mark.drawn
 def test_a_server_that_is_too_slow_is_given_up_for_the_next(server, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", 8)
     monkeypatch.setattr(module, "SLOW_SECONDS", 0.2)

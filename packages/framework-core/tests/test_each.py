@@ -65,6 +65,7 @@ def test_several_settings_are_combined(fw, components):
     assert [each["name"].rpartition("seed-")[2] for each in done.json["runs"]][1] == "1-width-5"
 
 
+@pytest.mark.drawn
 def test_after_a_stop_only_the_rest_is_trained(fw, components, project):
     (project / "mine.py").write_text((project / "mine.py").read_text() + STOPS)
     words = ("train", "--model", "mine.py:Stops", "--dataset", "mine.py:Iris", *SHORT, UNTRACKED)

@@ -118,6 +118,7 @@ class BreaksOffTwice(BreaksOff):
         raise BrokenOffError from exception
 
 
+@pytest.mark.drawn
 def test_a_run_that_breaks_off_has_written_its_checkpoints_when_it_has_ended(settings, monkeypatch):
     write = CheckpointFolders._write
 
@@ -132,6 +133,7 @@ def test_a_run_that_breaks_off_has_written_its_checkpoints_when_it_has_ended(set
     assert read(Path("runs/stopped/checkpoints/last.ckpt"))["global_step"] == 4
 
 
+@pytest.mark.drawn
 def test_a_run_killed_between_the_two_checkpoints_of_its_end_has_the_newest_after_all(settings):
     whole = told(run.train(settings("run")))
     folder = Path("runs/run/checkpoints")
@@ -157,6 +159,7 @@ def test_auto_continues_what_did_not_end_and_else_begins(settings, caplog):
     assert json.loads((first.run.directory / "run.json").read_text())["status"] == "finished"
 
 
+@pytest.mark.drawn
 def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_is_taken(settings, caplog):
     with pytest.raises(BrokenOffError):
         run.train(settings("a"), callbacks=[BreaksOff(5)])

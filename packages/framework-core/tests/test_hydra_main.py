@@ -81,6 +81,7 @@ def test_a_program_under_hydra_main_is_told_everything_that_is_wrong(script):
 WORDS = ["trainer.max_epochs=1", "trainer.accelerator=cpu", "mlops.tracking.backend=none", "experiment.run_name=mine"]
 
 
+@pytest.mark.drawn
 def test_checked_settings_are_taken_as_they_are(components):
     config = compose(WORDS, model=f"{components}:Net", dataset=f"{components}:Iris").config
     result = FrameworkTrainer(config).train()
@@ -88,6 +89,7 @@ def test_checked_settings_are_taken_as_they_are(components):
     assert result.run.config == config
 
 
+@pytest.mark.drawn
 def test_lightning_arguments_are_passed_on(components):
     config = compose(WORDS, model=f"{components}:Net", dataset=f"{components}:Iris").config
     result = FrameworkTrainer(config, limit_train_batches=1, max_epochs=2).train()

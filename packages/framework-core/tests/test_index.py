@@ -85,6 +85,7 @@ def test_every_kind_is_kept_at_once(offering, listed, fresh, asked):
     assert asked() == 1
 
 
+@pytest.mark.drawn
 def test_what_is_installed_later_is_listed(offering, listed):
     site = offering("gnu")
     assert "gnu" in listed(site)
@@ -92,6 +93,7 @@ def test_what_is_installed_later_is_listed(offering, listed):
     assert {"gnu", "auk"} <= listed(site, other)
 
 
+@pytest.mark.drawn
 def test_what_is_installed_in_a_folder_that_was_there_is_listed(offering, listed):
     site = offering("gnu")
     assert "gnu" in listed(site)
@@ -101,6 +103,7 @@ def test_what_is_installed_in_a_folder_that_was_there_is_listed(offering, listed
     assert {"gnu", "auk"} <= listed(site)
 
 
+@pytest.mark.drawn
 def test_what_is_removed_is_not_listed(offering, listed):
     site = offering("gnu")
     assert "gnu" in listed(site)

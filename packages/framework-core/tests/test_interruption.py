@@ -167,6 +167,7 @@ def goes_on(fw, epochs=2):
     return end
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)])
 def test_a_process_that_gets_a_signal_ends_with_a_checkpoint_and_can_go_on(number, started, fw):
@@ -182,6 +183,7 @@ def test_a_process_that_gets_a_signal_ends_with_a_checkpoint_and_can_go_on(numbe
     assert validated_steps() == [(epoch + 1) * STEPS - 1 for epoch in range(end)]
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_ctrl_c_reaches_the_loading_processes_too_and_is_told_once(started):
     """A terminal sends it to every process of the command."""
@@ -195,6 +197,7 @@ def test_ctrl_c_reaches_the_loading_processes_too_and_is_told_once(started):
     assert checkpoint()["global_step"] >= STEPS
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(started, fw):
     process = started()
@@ -215,6 +218,7 @@ def test_ctrl_c_in_a_text_that_is_executed_is_told_like_any_other(program, proje
     assert err == "error: Stopped by Ctrl-C.\n"
 
 
+@pytest.mark.drawn
 @pytest.mark.long
 def test_ctrl_c_before_training_is_one_message(started):
     process = started()

@@ -156,6 +156,7 @@ def offline(train):
     return run
 
 
+@pytest.mark.drawn
 def test_a_run_without_a_store_is_watched_and_sent_later(offline, fw, project):
     offline("mlops.tracking.log_model=true")
     store = f"sqlite:///{project}/mlflow.db"

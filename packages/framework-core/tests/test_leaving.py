@@ -42,6 +42,7 @@ def test_threads_atexit_and_files_that_nobody_closed_are_not_lost(program, proje
     assert (project / "text.txt").read_text() == (project / "bytes.bin").read_text() == "never closed"
 
 
+@pytest.mark.drawn
 def test_a_profiler_has_the_last_word(project):
     command = [sys.executable, "-m", "cProfile", "-o", "profile.out", "-m", "framework_core", "list", "models"]
     subprocess.run(command, check=False, capture_output=True, timeout=60)

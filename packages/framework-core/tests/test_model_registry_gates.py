@@ -15,6 +15,8 @@ from framework_core.errors import PromotionRefusedError
 from framework_core.model_registry.paired import paired_difference
 from framework_core.run import train
 
+pytestmark = pytest.mark.drawn("file")
+
 QUICK = ("trainer.accelerator=cpu", "mlops.tracking.system_metrics=false", "experiment.name=flowers")
 GOOD = ("optimizer.lr=0.05", "trainer.max_epochs=10")
 RUNS = {

@@ -151,6 +151,7 @@ def test_an_unknown_key_is_answered_with_the_nearest(fw, configured):
     assert "trainer.max_epoch: there is no such setting. Did you mean trainer.max_epochs" in done.err
 
 
+@pytest.mark.drawn
 def test_settings_with_their_origins_are_the_same_settings(fw, configured):
     words = ("model=mine.py:Net", "dataset=mine.py:Iris", "--config", "my.yaml", "model.width=3")
     told = fw("config", "show", "--origin", *words).out
@@ -163,6 +164,7 @@ def test_settings_with_their_origins_are_the_same_settings(fw, configured):
     assert leaves["model.width"]["from"]["kind"] == "command line"
 
 
+@pytest.mark.drawn
 def test_two_files_are_compared_by_what_they_mean(fw, configured):
     (configured / "a.yaml").write_text("model: mine.py:Net\ndataset: mine.py:Iris\ntrainer: {max_epochs: 15}\n")
     (configured / "b.yaml").write_text("model: mine.py:Net\ndataset: mine.py:Iris\nmodel.width: 3\n")

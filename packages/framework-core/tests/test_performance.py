@@ -125,6 +125,7 @@ def test_choices_are_said_saved_and_followed(components, project, fw):
     assert "Chosen for this device" not in off.err
 
 
+@pytest.mark.drawn
 def test_settings_are_in_force_while_training_and_gone_afterwards(settings):
     look, before = Look(), torch.get_float32_matmul_precision()
     words = ("performance.matmul_precision=high", "performance.compile=true", "performance.compile_backend=eager")

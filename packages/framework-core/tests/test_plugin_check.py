@@ -73,6 +73,7 @@ def subject_of(check):
     return found["dataset" if check.kind == "dataset" else "model"][check.kind]
 
 
+@pytest.mark.drawn
 def test_a_good_plugin_keeps_every_promise(frog, fw):
     frog()
     done = fw("plugin", "check", "frog", "--json")

@@ -82,6 +82,7 @@ def frames(text):
     return [line.strip() for line in re.split(r"[\r\n]+", plain) if line.strip()]
 
 
+@pytest.mark.drawn
 def test_a_terminal_shows_a_bar_with_loss_metric_speed_and_remaining_time(words, terminal):
     code, sent = terminal(*words("Slow"))
     assert code == 0
@@ -92,6 +93,7 @@ def test_a_terminal_shows_a_bar_with_loss_metric_speed_and_remaining_time(words,
     assert not any("…" in bar for bar in bars)
 
 
+@pytest.mark.drawn
 def test_each_epoch_leaves_one_line_and_the_bar_leaves_none(words, terminal):
     _, sent = terminal(*words("Slow"))
     lines = [frame for frame in frames(sent) if re.search(r"\d+\.\d s$", frame)]
@@ -122,6 +124,7 @@ def test_a_bar_can_be_switched_off(words, terminal):
     assert HIDE not in sent
 
 
+@pytest.mark.drawn
 def test_without_a_terminal_there_are_plain_lines(words, fw):
     done = fw(*words("Slow"))
     assert "\x1b" not in done.err
@@ -131,6 +134,7 @@ def test_without_a_terminal_there_are_plain_lines(words, fw):
     assert not [line for line in done.out.splitlines() if line.startswith("epoch ")]
 
 
+@pytest.mark.drawn
 def test_without_a_terminal_a_long_epoch_says_how_far_it_is(words, fw, monkeypatch):
     monkeypatch.setattr(LineDisplay, "interval", 0.12)
     lines = [line for line in fw(*words("Slow")).err.splitlines() if line.startswith("epoch 2/3  ")]

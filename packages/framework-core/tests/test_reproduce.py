@@ -13,6 +13,8 @@ from mlflow import MlflowClient
 from framework_core.config.compose import compose
 from framework_core.run import train
 
+pytestmark = pytest.mark.drawn("file")
+
 QUICK = (
     "trainer.max_epochs=2",
     "trainer.accelerator=cpu",

@@ -53,6 +53,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not(train):
     assert first != third
 
 
+@pytest.mark.drawn
 def test_a_run_is_repeated_from_its_own_settings(train, fw):
     first = train("--json", "model.width=5", "seed=3").json
     again = fw(*first["command"].split()[1:], "--json").json
@@ -99,6 +100,7 @@ def test_without_tracking_only_the_folder_is_written(train, project, empty_store
     assert (Path(found["directory"]) / "config.yaml").is_file()
 
 
+@pytest.mark.drawn
 def test_a_run_continues_where_it_ended(train, fw):
     first = train("--json").json
     done = fw("train", "--resume", first["name"], "trainer.max_epochs=4", "--json")
@@ -124,6 +126,7 @@ def test_a_run_is_named_in_five_ways(form, train, fw):
     assert fw("evaluate", words[form], "--json").json["test/accuracy"] == first["metrics"]["test/accuracy"]
 
 
+@pytest.mark.drawn
 def test_a_run_of_another_folder_is_found_through_the_store(train, fw):
     first = train("--json", "output_dir=elsewhere").json
     assert fw("evaluate", first["run_id"], "--json").code == 0
@@ -150,6 +153,7 @@ def test_evaluation_takes_other_settings_and_splits(train, fw):
     assert fw("evaluate", "last", "--split", "vall").code == 2
 
 
+@pytest.mark.drawn
 def test_evaluation_refuses_data_with_other_classes(train, fw, components):
     train()
     text = Path(components).read_text()
@@ -234,6 +238,7 @@ def test_resume_and_config_do_not_go_together(train, fw):
     assert fw("train", "--resume", "last", "--config", "x.yaml").code == 2
 
 
+@pytest.mark.drawn
 def test_a_run_may_have_a_name_and_the_second_gets_another(train):
     names = [train("experiment.run_name=mine", "--json").json["name"] for _ in range(2)]
     assert names == ["mine", "mine-2"]

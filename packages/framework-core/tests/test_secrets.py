@@ -144,6 +144,7 @@ def test_settings_are_shown_as_they_were_written(vault, fw):
     assert found_in(fw("config", "show", *words(), "--json").out.encode()) == []
 
 
+@pytest.mark.drawn
 def test_a_secret_given_as_text_is_saved_as_one_to_be_given_again(vault, fw, monkeypatch):
     shown = fw("config", "show", *words(**{"model.token": "typed-by-hand"}))
     assert yaml.safe_load(shown.out)["model"]["token"] == "${secret:model.token}"

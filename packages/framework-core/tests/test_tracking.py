@@ -92,6 +92,7 @@ def test_the_data_is_there_with_its_fingerprint(tracked):
     assert data.tags[0].value == "training"
 
 
+@pytest.mark.drawn
 def test_settings_environment_and_plots_are_artifacts(tracked):
     client, run, found = tracked("mlops.report=true")
     assert [item.path for item in client.list_artifacts(run.info.run_id, "plots")] == ["plots/learning_curves.png"]
@@ -178,6 +179,7 @@ def test_experiment_and_run_of_the_program_around_it_stay_what_they_are(tracked,
     assert set(after.data.metrics) == {"mine"}
 
 
+@pytest.mark.drawn
 def test_the_store_of_the_environment_is_taken(train, project, empty_store, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/other.db")
     assert train("--json").json["tracking_uri"].endswith("other.db")
@@ -205,6 +207,7 @@ class Fails(BaseModel):
 """
 
 
+@pytest.mark.drawn
 def test_a_run_that_fails_is_marked_so_and_the_bug_is_shown(fw, components, project):
     (project / "fails.py").write_text(FAILS)
     done = fw(

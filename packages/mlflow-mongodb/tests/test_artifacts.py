@@ -130,6 +130,7 @@ GridFsArtifactRepository("mongodb-gridfs:/artifacts/1/run", sys.argv[1]).log_art
 """
 
 
+@pytest.mark.drawn
 def test_what_a_killed_upload_leaves_is_removed_when_it_is_old(artifacts, database, mongo_uri, tmp_path):
     log(artifacts, "a.txt", b"old")
     upload = subprocess.Popen([sys.executable, "-c", UPLOAD_UNTIL_KILLED, mongo_uri], stdout=subprocess.PIPE)
@@ -268,6 +269,7 @@ def with_password(tmp_path):
         server.kill()
 
 
+@pytest.mark.drawn
 def test_the_password_goes_into_no_run_and_no_message(with_password, tmp_path, caplog):
     client = mlflow.MlflowClient(with_password)
     experiment = client.create_experiment("private", artifact_location="mongodb-gridfs:/artifacts")

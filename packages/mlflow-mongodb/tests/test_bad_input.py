@@ -104,6 +104,7 @@ def test_the_warning_of_the_server_about_jobs_shows_no_password(guarded, tmp_pat
     assert "s3cr" not in done.stdout + done.stderr
 
 
+@pytest.mark.drawn
 def test_a_standalone_server_works_and_says_what_it_lacks(tmp_path, caplog, start_mongod):
     server = start_mongod(tmp_path, replica_set=None)
     try:

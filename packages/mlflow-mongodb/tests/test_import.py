@@ -124,6 +124,7 @@ def check_evaluation(source, target, experiment):
     assert {schema.name for schema in target.list_label_schemas(experiment)} == names > {"good?"}
 
 
+@pytest.mark.drawn
 def test_a_folder_of_runs_is_copied(tmp_path, mongo_uri, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     folder = tmp_path / "mlruns"

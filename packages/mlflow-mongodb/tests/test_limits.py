@@ -12,6 +12,7 @@ def text(number, length):
     return f"{number:06}" + "v" * (length - 6)
 
 
+@pytest.mark.drawn
 def test_a_run_outgrows_a_document_and_keeps_every_value(tracking):
     run = tracking.create_run("0", "u", 1, [], "r").info.run_id
     for first in range(0, 3000, 100):

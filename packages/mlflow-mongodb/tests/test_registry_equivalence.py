@@ -203,6 +203,7 @@ def clock(monkeypatch):
     return clock
 
 
+@pytest.mark.drawn
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -27,6 +27,7 @@ def test_a_change_of_a_run_is_told_at_once(tracking):
     told.close()
 
 
+@pytest.mark.drawn
 def test_a_standalone_server_cannot_tell(tmp_path, start_mongod):
     server = start_mongod(tmp_path, replica_set=None)
     try:

@@ -122,6 +122,7 @@ def test_a_run_trains_with_all_of_it_and_its_settings_are_kept(train, project):
     assert "mixup: 0.3" in kept
 
 
+@pytest.mark.drawn
 def test_noise_from_a_place_without_recordings_is_refused(project):
     empty = project / "empty"
     empty.mkdir()

@@ -118,6 +118,7 @@ def test_each_network_is_exported_with_its_front_end(name):
         torch.testing.assert_close(exported(some), model(some), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", ["matchboxnet", "ast"])
 def test_a_network_of_half_precision_trains(name, train):
     words = [f"model.{key}={value}" for key, value in small(name).items()]

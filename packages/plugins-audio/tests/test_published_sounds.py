@@ -86,6 +86,7 @@ def test_words_are_split_by_a_hash_of_their_speaker():
     }
 
 
+@pytest.mark.drawn
 def test_the_lists_of_the_authors_go_before_the_hash(project):
     root = made_sounds.speech_commands(project / "words")
     names = sorted(path.relative_to(root).as_posix() for path in (root / "yes").iterdir())

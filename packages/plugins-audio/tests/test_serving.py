@@ -22,6 +22,8 @@ from framework_core.prediction import table_of
 from framework_core.run import trained
 from framework_core.serving.processing import build
 
+pytestmark = pytest.mark.drawn("file")
+
 ANSWERS = """
 import importlib, json, pkgutil, sys
 from pathlib import Path

@@ -146,6 +146,7 @@ def test_what_is_frozen_is_not_learned_and_stays_steady():
         )
 
 
+@pytest.mark.drawn
 def test_a_checkpoint_is_tuned_by_the_command(project, train, fw):
     folder = saved(project / "small", transformers.Wav2Vec2Config(**WAVES), transformers.Wav2Vec2FeatureExtractor())
     done = train(

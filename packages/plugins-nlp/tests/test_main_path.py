@@ -71,6 +71,7 @@ def test_the_tokenizer_is_kept_with_the_run(train, table):
     assert json.loads(facts["tokenizer"])["model"]["type"] == "BPE"
 
 
+@pytest.mark.drawn
 def test_the_report_tells_of_each_class_and_of_the_worst_mistakes(train, table):
     path = table(count=60)
     lines = path.read_text("utf-8").splitlines()

@@ -227,6 +227,7 @@ def test_each_model_learns_and_what_fills_up_changes_no_answer(name, architectur
     torch.testing.assert_close(answers[kept], wide[kept], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.drawn
 def test_answers_are_measured_and_found_by_the_command(train, fw):
     sizes = ("model.width=32", "model.depth=1", "model.positions=64", "dataset.count=60", "dataset.batch_size=8")
     done = train("--model", "small_bert_qa", *sizes, "experiment.run_name=where", "mlops.report=true")

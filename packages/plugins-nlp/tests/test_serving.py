@@ -22,6 +22,8 @@ from framework_core.prediction import table_of
 from framework_core.run import Trained, train, trained
 from framework_core.serving.processing import build
 
+pytestmark = pytest.mark.drawn("file")
+
 TINY_BERT = {"width": 16, "depth": 1, "heads": 2, "feed_forward": 16, "positions": 64}
 TINY_CNN = ("model.width=8", "model.filters=4", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
 QUIET = ("mlops.tracking.backend=none", "mlops.report=false", "preflight=false", "trainer.accelerator=cpu")

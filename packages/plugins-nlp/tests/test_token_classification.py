@@ -282,6 +282,7 @@ def test_entities_are_learned_measured_and_found_in_new_sentences(train, fw):
     assert measured.json["test/f1"] > 0.95, measured.err
 
 
+@pytest.mark.drawn
 def test_the_worst_mistakes_are_told_and_long_sentences_are_cut_and_told(train):
     Path("names.conll").write_text(written(made_sentences(60)))
     tiny = ("model.width=16", "model.depth=1", "model.heads=2", "model.positions=6")
@@ -293,6 +294,7 @@ def test_the_worst_mistakes_are_told_and_long_sentences_are_cut_and_told(train):
     assert all(row["text"] != row["predicted"] for row in rows)
 
 
+@pytest.mark.drawn
 def test_a_network_of_transformers_is_trained_and_parts_of_speech_are_told(train, fw):
     Path("names.conll").write_text(written(made_sentences(60)).replace("B-PER", "NAME").replace("I-PER", "NAME"))
     Path("names.conll").write_text(Path("names.conll").read_text().replace("B-LOC", "PLACE"))

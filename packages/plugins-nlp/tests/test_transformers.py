@@ -95,6 +95,7 @@ def test_a_classifier_is_trained_by_the_command(train, table, fw):
     assert fw("predict", "bert", "new.txt").code == 0
 
 
+@pytest.mark.drawn
 def test_a_checkpoint_brings_its_weights_and_its_tokenizer(train, table, checkpoint, fw):
     from safetensors.torch import load_file
 

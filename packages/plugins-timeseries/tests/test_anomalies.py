@@ -200,6 +200,7 @@ def test_labels_are_noughts_and_ones_and_are_not_learned():
     assert module.test_dataset.labels.tolist() == [False, True] * 50
 
 
+@pytest.mark.drawn
 def test_unusual_steps_of_the_built_in_series_are_found_by_reconstruction(train, fw):
     where = (
         "model.normalize=standard",

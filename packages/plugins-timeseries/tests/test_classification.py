@@ -145,6 +145,7 @@ def test_what_cannot_be_fitted_is_refused_in_words(seasons):
         registry.create_model("patchtst_classifier", data=short.data_spec())
 
 
+@pytest.mark.drawn
 def test_a_run_leaves_the_confusion_matrix_and_a_table_by_class(train, fw):
     where = ("--dataset", "co2_seasons", "dataset.stride=4", "experiment.run_name=seasons")
     done = train("--model", "minirocket", "model.features=840", *where, "mlops.report=true", "trainer.max_epochs=5")

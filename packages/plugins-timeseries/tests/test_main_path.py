@@ -86,6 +86,7 @@ def test_the_last_value_of_each_series_is_what_the_naive_model_says(train, long,
 COVARIATES = ("dataset.future_covariates=[price]", "dataset.past_covariates=[visitors]", "dataset.calendar=[weekday]")
 
 
+@pytest.mark.drawn
 def test_covariates_are_known_ahead_or_the_file_is_refused(train, long, fw):
     done = train("--model", "dlinear", *TABLE, f"dataset.path={long().name}", *COVARIATES, "experiment.run_name=shops")
     assert done.code == 0, done.err

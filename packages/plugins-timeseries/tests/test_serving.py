@@ -24,6 +24,8 @@ from framework_core.serving.processing import build
 from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
 from framework_plugins_timeseries.heads import head_for
 
+pytestmark = pytest.mark.drawn("file")
+
 QUIET = ("mlops.tracking.backend=none", "mlops.report=false", "preflight=false", "trainer.accelerator=cpu")
 EXACT = "trainer.precision=32-true"
 """A processor with units for bf16 is trained on and predicts with them; an export does not."""

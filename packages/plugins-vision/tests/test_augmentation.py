@@ -94,6 +94,7 @@ def test_a_rectangle_is_erased_from_a_share_of_the_images():
     assert first[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].all()
 
 
+@pytest.mark.drawn
 def test_only_training_batches_are_mixed_and_metrics_are_of_whole_labels():
     seen = {}
 

@@ -84,6 +84,7 @@ def test_facts_are_those_of_the_network(name):
     assert found.input_size == tuple(network.pretrained_cfg["input_size"])
 
 
+@pytest.mark.drawn
 def test_names_are_timms(rows):
     assert sorted(row.name for row in rows) == sorted(timm.list_models())
 

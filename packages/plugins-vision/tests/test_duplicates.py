@@ -63,6 +63,7 @@ def test_what_was_copied_encoded_again_or_resized_is_found_and_nothing_else(phot
     assert named == pairs
 
 
+@pytest.mark.drawn
 def test_they_are_reported_on_demand_before_training_and_refused_where_wanted(photos, fw, train):
     planted(photos)
     done = fw("data", "check", "image_folder", f"dataset.path={photos}", "dataset.val_fraction=0")

@@ -23,6 +23,7 @@ def trained(pictures, train):
     return done.json
 
 
+@pytest.mark.drawn
 def test_files_and_folders_become_a_table_of_classes_with_their_names(trained, pictures, fw):
     new = pictures("new", {"dog": 2, "cat": 1}, ending="jpg")
     (new / "notes.txt").write_text("no image")

@@ -108,6 +108,7 @@ def test_a_label_may_stand_in_json_beside_other_files(project):
     assert found.data_spec().class_counts == {"cat": 2, "dog": 2}
 
 
+@pytest.mark.drawn
 def test_it_trains_by_name(settings, fw):
     words = [f"dataset.{key}='{value}'" for key, value in settings.items() if key != "image_size"]
     words.append("dataset.image_size=16")

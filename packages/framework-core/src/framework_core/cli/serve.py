@@ -51,9 +51,16 @@ def serve(
     reload_every: float = typer.Option(2.0, "--reload-every", min=0, help="Seconds between looks for a newer model."),
 ) -> None:
     """Let a trained model answer over HTTP."""
-    library = _library()
-    limits = library.Limits(
-        body=int(max_body * 1e6),
+    _check_installed()
+    from framework_core.serving.app import application
+    from framework_core.serving.current import Current
+    from framework_core.serving.figures import Figures
+    from framework_core.serving.limits import MEGABYTE, Limits
+    from framework_core.serving.server import listening_socket
+    from framework_core.serving.server import serve as answer
+
+    limits = Limits(
+        body=int(max_body * MEGABYTE),
         values=max_values,
         seconds=timeout,
         receiving=timeout / 2,
@@ -62,37 +69,26 @@ def serve(
         delay=delay / 1000,
     )
     keys = _keys(key_file)
-    source = _source(what, runtime.value, name, threads, max_batch)
-    figures = library.Figures()
-    current = library.Current(source, figures, reload_every)
-    app = library.application(current, figures, limits=limits, keys=keys, threads=threads or os.cpu_count() or 1)
-    listening = library.listening_socket(host, port)
-    library.serve(app, listening, silence=limits.receiving, grace=grace, started=_told(current, listening, keys, host))
+    figures = Figures()
+    current = Current(_source(what, runtime.value, name, threads, max_batch), figures, reload_every)
+    app = application(current, figures, limits=limits, keys=keys, threads=threads or os.cpu_count() or 1)
+    listening = listening_socket(host, port)
+    answer(app, listening, silence=limits.receiving, grace=grace, started=_told(current, listening, keys, host))
 
 
-def _library() -> Any:
-    """The part of the library that serves.
+def _check_installed() -> None:
+    """See that what serves is there.
 
     Raises:
-        MissingPackageError: What it needs is not installed.
+        MissingPackageError: It is not.
     """
-    from types import SimpleNamespace
+    from importlib.util import find_spec
 
     from framework_core.errors import MissingPackageError
 
-    try:
-        from framework_core.serving.app import application
-        from framework_core.serving.current import Current
-        from framework_core.serving.figures import Figures
-        from framework_core.serving.limits import Limits
-        from framework_core.serving.server import listening_socket, serve
-    except ModuleNotFoundError as error:
-        missing = (error.name or "fastapi").partition(".")[0]
-        if missing == "framework_core":
-            raise
-        raise MissingPackageError(missing, needed_for="fw serve", requirement=EXTRA) from error
-    names = (application, Current, Figures, Limits, listening_socket, serve)
-    return SimpleNamespace(**{each.__name__: each for each in names})
+    for package in ("numpy", "fastapi", "fastapi_offline", "prometheus_client", "python_multipart", "uvicorn"):
+        if find_spec(package) is None:
+            raise MissingPackageError(package, needed_for="fw serve", requirement=EXTRA)
 
 
 def _source(what: str, runtime: str, name: str, threads: int, max_batch: int) -> Source:

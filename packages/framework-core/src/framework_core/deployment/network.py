@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from framework_core.base.model import BaseModel
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ExportError
-from framework_core.serving.networks import INPUT as INPUT
-from framework_core.serving.networks import OUTPUTS as OUTPUTS
 
 
 @dataclass(frozen=True)

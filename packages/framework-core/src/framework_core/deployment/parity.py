@@ -21,10 +21,10 @@ from framework_core import __version__
 from framework_core.deployment.comparison import TOLERANCE
 from framework_core.deployment.export import export
 from framework_core.deployment.golden_files import ROW_TOLERANCE
-from framework_core.deployment.network import INPUT, OUTPUTS
 from framework_core.errors import ExportError, MissingPackageError
 from framework_core.serving.exported import FILES, GOLDEN, ROWS
 from framework_core.serving.likeness import difference, furthest
+from framework_core.serving.networks import INPUT, OUTPUTS
 from framework_core.tracking.journal import FOLDER, JOURNAL, Journal
 from framework_core.tracking.lookup import RUNS, RunRecord, find_run, write_whole
 from framework_core.tracking.sync import send_run

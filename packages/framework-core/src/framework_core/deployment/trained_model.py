@@ -12,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from framework_core.deployment.network import INPUT, OUTPUTS, Network, answers
+from framework_core.deployment.network import Network, answers
 from framework_core.errors import DataError, ExportError, FrameworkError
 from framework_core.prediction import Row, is_attachment
 from framework_core.run import Predictor
 from framework_core.serving.exported import fitted
 from framework_core.serving.model import RawFile
+from framework_core.serving.networks import INPUT, OUTPUTS
 from framework_core.serving.processing import Array, Preprocessing, build
 
 
