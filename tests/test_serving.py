@@ -94,6 +94,8 @@ def test_a_run_is_served_by_the_code_that_trained_it(folder, golden, warm):
             same(row, expected)
         broken = trained.post("/predict", data=b"\x89PNG", headers={"content-type": "image/png"})
         assert (broken.status_code, broken.json()["error"]) == (422, "The image cannot be read: it is no image")
+        files = [("file", ("broken.png", b"\x89PNG")), *(("file", (path.name, path.read_bytes())) for path in golden)]
+        assert trained.post("/predict", files=files).json()["error"].startswith("Input 0: The image cannot be read")
 
 
 def test_a_file_may_be_the_body_or_text_in_json(server, golden):
@@ -381,7 +383,7 @@ def test_a_port_in_use_is_told(folder, warm):
         words = ["serve", "first-onnx", "--port", port]
         done = subprocess.run([warm.command, *words], cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: 127.0.0.1:{port} cannot be served: address already in use.")
+    assert done.stderr.startswith(f"error: Port {port} is taken.")
 
 
 def test_what_the_openapi_document_promises_is_kept(server, tmp_path):

@@ -736,6 +736,7 @@ class PortTakenError(RequestError):
 
     Args:
         port: The port.
+        command: The command that was to serve there.
 
     Example::
 
@@ -745,12 +746,13 @@ class PortTakenError(RequestError):
           Choose another: fw ui --port 5001
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, command: str = "fw ui") -> None:
         self.port = port
+        self.command = command
         super().__init__(
             f"Port {port} is taken.",
             possible="Every other port from 1 to 65535 is possible.",
-            next_step=f"Choose another: fw ui --port {port % 65535 + 1}",
+            next_step=f"Choose another: {command} --port {port % 65535 + 1}",
         )
 
 

@@ -20,6 +20,7 @@ from framework_core.base.model import BaseModel
 from framework_core.config.compose import complete, compose, dataset_settings
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
+from framework_core.contracts.processing import Processing
 from framework_core.contracts.run import RunResult
 from framework_core.errors import ContractError, DataError
 from framework_core.model_registry.files import WEIGHTS, run_files
@@ -419,6 +420,12 @@ class Predictor:
             registry.resolve("dataset", self.trained.config.dataset.name), self.trained.config.dataset
         )
         self.suffixes: tuple[str, ...] = tuple(getattr(self.datamodule, "suffixes", ()))
+
+    @property
+    def preprocessing(self) -> Processing | None:
+        """How files are prepared without torch; nothing where the data does not say."""
+        found: Processing | None = getattr(self.datamodule, "preprocessing", lambda data: None)(self.trained.data)
+        return found
 
     def dataset(self, files: Sequence[Path]) -> Any:
         """The samples of files.

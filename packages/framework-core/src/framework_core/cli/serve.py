@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 KEYS = "FW_SERVE_KEYS"
 """The environment variable that holds keys, separated by commas."""
 
-EXTRA = "framework-core[serve]"
 HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -51,7 +50,9 @@ def serve(
     reload_every: float = typer.Option(2.0, "--reload-every", min=0, help="Seconds between looks for a newer model."),
 ) -> None:
     """Let a trained model answer over HTTP."""
-    _check_installed()
+    from framework_core.serving.installed import check_installed
+
+    check_installed()
     from framework_core.serving.app import application
     from framework_core.serving.current import Current
     from framework_core.serving.figures import Figures
@@ -74,21 +75,6 @@ def serve(
     app = application(current, figures, limits=limits, keys=keys, threads=threads or os.cpu_count() or 1)
     listening = listening_socket(host, port)
     answer(app, listening, silence=limits.receiving, grace=grace, started=_told(current, listening, keys, host))
-
-
-def _check_installed() -> None:
-    """See that what serves is there.
-
-    Raises:
-        MissingPackageError: It is not.
-    """
-    from importlib.util import find_spec
-
-    from framework_core.errors import MissingPackageError
-
-    for package in ("numpy", "fastapi", "fastapi_offline", "prometheus_client", "python_multipart", "uvicorn"):
-        if find_spec(package) is None:
-            raise MissingPackageError(package, needed_for="fw serve", requirement=EXTRA)
 
 
 def _source(what: str, runtime: str, name: str, threads: int, max_batch: int) -> Source:

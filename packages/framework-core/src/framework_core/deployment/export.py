@@ -160,7 +160,7 @@ def _about(predictor: Predictor, to: str, inputs: Tensor, expected: Answer) -> d
     found = predictor.trained
     data = found.data
     free = free_axes(data, inputs)
-    before = getattr(predictor.datamodule, "preprocessing", lambda data: None)(data)
+    before = predictor.preprocessing
     after = found.model.postprocessing() if isinstance(found.model, BaseModel) else None
     return {
         "format": to,

@@ -21,8 +21,9 @@ from framework_core import __version__
 from framework_core.deployment.comparison import TOLERANCE
 from framework_core.deployment.export import export
 from framework_core.deployment.golden_files import ROW_TOLERANCE
-from framework_core.errors import ExportError, MissingPackageError
+from framework_core.errors import ExportError
 from framework_core.serving.exported import FILES, GOLDEN, ROWS
+from framework_core.serving.installed import check_installed
 from framework_core.serving.likeness import difference, furthest
 from framework_core.serving.networks import INPUT, OUTPUTS
 from framework_core.tracking.journal import FOLDER, JOURNAL, Journal
@@ -140,6 +141,7 @@ def _server(folder: Path) -> Iterator[str]:
     Raises:
         MissingPackageError: What serves is not installed.
     """
+    check_installed()
     command = [sys.executable, "-m", "framework_core", "serve", str(folder), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -150,8 +152,6 @@ def _server(folder: Path) -> Iterator[str]:
                     yield value.strip()
                     return
             _, said = process.communicate(timeout=SECONDS)
-            if "which is not installed" in said:
-                raise MissingPackageError("fastapi", needed_for="fw serve", requirement="framework-core[serve]")
             raise ExportError(said.splitlines()[0].removeprefix("error: ") if said else "the server ended at once")
         finally:
             process.terminate()

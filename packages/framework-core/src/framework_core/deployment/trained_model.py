@@ -37,11 +37,11 @@ class TrainedModel:
         predictor.datamodule.num_workers = 0
         self.name = name or trained.config.model.name.rpartition(":")[2]
         self.version = version or trained.record.run_id
-        self._preprocessing = _preprocessing(predictor)
+        described = predictor.preprocessing
+        self._preprocessing: Preprocessing | None = None if described is None else build(described)
         self.suffixes = predictor.suffixes if self._preprocessing is None else self._preprocessing.suffixes
         data = trained.data
-        free = {} if data.input_shape else {"shape": None}
-        wanted = {"name": INPUT, "dtype": data.input_dtype, "shape": [None, *data.input_shape], **free}
+        wanted = {"name": INPUT, "dtype": data.input_dtype, "shape": [None, *data.input_shape]}
         self.about: Mapping[str, Any] = {
             "format": "torch",
             "model": trained.config.model.name,
@@ -52,15 +52,12 @@ class TrainedModel:
             **({"input": wanted} if data.input_shape else {}),
         }
         self._network = Network(trained.model)
-        self._folder = tempfile.TemporaryDirectory(prefix="fw-serve-")
 
-    def prepare(self, file: RawFile) -> Path:
-        """The file, where the dataset reads it."""
-        with tempfile.NamedTemporaryFile(dir=self._folder.name, suffix=file.suffix, delete=False) as place:
-            place.write(file.content)
-        return Path(place.name)
+    def prepare(self, file: RawFile) -> RawFile:
+        """The file as it is: the dataset reads it together with others."""
+        return file
 
-    def samples_in(self, prepared: Path) -> int:
+    def samples_in(self, prepared: RawFile) -> int:
         """Not known before the dataset reads it."""
         return 1
 
@@ -68,20 +65,22 @@ class TrainedModel:
         """How many values a file holds once it is decoded, as far as its beginning tells."""
         return 0 if self._preprocessing is None else self._preprocessing.size_of(file.content, file.suffix)
 
-    def answer(self, prepared: Sequence[Path]) -> Sequence[list[Row] | Exception]:
-        """The rows of each file; where one cannot be read, of each alone."""
-        try:
-            found = self._rows(prepared)
-        except FrameworkError as error:
-            if len(prepared) == 1:
-                return [_without_path(error, prepared[0])]
-            return [each for path in prepared for each in self.answer([path])]
-        finally:
-            for path in prepared if len(prepared) == 1 else ():
-                path.unlink(missing_ok=True)
-        for path in prepared:
-            path.unlink(missing_ok=True)
-        return found
+    def answer(self, prepared: Sequence[RawFile]) -> Sequence[list[Row]]:
+        """The rows of each file.
+
+        Raises:
+            DataError: One cannot be read.
+        """
+        with tempfile.TemporaryDirectory(prefix="fw-serve-") as folder:
+            paths = [Path(folder) / f"{number}{file.suffix}" for number, file in enumerate(prepared)]
+            for path, file in zip(paths, prepared, strict=True):
+                path.write_bytes(file.content)
+            try:
+                rows = self._predictor.rows(paths)
+            except FrameworkError as error:
+                raise _without_paths(error, paths) from error
+            of = {path: [_plain(row) for row in each] for path, each in groupby(rows, key=lambda row: str(row["path"]))}
+            return [of.get(str(path), []) for path in paths]
 
     def infer(self, inputs: Array) -> Mapping[str, Array]:
         """Prepared inputs, the batch first, to outputs by name.
@@ -99,17 +98,6 @@ class TrainedModel:
             raise DataError(f"The outputs of this model are no arrays: {error.cause}.") from error
         return {name: each.float().cpu().numpy() for name, each in zip(OUTPUTS, found, strict=False)}
 
-    def _rows(self, paths: Sequence[Path]) -> list[list[Row] | Exception]:
-        rows = self._predictor.rows(paths)
-        of = {path: [_plain(row) for row in each] for path, each in groupby(rows, key=lambda row: str(row["path"]))}
-        return [of.get(str(path), []) for path in paths]
-
-
-def _preprocessing(predictor: Predictor) -> Preprocessing | None:
-    described = getattr(predictor.datamodule, "preprocessing", lambda data: None)(predictor.trained.data)
-    found: Preprocessing | None = None if described is None else build(described)
-    return found
-
 
 def _plain(row: Row) -> Row:
     """A row as JSON holds it: without where the file lay, and with what it gave as a file in base64."""
@@ -121,6 +109,9 @@ def _plain(row: Row) -> Row:
     }
 
 
-def _without_path(error: FrameworkError, path: Path) -> FrameworkError:
-    """The error in the words of whoever sent the file, which had no path here."""
-    return DataError(str(error.what).replace(f" {path}", "", 1).replace(str(path), "the file"))
+def _without_paths(error: FrameworkError, paths: Sequence[Path]) -> DataError:
+    """The error in the words of whoever sent the files, which had no path here."""
+    what = str(error.what)
+    for path in paths:
+        what = what.replace(f" {path}", "", 1).replace(str(path), "the file")
+    return DataError(what)

@@ -112,15 +112,20 @@ class Batcher:
 
     async def _compute(self, batch: Sequence[_Waiting]) -> None:
         self._observe(sum(each.size for each in batch))
-        loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._thread, batch[0].model.answer, [each.prepared for each in batch])
+            found = await self._answered(batch)
         except Exception as error:  # noqa: BLE001  # whatever it is, those who wait have to know
-            found = [error] * len(batch)
+            if len(batch) > 1:
+                # What is wrong with one is no reason for the others to have no answer.
+                for each in batch:
+                    await self._compute([each])
+            elif not batch[0].rows.done():
+                batch[0].rows.set_exception(error)
+            return
         for each, rows in zip(batch, found, strict=True):
-            if each.rows.done():
-                continue
-            if isinstance(rows, Exception):
-                each.rows.set_exception(rows)
-            else:
+            if not each.rows.done():
                 each.rows.set_result(rows)
+
+    async def _answered(self, batch: Sequence[_Waiting]) -> Sequence[list[Row]]:
+        prepared = [each.prepared for each in batch]
+        return await asyncio.get_running_loop().run_in_executor(self._thread, batch[0].model.answer, prepared)

@@ -205,9 +205,9 @@ async def _too_large(request: Request, limits: Limits) -> Refused:
 
 
 async def _thrown_away(request: Request) -> None:
-    message = {"more_body": True}
-    while message.get("more_body"):
-        message = await request.receive()  # type: ignore[assignment]
+    more: Any = True
+    while more:
+        more = (await request.receive()).get("more_body")
 
 
 def _file(value: Any, number: int, model: ServedModel) -> RawFile:

@@ -49,8 +49,12 @@ class ServedModel(Protocol):
     def samples_in(self, prepared: Any, /) -> int:
         """How many inputs of the network a prepared file is."""
 
-    def answer(self, prepared: Sequence[Any], /) -> Sequence[list[Row] | Exception]:
-        """The rows of each prepared file, or why there are none."""
+    def answer(self, prepared: Sequence[Any], /) -> Sequence[list[Row]]:
+        """The rows of each prepared file. Whatever it raises, each file is then asked alone.
+
+        Raises:
+            DataError: One has no answer.
+        """
 
     def infer(self, inputs: Array) -> Mapping[str, Array]:
         """Prepared inputs, the batch first, to outputs by name.

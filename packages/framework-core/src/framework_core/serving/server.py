@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from framework_core.errors import ServeError
+from framework_core.errors import PortTakenError, ServeError
 
 BACKLOG = 2048
 
@@ -80,7 +81,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         port: A port; 0 takes a free one.
 
     Raises:
-        ServeError: The port is in use, or the host is not here.
+        PortTakenError: The port is in use.
+        ServeError: The host is not here.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -89,6 +91,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         found.bind(address)
         found.listen(BACKLOG)
     except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTakenError(port, "fw serve MODEL") from error
         next_step = "Take another: --port 0 chooses a free one"
         cause = (error.strerror or str(error)).lower()
         possible = "A server listens on a free port of this machine."
