@@ -13,8 +13,6 @@ from framework_core.serving.limits import Limits, Refused
 from framework_core.serving.model import RawFile, ServedModel
 from framework_core.serving.processing import Array, Row
 
-RETRY = {"retry-after": "1"}
-
 
 class Answering:
     """Prepares and answers.
@@ -28,7 +26,6 @@ class Answering:
     def __init__(self, batcher: Batcher, limits: Limits, threads: int) -> None:
         self.batcher = batcher
         self.limits = limits
-        self.under_way = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="files")
 
     async def rows(self, model: ServedModel, files: Sequence[RawFile]) -> list[list[Row]]:
