@@ -201,7 +201,7 @@ def test_predictions_without_a_file_are_a_table(train, fw, flowers):
     ("words", "said"),
     [
         (("nowhere",), "There is no file nowhere"),
-        (("flowers", "-o", "out.xls"), "Endings: .csv, .json, .parquet"),
+        (("flowers", "-o", "out.xls"), "Endings: .csv, .json, .jsonl, .parquet"),
         (("flowers", "-o", "no/folder/out.csv"), "there is no folder"),
         (("empty",), "There is nothing to predict in empty"),
     ],

@@ -187,6 +187,19 @@ def test_the_store_of_the_environment_is_taken(train, project, empty_store, monk
     assert (project / "mlflow.db").read_bytes() == empty_store.read_bytes()
 
 
+@pytest.mark.parametrize("before", ["", "sqlite:///mine.db"])
+def test_a_run_leaves_the_program_around_it_the_store_that_it_had(train, project, monkeypatch, before):
+    from mlflow.tracking._tracking_service import utils
+
+    monkeypatch.setattr(utils, "_tracking_uri", None)
+    if before:
+        mlflow.set_tracking_uri(before)
+    assert train(f"mlops.tracking.uri=sqlite:///{project}/other.db").code == 0
+    assert (project / "other.db").is_file()
+    assert os.environ.get("MLFLOW_TRACKING_URI", "") == before
+    assert mlflow.get_tracking_uri() == (before or f"sqlite:///{project}/mlflow.db")
+
+
 FAILS = """
 from framework_core import BaseModel
 from torch import nn

@@ -581,7 +581,7 @@ class OutputError(RequestError):
 
         $ fw predict last flower.txt -o table.xls
         error: Cannot write to table.xls: its ending names no format.
-          Endings: .csv, .json, .parquet
+          Endings: .csv, .json, .jsonl, .parquet
           For example: -o table.csv
     """
 

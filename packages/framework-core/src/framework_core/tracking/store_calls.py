@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ MLFLOW_STATUS = {"running": "RUNNING", "finished": "FINISHED", "failed": "FAILED
 
 REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST")
 
-VARIABLE = "MLFLOW_TRACKING_URI"
+VARIABLE, SERVICE = "MLFLOW_TRACKING_URI", "mlflow.tracking._tracking_service.utils"
 
 Identity = tuple[str, int, int, float | None]
 
@@ -269,18 +269,32 @@ def silent_mlflow() -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
+def store_of_program() -> Callable[[], None]:
+    """Remember the store that MLflow's own functions use in this process.
+
+    Returns:
+        What puts it back: MLflow keeps it in a variable of its own, which is set or not, and in the environment.
+    """
+    variable, before = os.environ.get(VARIABLE), getattr(sys.modules.get(SERVICE), "_tracking_uri", None)
+
+    def put_back() -> None:
+        if service := sys.modules.get(SERVICE):
+            service.set_tracking_uri(before)
+        os.environ.pop(VARIABLE, None)
+        if variable is not None:
+            os.environ[VARIABLE] = variable
+
+    return put_back
+
+
 @contextmanager
 def global_store(uri: str) -> Iterator[None]:
     """MLflow's own functions on this store meanwhile: a model is logged by them."""
     import mlflow
 
-    # Setting it sets the environment variable as well.
-    before, variable = mlflow.get_tracking_uri(), os.environ.get(VARIABLE)
+    put_back = store_of_program()
     mlflow.set_tracking_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
-        os.environ.pop(VARIABLE, None)
-        if variable is not None:
-            os.environ[VARIABLE] = variable
+        put_back()

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -35,7 +35,7 @@ from framework_core.tracking.runs import TAG_STATUS
 from framework_core.tracking.sender import Sender, first_line
 from framework_core.tracking.sending import Sending
 from framework_core.tracking.store import shown_uri, tracking_uri
-from framework_core.tracking.store_calls import client_of, silent_mlflow, tidy_mlflow
+from framework_core.tracking.store_calls import client_of, silent_mlflow, store_of_program, tidy_mlflow
 from framework_core.tracking.writer import JournalWriter, Sample
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Tracker:
         journal: What is recorded, before the store has it.
         writer: Where points of curves go.
         sending: What sends the journal to the store; nothing where that is done later.
+        put_back: Leaves MLflow's own functions the store that they had before the run.
     """
 
     directory: Path
@@ -73,6 +74,7 @@ class Tracker:
     journal: Journal
     writer: JournalWriter
     sending: Sending | None
+    put_back: Callable[[], None]
 
     def begin(self) -> None:
         """Send from now on, where that waits for the first step of a run that goes on."""
@@ -152,6 +154,7 @@ class Tracker:
             with tidy_mlflow():
                 self.sending.close()
             _leave_active_run(self.run_id)
+        self.put_back()
         self.journal.close()
         return self._unsent()
 
@@ -200,7 +203,7 @@ def start(
     tracking = config.mlops.tracking
     uri = "" if tracking.offline else tracking_uri(tracking)
     journal = Journal(directory / FOLDER)
-    before = _status(journal.folder)
+    before, put_back = _status(journal.folder), store_of_program()
     try:
         if journal.last == 0:
             _record(journal, config, data, name, directory, command, run_id)
@@ -212,6 +215,7 @@ def start(
         # The run stands as it stood.
         journal.append([before])
         journal.close()
+        put_back()
         raise
     writer = JournalWriter(
         journal,
@@ -222,7 +226,8 @@ def start(
     )
     if later:
         sending = _sending_later(uri, directory, writer)
-    return Tracker(directory, Progress.read(journal.folder).run_id, without_credentials(uri), journal, writer, sending)
+    run = Progress.read(journal.folder).run_id
+    return Tracker(directory, run, without_credentials(uri), journal, writer, sending, put_back)
 
 
 def _status(folder: Path) -> Body:
