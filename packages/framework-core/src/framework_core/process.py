@@ -7,6 +7,9 @@ import os
 _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Environment variables in which launchers say it, as Lightning reads them."""
 
+JOB = "FRAMEWORK_JOB"
+"""Environment variable: the name of the cluster's job that this process belongs to, the same when it is started again."""
+
 COMPLETE = "FRAMEWORK_COMPLETE"
 """Environment variable: a shell asks for completions of what was typed, and names itself."""
 
@@ -15,3 +18,15 @@ def is_main_process() -> bool:
     """Whether this process writes and speaks for the run: the first one, or the only one."""
     rank = next((os.environ[name] for name in _RANKS if name in os.environ), "0")
     return rank in ("", "0")
+
+
+def is_started_again() -> bool:
+    """Whether torchrun has started this process in place of one that died."""
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") not in ("", "0")
+
+
+def job() -> str:
+    """The cluster's job that this process belongs to, the same when it is started again; empty where there is none."""
+    named = [os.environ.get(name, "") for name in (JOB, "SLURM_JOB_ID", "SLURM_STEP_ID", "TORCHELASTIC_RUN_ID")]
+    # That is torchrun's name for a job that nobody named.
+    return " ".join(word for word in named if word not in ("", "none"))

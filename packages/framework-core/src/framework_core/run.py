@@ -39,6 +39,7 @@ from framework_core.training.duplicates import Duplicates
 from framework_core.training.faults import check_processes
 from framework_core.training.finding import BatchSizes, LearningRates
 from framework_core.training.folders import AUTO, Resumed, check_places, resumable, unfinished
+from framework_core.training.joining import check_started, one_folder
 from framework_core.training.memory import memory_errors
 from framework_core.training.replay import ReplayedStep, without_outlets
 from framework_core.training.replay import replay as replay_step
@@ -61,7 +62,8 @@ def train(
     Args:
         config: The settings, from ``compose``.
         resume: A run to continue from its newest checkpoint; ``auto`` for the newest with these settings that was not
-            trained to its end, and a new one where there is none.
+            trained to its end, and a new one where there is none. Processes that torchrun starts again, because one
+            of them died, do that of themselves.
         callbacks: Lightning callbacks beside those the settings name.
         **trainer_arguments: Anything else Lightning's Trainer takes; it replaces what the settings say.
 
@@ -78,10 +80,12 @@ def train(
             prepared, config = _prepared(config)
             found = duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
             prepared = replace(prepared, duplicates=found)
-            if resume == AUTO:
-                resumed = unfinished(config)
-                closed[:] = [each for each in closed if resumed is None or each.name != resumed.record.name]
-        return Session(config, prepared, resumed, callbacks, trainer_arguments).execute()
+            with one_folder(config, prepared.model) as again:
+                if resume == AUTO or (again and resume is None):
+                    resumed = unfinished(config)
+                    closed[:] = [each for each in closed if resumed is None or each.name != resumed.record.name]
+                session = Session(config, prepared, resumed, callbacks, trainer_arguments)
+        return session.execute()
 
 
 def dry_run(config: RunConfig) -> None:
@@ -330,6 +334,7 @@ def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     """Check everything that can be checked before something is written; settings complete with what follows."""
     check_places(config)
     trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False)
+    check_started(trainer)
     check_processes(config, trainer.world_size)
     seed_everything(config.seed, workers=True, verbose=False)
     config, filled = preparation.fitted_to_model(config)

@@ -14,10 +14,10 @@ from framework_core.errors import near_names, quoted
 from framework_core.plugins.disabled import CONFIG
 from framework_core.plugins.importing import SECONDS
 from framework_core.plugins.switches import ONLY, WITHOUT
-from framework_core.process import COMPLETE
+from framework_core.process import COMPLETE, JOB
 from framework_core.training.folders import CHILDREN_USE
 
-OWN = (CACHE, CHILDREN_USE, COMPLETE, CONFIG, LIMIT, OFFLINE, ONLY, SECONDS, WITHOUT)
+OWN = (CACHE, CHILDREN_USE, COMPLETE, CONFIG, JOB, LIMIT, OFFLINE, ONLY, SECONDS, WITHOUT)
 """Every variable that the framework reads under a name of its own."""
 
 

@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from framework_core.process import job
+
 HEARTBEAT = "heartbeat.json"
 EVERY_SECONDS = 2.0
 SILENT_SECONDS = 600.0
@@ -29,19 +31,21 @@ class Process:
         started: When it started, seconds since 1970.
         boot: The start of the machine that it belongs to.
         host: The machine, and the part of it in which the number counts.
+        job: The cluster's job that it belongs to; empty where there is none.
     """
 
     pid: int
     started: float
     boot: str
     host: str
+    job: str = ""
 
     @classmethod
     def this(cls) -> Process:
         """This one."""
         import psutil
 
-        return cls(os.getpid(), psutil.Process().create_time(), _boot(), _host())
+        return cls(os.getpid(), psutil.Process().create_time(), _boot(), _host(), job())
 
     def is_alive(self, silent: float) -> bool:
         """Whether it lasts, or may last.
@@ -52,7 +56,8 @@ class Process:
         import psutil
 
         if self.host != _host():
-            return silent < SILENT_SECONDS
+            # A job is started again when everything of it has ended, and then often elsewhere.
+            return not (self.job and self.job == job()) and silent < SILENT_SECONDS
         if self.boot != _boot():
             return False
         try:
