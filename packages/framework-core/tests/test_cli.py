@@ -27,6 +27,7 @@ OPTIONS = {
         *("--runtime", "--host", "--port", "--name", "--key-file", "--threads", "--max-batch", "--delay"),
         *("--max-body", "--max-values", "--max-waiting", "--timeout", "--grace", "--reload-every"),
     },
+    "launch": {"--render", "--output", "-o", "--name", "--image", "--storage", "--gpu"},
     "replay": {"--step", "--output-dir", "--json"},
     "reproduce": {"--uri", "--json"},
     "find": set(),

@@ -8,7 +8,7 @@ _RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Environment variables in which launchers say it, as Lightning reads them."""
 
 JOB = "FRAMEWORK_JOB"
-"""Environment variable: the name of the cluster's job that this process belongs to, the same when it is started again."""
+"""Environment variable: the cluster's job that this process belongs to, the same when it is started again."""
 
 COMPLETE = "FRAMEWORK_COMPLETE"
 """Environment variable: a shell asks for completions of what was typed, and names itself."""

@@ -15,6 +15,7 @@ from framework_core.cli import (
     find,
     info,
     init,
+    launch,
     listing,
     plugin,
     predict,
@@ -44,6 +45,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("export")(export.export)
 app.command("serve")(serve.serve)
+app.command("launch")(launch.launch)
 app.command("replay")(replay.replay)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(find.app, name="find")

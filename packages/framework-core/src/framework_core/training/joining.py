@@ -1,4 +1,4 @@
-"""Processes that another program started, as torchrun and Slurm do: they find each other before the run has a folder."""
+"""Processes that another program started, as torchrun does: they find each other before the run has a folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch.distributed.constants import default_pg_timeout
-from lightning.fabric.utilities.distributed import _get_default_process_group_backend_for_device as get_default_process_group_backend_for_device
+from lightning.fabric.utilities.distributed import _get_default_process_group_backend_for_device
 from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch import LightningModule, Trainer
 
@@ -89,7 +89,7 @@ def _meet(config: RunConfig, model: LightningModule) -> tuple[bool, bool]:
     if store is not None:
         begun = begun or (rank == 0 and store.check([BEGUN]))
         own = of_this_attempt(store, rank=rank, processes=processes, limit=limit)
-        backend = get_default_process_group_backend_for_device(strategy.root_device)
+        backend = _get_default_process_group_backend_for_device(strategy.root_device)
         torch.distributed.init_process_group(backend, store=own, rank=rank, world_size=processes, timeout=limit)
         store.set(BEGUN, "1")
     strategy.connect(model)
