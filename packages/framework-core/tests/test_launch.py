@@ -180,15 +180,15 @@ def test_a_worker_that_is_killed_is_started_again_and_the_run_ends_as_one_that_w
         folder.mkdir()
         for name in ("components.py", "noisy.py"):
             shutil.copy(noisy / name, folder)
-    ended(agents(straight), straight)
-    processes = agents(killed)
+    ended(agents(straight, "trainer.max_epochs=12"), straight)
+    processes = agents(killed, "trainer.max_epochs=12")
     at_step(killed, 6)
     (worker,) = psutil.Process(processes[0].pid).children()
     worker.send_signal(signal.SIGKILL)
     ended(processes, killed)
     assert [each.name for each in (killed / "runs").iterdir()] == ["run"]
     whole, mended = last_state(straight), last_state(killed)
-    assert mended["global_step"] == whole["global_step"] == 18
+    assert mended["global_step"] == whole["global_step"] == 72
     assert whole["state_dict"].keys() == mended["state_dict"].keys()
     assert all(torch.equal(value, mended["state_dict"][name]) for name, value in whole["state_dict"].items())
     logs = [(killed / f"{number}.log").read_text() for number in (0, 1)]
@@ -234,17 +234,17 @@ def test_a_job_of_slurms_that_runs_out_of_time_is_queued_again_and_goes_on(noisy
     monkeypatch.setenv("PATH", f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", str(kills.free_port()))
     monkeypatch.setenv("SLURM_JOB_NODELIST", "localhost")
-    assert fw("launch", "--render", "slurm", "-o", "job.sh", "--", *SMALL).code == 0
+    assert fw("launch", "--render", "slurm", "-o", "job.sh", "--", *SMALL, "trainer.max_epochs=60").code == 0
     job = subprocess.Popen(["bash", "job.sh"])
     at_step(noisy, 4)
     job.send_signal(signal.SIGUSR1)
     assert job.wait(timeout=120) != 0
     assert (noisy / "queued").read_text() == f"requeue {os.environ['SLURM_JOB_ID']}\n"
     stopped = last_state(noisy)["global_step"]
-    assert stopped < 18
+    assert stopped < 360
     assert subprocess.run(["bash", "job.sh"], check=False, timeout=200).returncode == 0
     assert [each.name for each in (noisy / "runs").iterdir()] == ["run"]
-    assert last_state(noisy)["global_step"] == 18
+    assert last_state(noisy)["global_step"] == 360
 
 
 @pytest.mark.thorough

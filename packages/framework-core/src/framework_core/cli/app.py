@@ -6,6 +6,7 @@ import typer
 
 from framework_core.cli import (
     artifacts,
+    checkpoint,
     completion,
     config,
     data,
@@ -57,6 +58,7 @@ app.add_typer(info.app, name="info")
 app.add_typer(config.app, name="config")
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
+app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(registry.app, name="registry")
 app.add_typer(artifacts.app, name="artifacts")
 app.command("watch")(watch.watch)

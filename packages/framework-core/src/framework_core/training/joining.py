@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.distributed.constants import default_pg_timeout
-from lightning.fabric.utilities.distributed import _get_default_process_group_backend_for_device
 from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.utilities.distributed import _get_default_process_group_backend_for_device
 from lightning.pytorch import LightningModule, Trainer
+from torch.distributed.constants import default_pg_timeout
 
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import ConfigError, ConfigProblem, RunInterrupted
