@@ -100,6 +100,7 @@ def test_shards_become_one_file(shards, fw):
     Net().load_state_dict(one)
 
 
+@pytest.mark.filterwarnings("ignore:You're resuming from a checkpoint that ended before the epoch ended")
 def test_one_process_goes_on_from_what_two_have_written(shards, fw):
     """The optimizer goes along."""
     assert fw("checkpoint", "convert", "sharded.ckpt", "--to", "lightning", "-o", "one.ckpt").code == 0
