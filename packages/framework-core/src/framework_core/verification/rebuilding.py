@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ from urllib.request import url2pathname
 
 from framework_core.errors import FilesInTheWayError, RebuildError
 from framework_core.tracking.lineage import CodeState
+
+_log = logging.getLogger("framework_core")
 
 CODE, ENVIRONMENT, SOURCES, REQUIREMENTS = "code", "environment", "sources", "requirements.txt"
 
@@ -62,6 +65,7 @@ def _code(folder: Path, then: CodeState, top: Path, here: Path) -> Path:
         _git(
             code, "apply", "--whitespace=nowarn", "-", given=then.diff if then.diff.endswith("\n") else f"{then.diff}\n"
         )
+    _log.info("code      commit %s%s", then.commit[:12], " and what was not committed" if then.diff.strip() else "")
     within = here.resolve().relative_to(top.resolve())
     (code / within).mkdir(parents=True, exist_ok=True)
     _link(code / within, here, then.untracked, apart_from=folder)
@@ -112,6 +116,7 @@ def _environment(folder: Path, environment: Mapping[str, Any]) -> Path:
     _refuse_other_python(python, version)
     requirements = folder / REQUIREMENTS
     requirements.write_text("".join(f"{line}\n" for line in _requirements(folder, environment)), encoding="utf-8")
+    _log.info("packages  %d as they were, for Python %s", len(environment["packages"]), version)
     installer = [uv, "pip", "install", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
     _run([*installer, "--quiet", "--no-deps", "-r", str(requirements)], "The packages of the run cannot be installed")
     return python
