@@ -1156,11 +1156,13 @@ class RebuildError(FrameworkError):
 
         $ fw reproduce first --in again
         error: The run was trained at commit 0123456789ab, and this folder is in no git repository.
+          With the code and the packages that are here it can be repeated all the same: fw reproduce RUN
           Type this in the repository that has the commit.
     """
 
     def __init__(self, what: str, *, next_step: str = "") -> None:
-        super().__init__(what, next_step=next_step)
+        possible = "With the code and the packages that are here it can be repeated all the same: fw reproduce RUN"
+        super().__init__(what, possible=possible, next_step=next_step)
 
 
 class GateFinding(Protocol):

@@ -167,7 +167,7 @@ def _of_a_folder(name: str, origin: Mapping[str, str], folder: Path, repositorie
     if not path.exists():
         raise RebuildError(
             f"The package {name} of the run was installed from {path}, which is not there.",
-            next_step="Put it there again, or repeat the run in the environment that is here: fw reproduce RUN",
+            next_step="Put it there again.",
         )
     if commit := origin.get("commit"):
         top = Path(_git(path, "rev-parse", "--show-toplevel"))
