@@ -171,7 +171,8 @@ def serving_prepares_the_same(dataset: DatasetSubject) -> None:
     from framework_core.errors import FrameworkError
     from framework_core.serving.processing import build
 
-    processing = getattr(dataset.ready, "preprocessing", lambda _: None)(dataset.data)
+    ready: Any = dataset.ready
+    processing = getattr(ready, "preprocessing", lambda _: None)(dataset.data)
     if processing is None:
         raise NotApplicableError("it has no preprocessing for servers")
     module = processing.builder.partition(":")[0]
@@ -179,11 +180,11 @@ def serving_prepares_the_same(dataset: DatasetSubject) -> None:
     done = subprocess.run([sys.executable, "-c", code], timeout=60)
     expect(done.returncode == 0, f"{module}, which prepares files for a server, imports torch")
     with tempfile.TemporaryDirectory() as folder:
-        paths = list(dataset.ready.sample_files(SERVED, Path(folder)))
+        paths = list(ready.sample_files(SERVED, Path(folder)))
         if not paths:
             raise NotApplicableError("it has no samples of its test as files")
         try:
-            check_inputs(dataset.ready.predict_dataset(paths, dataset.data), paths, build(processing))
+            check_inputs(ready.predict_dataset(paths, dataset.data), paths, build(processing))
         except FrameworkError as error:
             expect(False, str(error))
 
