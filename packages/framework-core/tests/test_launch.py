@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import torch
 import yaml
 
 from framework_core.tracking.checkpoints import Facts, newest
+from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.training.checkpoint_io import read
 
 TWO_NODES = ("distributed.enabled=true", "distributed.devices=4", "distributed.num_nodes=2")
@@ -195,18 +197,28 @@ def test_a_worker_that_is_killed_is_started_again_and_the_run_ends_as_one_that_w
     assert sum(log.count("goes on   run, ") for log in logs) == 1
 
 
-@pytest.mark.ddp
-@pytest.mark.drawn
-def test_more_processes_than_train_together_are_refused_and_nothing_is_written(noisy):
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["-m", "framework_core", "train", *kills.BASE]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    )
-    assert done.returncode != 0
-    assert "torchrun has started 2 processes, and these settings train in 1" in done.stderr
-    assert "distributed.enabled=true distributed.devices=2" in done.stderr
+def test_more_processes_than_train_together_are_refused_and_nothing_is_written(train, monkeypatch):
+    """In the environment that torchrun gives to one of two processes."""
+    told = {"TORCHELASTIC_RUN_ID": "night", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    done = train()
+    assert (done.code, done.out) == (2, "")
+    assert "torchrun has started 2 processes, and these settings train in 1" in done.err
+    assert "distributed.enabled=true distributed.devices=2" in done.err
     assert not Path("runs").exists()
+
+
+def test_a_run_whose_job_was_started_again_elsewhere_is_not_alive(project, monkeypatch):
+    monkeypatch.setenv("FRAMEWORK_JOB", "night")
+    heartbeat = Heartbeat(project)
+    heartbeat.write()
+    assert heartbeat.is_alive()
+    written = json.loads(heartbeat.path.read_text())
+    heartbeat.path.write_text(json.dumps({**written, "host": "another"}))
+    assert not heartbeat.is_alive()
+    monkeypatch.setenv("FRAMEWORK_JOB", "day")
+    assert heartbeat.is_alive()
 
 
 SRUN = """#!/bin/bash
