@@ -182,12 +182,12 @@ def test_a_worker_that_is_killed_is_started_again_and_the_run_ends_as_one_that_w
         folder.mkdir()
         for name in ("components.py", "noisy.py"):
             shutil.copy(noisy / name, folder)
-    ended(agents(straight, "trainer.max_epochs=12"), straight)
-    processes = agents(killed, "trainer.max_epochs=12")
+    undisturbed, processes = (agents(folder, "trainer.max_epochs=12") for folder in (straight, killed))
     at_step(killed, 6)
     (worker,) = psutil.Process(processes[0].pid).children()
     worker.send_signal(signal.SIGKILL)
     ended(processes, killed)
+    ended(undisturbed, straight)
     assert [each.name for each in (killed / "runs").iterdir()] == ["run"]
     whole, mended = last_state(straight), last_state(killed)
     assert mended["global_step"] == whole["global_step"] == 72
