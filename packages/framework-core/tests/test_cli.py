@@ -89,6 +89,7 @@ OPTIONS = {
     "registry at": {"--uri", "--json"},
     "registry verify": {"--uri", "--json"},
     "runs": set(),
+    "runs compare": {"--output", "-o", "--uri", "--json"},
     "runs gc": {"--older-than", "--status", "--keep", "--delete", "--uri", "--json"},
     "runs list": {
         "--experiment",
