@@ -30,6 +30,7 @@ OPTIONS = {
     "launch": {"--render", "--output", "-o", "--name", "--image", "--storage", "--gpu"},
     "replay": {"--step", "--output-dir", "--json"},
     "reproduce": {"--uri", "--in", "--json"},
+    "fit-check": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--devices", "--json"},
     "find": set(),
     "find lr": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--steps", "--json"},
     "find batch-size": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--json"},

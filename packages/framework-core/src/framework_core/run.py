@@ -32,12 +32,13 @@ from framework_core.process import is_main_process
 from framework_core.tracking.closing import close_dead_runs, tell_stores
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RECORD, RunRecord, find_run
-from framework_core.training import duplicates, finding, loading, performance, preparation
+from framework_core.training import duplicates, finding, fitting, loading, performance, preparation
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
 from framework_core.training.duplicates import Duplicates
 from framework_core.training.faults import check_processes
 from framework_core.training.finding import BatchSizes, LearningRates
+from framework_core.training.fitting import Devices, FitCheck
 from framework_core.training.folders import AUTO, Resumed, check_places, resumable, unfinished
 from framework_core.training.joining import check_started, one_folder
 from framework_core.training.memory import memory_errors
@@ -137,6 +138,21 @@ def find_batch_size(config: RunConfig, *, first: int = 8, most: int | None = Non
     with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
         prepared, config = _prepared(config)
         return finding.batch_size(config, prepared, first=first, most=most)
+
+
+def fit_check(config: RunConfig, devices: Devices | None = None) -> FitCheck:
+    """Predict the memory of a training step and what fits, without taking it. Writes nothing.
+
+    Args:
+        config: The settings, from ``compose``.
+        devices: What there is to train on, from ``devices_of``.
+
+    Raises:
+        RequestError: Something that was asked for cannot be done.
+    """
+    with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
+        prepared, config = _prepared(config)
+        return fitting.fit_check(config, prepared, devices)
 
 
 def check_data(dataset: str, overrides: Sequence[str] = (), *, seconds: float | None = None) -> Duplicates:

@@ -14,6 +14,7 @@ from framework_core.cli import (
     evaluate,
     export,
     find,
+    fit_check,
     info,
     init,
     launch,
@@ -49,6 +50,7 @@ app.command("serve")(serve.serve)
 app.command("launch")(launch.launch)
 app.command("replay")(replay.replay)
 app.command("reproduce")(reproduce.reproduce)
+app.command("fit-check")(fit_check.fit_check)
 app.add_typer(find.app, name="find")
 app.add_typer(verify.app, name="verify")
 app.add_typer(plugin.app, name="plugin")

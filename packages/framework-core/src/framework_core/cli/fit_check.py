@@ -1,0 +1,60 @@
+"""The command ``fw fit-check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from framework_core.cli.find import CONFIG, DATASET, MODEL, SETTINGS
+
+
+def fit_check(
+    overrides: list[str] = SETTINGS,
+    model: str = MODEL,
+    dataset: str = DATASET,
+    config: Path | None = CONFIG,
+    devices: str = typer.Option("", "--devices", help="What there is to train on: '8 x 24GiB'."),
+    as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
+) -> None:
+    """Predict the memory that training takes, before it waits for a GPU. Nothing is computed and nothing is written.
+
+    With --devices, the largest batch of each device and the simplest strategy that fits.
+    """
+    from framework_core.cli.screen import note, print_facts, print_json, print_table
+    from framework_core.cli.training import training_library
+    from framework_core.config.compose import compose
+
+    run = training_library("fw fit-check")
+    from framework_core.training.fitting import USABLE, devices_of
+
+    there = devices_of(devices) if devices else None
+    settings = compose(overrides or [], model=model, dataset=dataset, config_file=config).config
+    found = run.fit_check(settings, there)
+    one = found.footprint
+    if as_json:
+        fits = [vars(each) for each in found.fits]
+        print_json({"one_device": {**vars(one), "rest": one.rest}, "strategies": fits, "advice": found.advice})
+        return
+    parts = ("weights", "gradients", "optimizer", "rest", "peak")
+    facts = [("batch", f"{one.batch_size} samples on each device")]
+    print_facts([*facts, *((name, _size(getattr(one, name))) for name in parts)])
+    if there is None:
+        note("See what fits: --devices '8 x 24GiB'")
+        return
+    print()
+    rows = [[each.strategy, _size(each.peak), str(each.largest)] for each in found.fits]
+    print_table(rows, ["strategy", "peak", "largest batch"])
+    note(f"Planned with {USABLE:.0%} of the memory; strategies on several devices are reckoned, not measured.")
+    if found.advice:
+        note(f"The simplest that fits: {found.advice}")
+    else:
+        note("A batch of this size does not fit. Smaller: dataset.batch_size=N")
+
+
+def _size(number: int) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024 or unit == "GiB":
+            break
+        number /= 1024  # type: ignore[assignment]
+    return f"{number:.1f} {unit}"

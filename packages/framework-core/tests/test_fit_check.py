@@ -1,0 +1,97 @@
+"""``fw fit-check``: the memory of a training, found without taking it."""
+
+from __future__ import annotations
+
+import pytest
+
+from framework_core.config.compose import compose
+from framework_core.training import preparation
+from framework_core.training.footprint import predicted, tracked
+
+RECURRENT = """
+from torch import nn
+from mine import Iris, Net
+
+class Recurrent(Net):
+    def _build_model(self):
+        self.cell = nn.GRU(4, 3, batch_first=True)
+        return nn.Linear(3, 3)
+
+    def forward(self, inputs):
+        return self.model(self.cell(inputs[:, None])[0][:, 0])
+
+class Asks(Net):
+    def forward(self, inputs):
+        return self.model(inputs) * (2 if inputs.sum().item() > 0 else 1)
+"""
+SMALL = ("model=mine.py:Net", "dataset=mine.py:Iris", "trainer.accelerator=cpu", "mlops.tracking.backend=none")
+
+
+def check(fw, *words):
+    done = fw("fit-check", "trainer.accelerator=cpu", *words, "--json")
+    assert done.code == 0, done.err
+    return done.json
+
+
+@pytest.mark.parametrize("width", [16, 4096])
+def test_what_is_predicted_is_what_a_step_takes(width, components):
+    config = compose([*SMALL, f"model.width={width}", "preflight=false"]).config
+    prepared = preparation.prepare(config)
+    preparation.set_optimization(prepared, config)
+    batch = next(iter(prepared.datamodule.train_dataloader()))
+    guess = predicted(prepared.model, batch, config)
+    before = {name: each.clone() for name, each in prepared.model.state_dict().items()}
+    taken = tracked(prepared.model, batch, config)
+    assert guess.peak == pytest.approx(taken.peak, rel=0.05)
+    assert (guess.weights, guess.gradients, guess.optimizer) == (taken.weights, taken.gradients, taken.optimizer)
+    assert any(not each.equal(before[name]) for name, each in prepared.model.state_dict().items())
+
+
+def test_parts_are_those_of_the_model_and_its_optimizer(fw, components):
+    found = check(fw, "model=mine.py:Net", "dataset=mine.py:Iris")["one_device"]
+    # 131 numbers of four bytes; AdamW has two of each, and a step for each of the four tensors.
+    assert (found["weights"], found["gradients"], found["optimizer"]) == (524, 524, 2 * 524 + 4 * 4)
+    assert found["batch_size"] == 16
+    assert found["peak"] > 4 * 524
+
+
+def test_the_largest_batch_fits_and_a_larger_one_does_not(fw, components):
+    words = ("model=mine.py:Net", "dataset=mine.py:Iris", "model.width=4096")
+    whole = check(fw, *words)["one_device"]["peak"]
+    # 90 % of it are planned with.
+    memory = int(whole / 0.9) + 400_000
+    (fit,) = check(fw, *words, "--devices", f"{memory / 10**6:.3f}MB")["strategies"]
+    assert 16 < fit["largest"] < 90
+    at_most, above = (
+        check(fw, *words, f"dataset.batch_size={fit['largest'] + more}")["one_device"]["peak"] for more in (0, 8)
+    )
+    assert at_most <= 0.9 * memory < above
+
+
+def test_a_strategy_is_advised_and_what_does_not_fit_is_told(fw, components):
+    words = ("model=mine.py:Net", "dataset=mine.py:Iris", "model.width=65536", "trainer.accelerator=cpu")
+    found = check(fw, *words)["one_device"]
+    fixed = found["weights"] + found["gradients"] + found["optimizer"]
+    tight = (found["peak"] + found["weights"] / 2) / 0.9 / 10**6
+    roomy, no_room = (check(fw, *words, "--devices", f"2 x {size:.3f}MB") for size in (2 * tight, fixed / 8 / 10**6))
+    assert roomy["advice"] == "ddp"
+    assert [each["strategy"] for each in roomy["strategies"]] == ["ddp", "fsdp2"]
+    assert no_room["advice"] == ""
+    done = fw("fit-check", *words, "--devices", f"2 x {fixed / 8 / 10**6:.3f}MB")
+    assert "A batch of this size does not fit" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("model=odd.py:Recurrent",), "what a recurrent layer keeps depends on the device"),
+        (("model=odd.py:Asks",), "the model does something that needs real numbers"),
+        (("model=mine.py:Net", "--devices", "many"), "this is no number of devices with their memory"),
+        (("model=mine.py:Net", "--devices", "0 x 24GiB"), "this is no number of devices with their memory"),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused(words, said, fw, components, project):
+    (project / "odd.py").write_text(RECURRENT)
+    done = fw("fit-check", "dataset=mine.py:Iris", "trainer.accelerator=cpu", *words)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
