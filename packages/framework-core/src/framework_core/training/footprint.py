@@ -79,13 +79,13 @@ def tracked(model: LightningModule, batch: Any, config: RunConfig) -> Footprint:
     optimizer = _optimizer(model, config)
     tensors = [each for each in tree_leaves(batch) if isinstance(each, Tensor)]
     tracker = MemTracker()
-    tracker.track_external(model, optimizer, *tensors)  # type: ignore[no-untyped-call]
+    tracker.track_external(model, optimizer, *tensors)
     model.train()
     with tracker:
         for _ in range(STEPS):
             with _precision(config):
                 found = model.training_step(batch, 0)
-                loss = found["loss"] if isinstance(found, Mapping) else found
+                loss: Any = found["loss"] if isinstance(found, Mapping) else found
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
