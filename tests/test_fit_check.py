@@ -27,7 +27,6 @@ MODELS = [
     ("nbeats", "co2", 32),
     ("nhits", "co2", 32),
     ("tsmixer", "co2", 32),
-    ("inception_time", "gun_point", 16),
     ("bc_resnet", "dtmf", 32),
     ("m5", "dtmf", 16),
     ("ds_cnn", "dtmf", 32),
