@@ -29,6 +29,7 @@ OPTIONS = {
     },
     "launch": {"--render", "--output", "-o", "--name", "--image", "--storage", "--gpu"},
     "replay": {"--step", "--output-dir", "--json"},
+    "report": {"--output", "-o", "--uri"},
     "reproduce": {"--uri", "--in", "--json"},
     "fit-check": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--devices", "--json"},
     "find": set(),
