@@ -32,5 +32,26 @@ def layers_of(module: LightningModule) -> Sequence[Sequence[str]]:
 def numbered_layers(module: LightningModule) -> dict[nn.Parameter, int]:
     """The number of the layer that each parameter belongs to; what no layer names belongs to the head."""
     layers = layers_of(module)
-    numbers = {name: number for number, layer in enumerate(layers) for name in layer}
-    return {parameter: numbers.get(name, len(layers) - 1) for name, parameter in module.named_parameters()}
+    numbers = {plain_name(name): number for number, layer in enumerate(layers) for name in layer}
+    return {parameter: numbers.get(plain_name(name), len(layers) - 1) for name, parameter in module.named_parameters()}
+
+
+def plain_name(name: str) -> str:
+    """The name of a parameter as the model's author knows it, without what wraps its modules."""
+    for added in ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod."):
+        name = name.replace(added, "")
+    return name.removeprefix("module.")
+
+
+AXES = "_framework_axes"
+
+
+def remember_axes(model: nn.Module) -> None:
+    """Note how many axes each parameter has, before something makes flat pieces of them."""
+    for parameter in model.parameters():
+        setattr(parameter, AXES, parameter.ndim)
+
+
+def axes_of(parameter: nn.Parameter) -> int:
+    """How many axes a parameter has in the model."""
+    return int(getattr(parameter, AXES, parameter.ndim))
