@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from lightning.pytorch import LightningModule
 from torch import nn
 
@@ -43,15 +44,16 @@ def plain_name(name: str) -> str:
     return name.removeprefix("module.")
 
 
-AXES = "_framework_axes"
+SHAPE = "_framework_shape"
 
 
-def remember_axes(model: nn.Module) -> None:
-    """Note how many axes each parameter has, before something makes flat pieces of them."""
+def remember_shapes(model: nn.Module) -> None:
+    """Note the shape of each parameter, before something makes flat pieces of them."""
     for parameter in model.parameters():
-        setattr(parameter, AXES, parameter.ndim)
+        setattr(parameter, SHAPE, parameter.shape)
 
 
-def axes_of(parameter: nn.Parameter) -> int:
-    """How many axes a parameter has in the model."""
-    return int(getattr(parameter, AXES, parameter.ndim))
+def shape_of(parameter: nn.Parameter) -> torch.Size:
+    """The shape that a parameter has in the model."""
+    found: torch.Size = getattr(parameter, SHAPE, parameter.shape)
+    return found

@@ -68,14 +68,12 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         """Each process takes its part."""
-        from deepspeed.utils import safe_set_full_fp32_param
-
         module: Any = self.lightning_module
         with self._gathered(module, changed=True):
             module.load_state_dict(checkpoint["state_dict"], strict=strict)
         for name, parameter in module.named_parameters():
             if parameter.requires_grad and name in checkpoint["state_dict"]:
-                safe_set_full_fp32_param(parameter, checkpoint["state_dict"][name].float())
+                self._set(parameter, checkpoint["state_dict"][name].float())
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         """The state, numbered as an optimizer of one device numbers it; only the first process has it."""
@@ -85,6 +83,8 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
         example = next((inner.state[each] for each in self._parts() if inner.state.get(each)), {})
         sharded = [key for key, value in example.items() if isinstance(value, torch.Tensor) and value.ndim]
         counted = {key: _copied(value) for key, value in example.items() if key not in sharded}
+        if example:
+            self._link()
         groups: list[dict[str, Any]] = []
         state: dict[int, dict[str, Any]] = {}
         for parameters, group in zip(self._groups, inner.param_groups, strict=True):
@@ -97,8 +97,6 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Each process takes its part."""
-        from deepspeed.utils import safe_set_full_optimizer_state
-
         saved = checkpoint["optimizer_states"][0]
         inner = self._inner()
         for group, values in zip(inner.param_groups, saved["param_groups"], strict=True):
@@ -111,19 +109,36 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
             inner.state[part] = {
                 key: torch.zeros_like(part) if key in sharded else _copied(value) for key, value in example.items()
             }
-        # DeepSpeed knows where a parameter's state is when there is one, after a first step otherwise.
-        getattr(self.optimizers[0], "_lazy_init_hp_params_optimizer_state", lambda: None)()
+        self._link()
         ordered = [parameter for parameters in self._groups for parameter in parameters]
         for number, parameter in enumerate(ordered):
             for key in sharded:
-                value = saved["state"][number][key].to(self.root_device)
-                safe_set_full_optimizer_state(parameter, value, key)
+                self._set(parameter, saved["state"][number][key], key)
 
     def _init_optimizers(self) -> Any:
         """The model's own optimizer, whose groups of parameters DeepSpeed replaces by parts of its own."""
         optimizer, scheduler = super()._init_optimizers()
         self._groups = [list(group["params"]) for group in optimizer.param_groups]
         return optimizer, scheduler
+
+    def _set(self, parameter: Any, value: torch.Tensor, key: str | None = None) -> None:
+        """Put the part of this process where DeepSpeed keeps it: of the state under a key, or of the weights."""
+        value = value.to(self.root_device)
+        if not self.zero_stage_3:
+            parameter.set_full_hp_param(value, key)
+            return
+        # In stage 3 its own function fails where a parameter does not divide evenly.
+        size = parameter.ds_tensor.numel()
+        filled = nn.functional.pad(value.flatten(), (0, size * self.world_size - value.numel()))
+        own = filled.narrow(0, size * self.global_rank, size)
+        parameter._z3_optimizer.set_local_hp_param(own, parameter, key)
+
+    def _link(self) -> None:
+        """Let DeepSpeed find the state of each parameter: it looks once, when only the first group has any."""
+        outer: Any = self.optimizers[0]
+        if hasattr(outer, "_lazy_init_hp_params_optimizer_state"):
+            outer._hp_optimizer_states_linked = False
+            outer._lazy_init_hp_params_optimizer_state()
 
     def _inner(self) -> Any:
         """The optimizer that DeepSpeed drives."""
