@@ -44,6 +44,7 @@ from framework_core.training.preparation import Prepared, can_measure, load_weig
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
 from framework_core.training.report import CARD, Report, repeat_command
+from framework_core.training.same_everywhere import SameEverywhere
 from framework_core.training.stopping import early_stopping
 from framework_core.training.strategies.whole_model import whole_model
 from framework_core.training.strategies.whole_state import WholeState
@@ -185,6 +186,7 @@ class Session:
         monitor, mode = prepared.monitor, prepared.mode
         asked = training_callbacks(config)
         callbacks = [*own, *asked, *self._callbacks, MonitoredMetrics(self._monitored()), ConcealedHyperparameters()]
+        callbacks.append(SameEverywhere(config, prepared.data))
         if config.trainer.enable_checkpointing and not config.trainer.fast_dev_run:
             callbacks += self._checkpoints()
         if config.early_stopping.patience is not None:

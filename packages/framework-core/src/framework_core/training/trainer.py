@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,8 @@ def build_trainer(
         name = str(error).partition("'")[2].partition("'")[0].partition(">")[0] or str(error.name)
         needed_for = f"trainer.accelerator={config.trainer.accelerator}, strategy={config.strategy_name}"
         raise MissingPackageError(name, needed_for=needed_for, requirement=name) from error
+    if hasattr(trainer.strategy, "_timeout"):
+        trainer.strategy._timeout = timedelta(seconds=config.distributed.timeout_seconds)
     make_lean(trainer, seed=config.seed, per_device=config.distributed.batch == "per_device")
     use_folders(trainer, config.checkpoint)
     if isinstance(given["profiler"], Bottleneck):
