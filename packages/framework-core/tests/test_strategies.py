@@ -10,6 +10,7 @@ import pytest
 from safetensors import safe_open
 
 from framework_core.training.checkpoint_io import read
+from framework_core.training.together import fits
 
 QUIET = ("trainer.accelerator=cpu", "mlops.report=false", "mlops.tracking.backend=none", "trainer.max_epochs=2")
 TWO = ("distributed.enabled=true", "distributed.devices=2")
@@ -253,3 +254,17 @@ def test_a_gpu_that_is_not_there_is_told(fw, components):
     done = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET[1:], "trainer.accelerator=cuda", *TWO)
     assert done.code == 2
     assert "Traceback" not in done.err
+
+
+def test_auto_shards_what_a_gpu_does_not_hold_with_its_optimizer():
+    assert fits(1_000_000_000, 24 * 2**30)
+    assert not fits(2_000_000_000, 24 * 2**30)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("strategy", ["auto", "ddp", "fsdp", "fsdp2", "dp"])
+def test_each_strategy_trains_on_one_gpu(strategy, fresh, components):
+    words = ("strategy=" + strategy, "distributed.enabled=true", "distributed.devices=1", "trainer.accelerator=gpu")
+    done = fresh("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET[1:], *words, "--json")
+    assert done.code == 0, done.err
+    assert 0 < done.json["metrics"]["test/loss"] < 2

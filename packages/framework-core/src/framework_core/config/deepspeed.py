@@ -14,8 +14,14 @@ from framework_core.contracts.config import RunConfig
 from framework_core.errors import ConfigProblem
 
 KEY = "distributed.deepspeed_config"
-OF_THE_RUN = ("optimizer", "scheduler", "train_batch_size", "train_micro_batch_size_per_gpu")
-OF_THE_RUN += ("gradient_accumulation_steps", "gradient_clipping")
+OF_THE_RUN = (
+    "optimizer",
+    "scheduler",
+    "train_batch_size",
+    "train_micro_batch_size_per_gpu",
+    "gradient_accumulation_steps",
+    "gradient_clipping",
+)
 """What the settings of the run say: where the file says the same, it is left out."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ConfigError, ConfigProblem
-from framework_core.tracking.lineage import machine
 
 ITS_OWN = ("experiment.", "output_dir", "mlops.", "distributed.timeout_seconds")
 """Settings that change nothing in what is trained."""
@@ -52,7 +52,7 @@ class SameEverywhere(Callback):
         found["data"] = f"fingerprint {self._data.fingerprint}"
         found["model"] = f"{sum(each.numel() for each in module.parameters()):,} parameters"
         found["torch"] = torch.__version__
-        found["python"] = ".".join(machine()["python"].split(".")[:2])
+        found["python"] = ".".join(platform.python_version_tuple()[:2])
         return found
 
 

@@ -7,8 +7,9 @@ https://arxiv.org/abs/1910.02054. Stage 1 shards optimizer states, stage 2 gradi
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from typing import Any
 
@@ -36,7 +37,8 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
             os.environ.setdefault("DS_ACCELERATOR", "cpu")
         self._on_cpu = on_cpu
         self._groups: list[list[nn.Parameter]] = []
-        super().__init__(timeout=timedelta(seconds=timeout_seconds), **settings)
+        with _stdout_is_for_results():
+            super().__init__(timeout=timedelta(seconds=timeout_seconds), **settings)
 
     @property
     def root_device(self) -> torch.device:
@@ -45,10 +47,16 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
 
     def setup_environment(self) -> None:
         """Let processes know each other."""
-        if self._on_cpu:
-            DDPStrategy.setup_environment(self)
-        else:
-            super().setup_environment()
+        with _stdout_is_for_results():
+            if self._on_cpu:
+                DDPStrategy.setup_environment(self)
+            else:
+                super().setup_environment()
+
+    def setup(self, trainer: Any) -> None:
+        """Shard the model, and let Lightning do the rest."""
+        with _stdout_is_for_results():
+            super().setup(trainer)
 
     def setup_distributed(self) -> None:
         """Let processes know each other."""
@@ -80,7 +88,7 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
         from deepspeed.utils import safe_get_full_optimizer_state
 
         inner = self._inner()
-        example = next((inner.state[each] for each in self._parts() if inner.state.get(each)), {})
+        example: dict[str, Any] = next((inner.state[each] for each in self._parts() if inner.state.get(each)), {})
         sharded = [key for key, value in example.items() if isinstance(value, torch.Tensor) and value.ndim]
         counted = {key: _copied(value) for key, value in example.items() if key not in sharded}
         if example:
@@ -161,6 +169,13 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
 
         with deepspeed.zero.GatheredParameters(list(module.parameters()), modifier_rank=0 if changed else None):
             yield
+
+
+@contextmanager
+def _stdout_is_for_results() -> Iterator[None]:
+    """DeepSpeed prints what it builds."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def _shape(parameter: nn.Parameter) -> torch.Size:
