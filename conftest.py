@@ -21,7 +21,7 @@ SHARE = 1 / 3
 def _drawn_by(item: pytest.Item) -> str:
     """The name by which a test is drawn: its own, or of its file, which shares what takes long; empty draws nothing."""
     marker = item.get_closest_marker("drawn")
-    if marker is None:
+    if marker is None or item.get_closest_marker("some_of"):
         return ""
     return item.nodeid.partition("::")[0] if marker.args == ("file",) else item.nodeid
 

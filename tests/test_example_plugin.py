@@ -8,6 +8,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from served import serving
 from uv import find_uv_bin
 
 pytestmark = [pytest.mark.long, pytest.mark.drawn("file")]
@@ -15,6 +16,7 @@ pytestmark = [pytest.mark.long, pytest.mark.drawn("file")]
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "framework-plugins-wine"
 SOURCES = [ROOT / "packages" / "framework-core", ROOT / "packages" / "plugins-vision", EXAMPLE]
+A_WINE = "13.2,1.78,2.14,11.2,100,2.65,2.76,0.26,1.28,4.38,1.05,3.4,1050"
 QUICK = ("trainer.max_epochs=1", "trainer.accelerator=cpu", "mlops.tracking.backend=none")
 
 
@@ -96,6 +98,32 @@ def test_its_experiment_learns_and_its_command_shows_the_run(environment):
     assert result["metrics"]["test/accuracy"] >= 0.9
     first = environment.fw("wine", "best").stdout.splitlines()[0]
     assert first == f"{result['metrics']['test/accuracy']:.4f}  gated_mlp  {result['name']}"
+
+
+def test_its_training_goes_on_where_it_was_ended(environment):
+    chosen = ("--model", "gated_mlp", "--dataset", "wine", *QUICK, "experiment.run_name=resumed")
+    environment.fw("train", *chosen)
+    again = environment.fw("train", "--resume", "resumed", "trainer.max_epochs=3", "--json")
+    assert "epoch 3/3" in again.stderr
+    assert "epoch 1/3" not in again.stderr
+
+
+def test_its_model_answers_files_from_an_export_and_from_the_run(environment):
+    environment.fw("train", "+experiment=wine", *QUICK[1:], "experiment.run_name=served")
+    assert (
+        "8 files of test answered as the model does"
+        in environment.fw("export", "served", "--to", "onnx", "-o", "served-onnx").stdout
+    )
+    wine = environment.project / "mine.csv"
+    wine.write_text(A_WINE)
+    expected = json.loads(environment.fw("predict", "served", wine, "--json").stdout)[0]
+    for what in ("served-onnx", "served"):
+        with serving(environment.bin / "fw", what, folder=environment.project, **environment.variables) as server:
+            (row,) = server.predict(wine)
+            assert row["label"] == expected["label"] == "grower_0"
+            assert row["confidence"] == pytest.approx(expected["confidence"], abs=1e-5)
+            refused = server.post("/predict", files=[("file", ("no.csv", b"1,2"))])
+            assert (refused.status_code, "13" in refused.json()["error"]) == (422, True)
 
 
 def test_its_model_and_data_of_another_plugin_are_told_not_to_fit(environment):

@@ -2,10 +2,11 @@ import subprocess
 import sys
 
 import pytest
-from framework_core import compose, evaluate, predict, registry, train
+from framework_core import DataError, compose, evaluate, predict, registry, train
 from typer.testing import CliRunner
 
 from framework_plugins_wine.cli import app
+from framework_plugins_wine.serving import WineFiles
 
 QUICK = ["trainer.accelerator=cpu", "mlops.tracking.backend=none"]
 A_WINE = "13.2,1.78,2.14,11.2,100,2.65,2.76,0.26,1.28,4.38,1.05,3.4,1050"
@@ -31,6 +32,22 @@ def test_a_trained_model_is_measured_and_predicts_a_file(result, tmp_path):
     assert row["label"] == "grower_0"
 
 
+def test_an_exported_model_answers_files_as_the_model_does(result, tmp_path):
+    words = ["export", result.run.name, "--to", "onnx", "-o", str(tmp_path / "wine")]
+    done = subprocess.run([sys.executable, "-m", "framework_core", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "from files  8 files of test answered as the model does" in done.stdout
+
+
+def test_a_file_that_is_no_wine_is_refused():
+    files = WineFiles(mean=[0.0, 1.0], std=[1.0, 2.0])
+    (wine,) = files.samples(b"3,5", ".csv")
+    assert wine.input.tolist() == [3.0, 2.0]
+    for content in (b"3,five", b"3", b"\xff"):
+        with pytest.raises(DataError, match="The file"):
+            files.samples(content, ".csv")
+
+
 def test_the_command_shows_the_runs(result):
     shown = CliRunner().invoke(app, ["best"])
     assert shown.exit_code == 0
@@ -49,6 +66,6 @@ def test_a_model_is_built_by_its_name():
     assert model.model[0].in_features == 13
 
 
-def test_listing_imports_no_torch():
-    code = "import sys, framework_plugins_wine.plugin, framework_plugins_wine.cli; sys.exit('torch' in sys.modules)"
+def test_listing_and_serving_import_no_torch():
+    code = "import sys\nfrom framework_plugins_wine import cli, plugin, serving\nsys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -97,6 +97,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 from framework_core import BaseDataModule, DataSpec
+from framework_core.contracts import Processing
 from framework_core.errors import DataError
 
 
@@ -133,6 +134,29 @@ class Pond(BaseDataModule):
             split_sizes=sizes,
             fingerprint="content:1",
         )
+
+    def predict_dataset(self, paths, data):
+        return [torch.tensor([float(word) for word in path.read_text().split(",")]) for path in paths]
+
+    def sample_files(self, count, folder):
+        for number in range(count):
+            (folder / f"{number}.csv").write_text(",".join(map(str, self.test_dataset[number][0].tolist())))
+        return sorted(folder.iterdir())
+
+    def preprocessing(self, data):
+        return Processing(builder="frog.serving:Points")
+"""
+SERVING = """
+import numpy as np
+
+from framework_core.serving import Preprocessing, Sample
+
+
+class Points(Preprocessing):
+    suffixes = (".csv",)
+
+    def samples(self, content, suffix):
+        return [Sample(np.array([float(word) for word in content.decode().split(",")], np.float32))]
 """
 CONF = {
     "frog/conf/__init__.py": "",
@@ -146,6 +170,7 @@ FILES = {
     "frog/settings.py": SETTINGS,
     "frog/models.py": MODELS,
     "frog/data.py": DATA,
+    "frog/serving.py": SERVING,
     "frog/cli.py": "import typer\n\napp = typer.Typer()\n",
     **CONF,
 }
@@ -326,6 +351,12 @@ DEFECTS = {
     "writes in the working folder": (
         *("set_up_leaves_the_folder_alone", "data", "        generator ="),
         "        Path(f'{os.urandom(4).hex()}.npy').touch()\n        generator =",
+    ),
+    "prepares files for a server otherwise": (
+        *("serving_prepares_the_same", "serving", "np.float32))", "np.float32) / 255)"),
+    ),
+    "needs torch to prepare files for a server": (
+        *("serving_prepares_the_same", "serving", "import numpy as np", "import numpy as np\nimport torch"),
     ),
 }
 """Each defect, and the check that finds it."""

@@ -28,7 +28,7 @@ OPTIONS = {
         *("--max-body", "--max-values", "--max-waiting", "--timeout", "--grace", "--reload-every"),
     },
     "replay": {"--step", "--output-dir", "--json"},
-    "reproduce": {"--uri", "--json"},
+    "reproduce": {"--uri", "--in", "--json"},
     "find": set(),
     "find lr": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--steps", "--json"},
     "find batch-size": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--json"},
@@ -85,6 +85,7 @@ OPTIONS = {
     "registry at": {"--uri", "--json"},
     "registry verify": {"--uri", "--json"},
     "runs": set(),
+    "runs compare": {"--output", "-o", "--uri", "--json"},
     "runs gc": {"--older-than", "--status", "--keep", "--delete", "--uri", "--json"},
     "runs list": {
         "--experiment",

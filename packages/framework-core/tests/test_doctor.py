@@ -18,6 +18,8 @@ import pytest
 from framework_core.doctor.environment import OWN
 from framework_core.doctor.examination import CHECKS
 
+pytestmark = pytest.mark.drawn
+
 SOURCE = Path(__file__).parents[1] / "src"
 
 
@@ -65,7 +67,6 @@ def pretend(tmp_path):
     return make
 
 
-@pytest.mark.drawn
 @pytest.mark.long
 def test_a_sound_environment_is_fine_and_every_check_has_something_to_say(found):
     findings = found()
@@ -197,7 +198,6 @@ def about_torch(findings):
     return [each for each in wrong(findings) if "what trains cannot be imported" not in each[1]]
 
 
-@pytest.mark.drawn
 @pytest.mark.long
 def test_a_torchvision_that_raises_at_import_is_a_problem_and_no_end(found, tmp_path):
     site = tmp_path / "broken"
@@ -211,7 +211,6 @@ def test_a_torchvision_that_raises_at_import_is_a_problem_and_no_end(found, tmp_
     assert first[2].endswith("pip install -U torch torchvision")
 
 
-@pytest.mark.drawn
 @pytest.mark.long
 def test_a_torchvision_that_crashes_the_process_is_a_problem_and_the_rest_goes_on(found, tmp_path):
     site = tmp_path / "broken"
@@ -475,7 +474,6 @@ def test_every_variable_of_the_framework_is_known():
 # The tracking store
 
 
-@pytest.mark.drawn
 def test_a_store_that_is_there_is_fine_and_left_as_it_is(found, project, empty_store):
     shutil.copy(empty_store, project)
     (one,) = found("tracking")
@@ -508,7 +506,6 @@ def test_a_damaged_database_is_a_problem(found, project, empty_store):
     assert "is damaged" in detail
 
 
-@pytest.mark.drawn
 def test_a_locked_store_is_a_problem(found, project, empty_store):
     shutil.copy(empty_store, project)
     with contextlib.closing(sqlite3.connect("mlflow.db", isolation_level=None)) as holder:
@@ -613,7 +610,6 @@ def test_a_server_that_is_of_no_use_is_told(codes, said, state, told, mend, serv
     assert mend in shown
 
 
-@pytest.mark.drawn
 def test_a_server_that_accepts_and_never_answers_is_told_in_seconds(found):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -633,7 +629,6 @@ def test_a_server_that_is_away_behind_a_proxy_is_told_with_the_proxy(found, monk
     assert mend == "export no_proxy=tracking.example"
 
 
-@pytest.mark.drawn
 @pytest.mark.long
 def test_a_store_that_no_package_knows_is_told_without_its_password(found):
     state, detail, _ = only(found("tracking", "--uri", "gnus://me:s3cret@localhost"))
@@ -650,7 +645,6 @@ def test_a_folder_of_files_is_told(found, project):
 
 
 @pytest.mark.cold
-@pytest.mark.drawn
 @pytest.mark.long
 def test_the_command_imports_nothing_heavy_itself(install, fresh):
     shown = (

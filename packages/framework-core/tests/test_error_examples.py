@@ -1,6 +1,7 @@
 """Every error of the tree is met by the command in its own description, and says what stands there."""
 
 import inspect
+import json
 import re
 import shlex
 import shutil
@@ -62,7 +63,7 @@ def register_components():
 TEXTS = ("what", "possible", "next_step", "listing", "hint")
 """What is only said; everything else that an error is made from is a fact that it keeps."""
 
-NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError", "RunInUseError", "StepNotFoundError")
+NEEDS_A_RUN = ("DataError", "RunNotFoundError", "OutputError", "RunInUseError", "StepNotFoundError", "RebuildError")
 
 NEEDS_A_MODEL = ("VersionNotFoundError", "RegistryError", "StageTakenError", "PromotionRefusedError")
 POLICY = "stages: {production: {metrics: {test/accuracy: {min: 0.9}}}}"
@@ -105,6 +106,9 @@ def world(project, components, install, train, request, monkeypatch):
         install("wreck-dist", {"wreck": "raise ImportError('no luck')"}, {"framework.plugins": {"wreck": "wreck"}})
     if error in NEEDS_A_RUN:
         assert train("experiment.run_name=first", "trainer.max_epochs=1").code == 0
+    if error == "RebuildError":
+        run = json.loads((project / "runs/first/run.json").read_text())["run_id"]
+        MlflowClient(f"sqlite:///{project}/mlflow.db").set_tag(run, "mlflow.source.git.commit", "0123456789abcdef")
     if error == "RunInUseError":
         command = [sys.executable, "-c", HOLDS_A_RUN]
         holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

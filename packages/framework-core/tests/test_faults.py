@@ -12,6 +12,8 @@ from mlflow import MlflowClient
 from framework_core.tracking.cuts import Cuts
 from framework_core.tracking.journal import FOLDER, points_of, read
 
+pytestmark = pytest.mark.drawn
+
 HERE = Path(__file__).parent
 NO_STORE = "mlops.tracking.backend=none"
 THOROUGH = pytest.mark.thorough
@@ -230,7 +232,6 @@ def test_a_failure_is_sent_to_the_tracking_store_without_the_users_data(go_wrong
     assert client.get_run(run_id).info.status == "FAILED"
 
 
-@pytest.mark.drawn
 def test_memory_that_runs_out_names_a_batch_size_that_fits(go_wrong):
     done = go_wrong("Large", "trainer.accumulate_grad_batches=2")
     assert (done.code, done.out) == (1, "")

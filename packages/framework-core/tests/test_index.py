@@ -7,6 +7,8 @@ import stat
 
 import pytest
 
+pytestmark = pytest.mark.drawn
+
 PLUGIN = """
 from framework_core import hookimpl
 from framework_core.contracts import ModelSpec
@@ -85,7 +87,6 @@ def test_every_kind_is_kept_at_once(offering, listed, fresh, asked):
     assert asked() == 1
 
 
-@pytest.mark.drawn
 def test_what_is_installed_later_is_listed(offering, listed):
     site = offering("gnu")
     assert "gnu" in listed(site)
@@ -93,7 +94,6 @@ def test_what_is_installed_later_is_listed(offering, listed):
     assert {"gnu", "auk"} <= listed(site, other)
 
 
-@pytest.mark.drawn
 def test_what_is_installed_in_a_folder_that_was_there_is_listed(offering, listed):
     site = offering("gnu")
     assert "gnu" in listed(site)
@@ -103,7 +103,6 @@ def test_what_is_installed_in_a_folder_that_was_there_is_listed(offering, listed
     assert {"gnu", "auk"} <= listed(site)
 
 
-@pytest.mark.drawn
 def test_what_is_removed_is_not_listed(offering, listed):
     site = offering("gnu")
     assert "gnu" in listed(site)
@@ -122,7 +121,6 @@ def test_a_plugin_whose_source_is_edited_is_asked_again(offering, listed, asked)
     assert asked() == 2
 
 
-@pytest.mark.drawn
 def test_a_plugin_that_is_left_out_is_not_in_the_answer(offering, listed):
     site = offering("gnu")
     assert "gnu" in listed(site)
@@ -130,7 +128,6 @@ def test_a_plugin_that_is_left_out_is_not_in_the_answer(offering, listed):
     assert "gnu" in listed(site)
 
 
-@pytest.mark.drawn
 def test_while_a_plugin_is_broken_nothing_is_kept(offering, install, fresh, kept):
     site = offering("gnu")
     bad = install("bad-dist", {"bad_plugin": "raise RuntimeError('x')"}, {"framework.plugins": {"bad": "bad_plugin"}})

@@ -16,6 +16,8 @@ import yaml
 from framework_core.config.compose import compose
 from framework_core.project.settings import OWN
 
+pytestmark = pytest.mark.drawn
+
 ALWAYS = {"config.yaml", "README.md", "schema.json", ".gitignore"}
 PLUGIN = """
 from framework_core import hookimpl
@@ -187,7 +189,6 @@ def test_the_settings_of_the_templates_are_those_of_their_classes(fw, project):
         }
 
 
-@pytest.mark.drawn
 def test_a_project_of_its_own_trains_and_learns(fw, project, empty_store):
     assert fw("init", "--local").code == 0
     assert names_in(project) == {*ALWAYS, "model.py", "dataset.py"}

@@ -17,6 +17,8 @@ from framework_core import run
 from framework_core.config.compose import compose
 from framework_core.training.checkpoint_io import read
 
+pytestmark = pytest.mark.drawn
+
 STEPS = 6
 """Steps of an epoch of iris."""
 
@@ -167,7 +169,6 @@ def goes_on(fw, epochs=2):
     return end
 
 
-@pytest.mark.drawn
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough)])
 def test_a_process_that_gets_a_signal_ends_with_a_checkpoint_and_can_go_on(number, started, fw):
@@ -183,7 +184,6 @@ def test_a_process_that_gets_a_signal_ends_with_a_checkpoint_and_can_go_on(numbe
     assert validated_steps() == [(epoch + 1) * STEPS - 1 for epoch in range(end)]
 
 
-@pytest.mark.drawn
 @pytest.mark.long
 def test_ctrl_c_reaches_the_loading_processes_too_and_is_told_once(started):
     """A terminal sends it to every process of the command."""
@@ -197,7 +197,6 @@ def test_ctrl_c_reaches_the_loading_processes_too_and_is_told_once(started):
     assert checkpoint()["global_step"] >= STEPS
 
 
-@pytest.mark.drawn
 @pytest.mark.long
 def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(started, fw):
     process = started()
@@ -218,7 +217,6 @@ def test_ctrl_c_in_a_text_that_is_executed_is_told_like_any_other(program, proje
     assert err == "error: Stopped by Ctrl-C.\n"
 
 
-@pytest.mark.drawn
 @pytest.mark.long
 def test_ctrl_c_before_training_is_one_message(started):
     process = started()
@@ -230,7 +228,6 @@ def test_ctrl_c_before_training_is_one_message(started):
     assert "Traceback" not in err
 
 
-@pytest.mark.drawn
 def test_a_profiler_that_ctrl_c_left_half_made_goes_in_silence(train):
     made = []
 

@@ -13,6 +13,8 @@ import pytest
 from framework_core.plugins import switches
 from framework_core.plugins.registry import registry
 
+pytestmark = pytest.mark.drawn
+
 GOOD = """
 from framework_core import hookimpl
 from framework_core.contracts import ModelSpec
@@ -74,7 +76,6 @@ def test_a_plugin_that_forks_answers_once(good, bad, fresh):
     assert [row["name"] for row in done.json] == ["good_model"]
 
 
-@pytest.mark.drawn
 def test_a_plugin_that_ends_the_process_does_so_twice_and_no_more(good, bad, fresh, fw):
     path = [bad("import os; os._exit(7)"), good]
     assert [fresh("list", "models", path=path).code for _ in range(3)] == [7, 7, 0]
@@ -86,7 +87,6 @@ def test_a_plugin_that_ends_the_process_does_so_twice_and_no_more(good, bad, fre
     assert fresh("plugin", "list", path=path).code == 7, "it is tried again"
 
 
-@pytest.mark.drawn
 def test_another_version_of_what_ended_the_process_is_tried(bad, fresh):
     path = [bad("import os; os._exit(7)", version="0.5")]
     assert [fresh("list", "models", path=path).code for _ in range(3)] == [7, 7, 0]
@@ -96,7 +96,6 @@ def test_another_version_of_what_ended_the_process_is_tried(bad, fresh):
     assert "bad_model" in fresh("list", "models", path=path).out
 
 
-@pytest.mark.drawn
 def test_processes_that_were_ended_together_say_nothing_against_a_plugin(bad, fresh, project, cache):
     """As those of a job that is cancelled while it starts."""
     site = bad(
@@ -119,7 +118,6 @@ def test_processes_that_were_ended_together_say_nothing_against_a_plugin(bad, fr
     assert not [path for path in (cache / "importing").iterdir() if "0.8" in path.read_text()]
 
 
-@pytest.mark.drawn
 def test_one_end_that_a_signal_may_have_caused_is_forgotten_with_the_next_import(bad, fresh, project, cache):
     site = bad("import os\nif os.path.exists('end'): os._exit(7)", version="0.7")
     for _ in range(3):

@@ -16,6 +16,8 @@ from framework_core.tracking.heartbeat import Process
 from framework_core.tracking.journal import FOLDER, Journal, read
 from framework_core.tracking.sender import Sender
 
+pytestmark = pytest.mark.drawn
+
 NAME = "one"
 
 
@@ -156,7 +158,6 @@ def offline(train):
     return run
 
 
-@pytest.mark.drawn
 def test_a_run_without_a_store_is_watched_and_sent_later(offline, fw, project):
     offline("mlops.tracking.log_model=true")
     store = f"sqlite:///{project}/mlflow.db"
@@ -227,7 +228,6 @@ def test_a_run_that_nothing_records_says_that_it_lasts_and_is_closed_and_listed_
     assert not (directory / "heartbeat.json").exists()
 
 
-@pytest.mark.drawn
 def test_a_killed_run_is_closed_by_the_next_command_and_goes_on_without_a_double_point(
     program, fw, components, project, empty_store
 ):

@@ -16,6 +16,8 @@ from framework_core.config.compose import compose
 from framework_core.model_registry.chain import History
 from framework_core.run import train
 
+pytestmark = pytest.mark.drawn("file")
+
 QUICK = (
     "trainer.max_epochs=2",
     "trainer.accelerator=cpu",

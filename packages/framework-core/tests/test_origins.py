@@ -3,6 +3,8 @@
 import pytest
 import yaml
 
+pytestmark = pytest.mark.drawn
+
 NIGHT = """\
 # @package _global_
 defaults:
@@ -151,7 +153,6 @@ def test_an_unknown_key_is_answered_with_the_nearest(fw, configured):
     assert "trainer.max_epoch: there is no such setting. Did you mean trainer.max_epochs" in done.err
 
 
-@pytest.mark.drawn
 def test_settings_with_their_origins_are_the_same_settings(fw, configured):
     words = ("model=mine.py:Net", "dataset=mine.py:Iris", "--config", "my.yaml", "model.width=3")
     told = fw("config", "show", "--origin", *words).out
@@ -164,7 +165,6 @@ def test_settings_with_their_origins_are_the_same_settings(fw, configured):
     assert leaves["model.width"]["from"]["kind"] == "command line"
 
 
-@pytest.mark.drawn
 def test_two_files_are_compared_by_what_they_mean(fw, configured):
     (configured / "a.yaml").write_text("model: mine.py:Net\ndataset: mine.py:Iris\ntrainer: {max_epochs: 15}\n")
     (configured / "b.yaml").write_text("model: mine.py:Net\ndataset: mine.py:Iris\nmodel.width: 3\n")
@@ -176,7 +176,6 @@ def test_two_files_are_compared_by_what_they_mean(fw, configured):
     assert "the same settings" in fw("config", "diff", "a.yaml", "a.yaml").err
 
 
-@pytest.mark.drawn
 def test_runs_are_compared_too(train, fw):
     first, second = (train(*words, "--json").json["name"] for words in ([], ["model.width=3", "optimizer=sgd"]))
     found = {each["key"]: (each["a"], each["b"]) for each in fw("config", "diff", first, "last", "--json").json}

@@ -21,6 +21,8 @@ from framework_core.training.checkpoint_io import read
 from framework_core.training.device import Device, device
 from framework_core.training.performance import applied, choices, with_choices
 
+pytestmark = pytest.mark.drawn
+
 COMMON = (
     "model=mine.py:Net",
     "dataset=mine.py:Iris",
@@ -125,7 +127,6 @@ def test_choices_are_said_saved_and_followed(components, project, fw):
     assert "Chosen for this device" not in off.err
 
 
-@pytest.mark.drawn
 def test_settings_are_in_force_while_training_and_gone_afterwards(settings):
     look, before = Look(), torch.get_float32_matmul_precision()
     words = ("performance.matmul_precision=high", "performance.compile=true", "performance.compile_backend=eager")
@@ -244,7 +245,6 @@ class Steps(Callback):
             self.norms.append(float(torch.cat([each.flatten() for each in gradients]).norm()))
 
 
-@pytest.mark.drawn
 def test_gradients_of_several_batches_make_one_step_of_one_batch_as_large(settings):
     words = ("optimizer=sgd", "trainer.max_epochs=1", "scheduler=constant", "scheduler.warmup_steps=0", "seed=1")
     whole, parts = Steps(), Steps()
@@ -255,7 +255,6 @@ def test_gradients_of_several_batches_make_one_step_of_one_batch_as_large(settin
     assert torch.equal(parts.weights[3], parts.weights[2])
 
 
-@pytest.mark.drawn
 def test_the_norm_of_the_gradients_is_cut(settings):
     free, cut = Steps(), Steps()
     run_train(settings("trainer.max_epochs=1"), callbacks=[free])
@@ -264,7 +263,6 @@ def test_the_norm_of_the_gradients_is_cut(settings):
     assert max(cut.norms) <= 0.0101
 
 
-@pytest.mark.drawn
 def test_deterministic_mode_is_torchs_for_the_run_and_repeats_its_numbers(settings):
     seen = []
 

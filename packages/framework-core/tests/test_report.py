@@ -13,6 +13,8 @@ from framework_core import registry
 from framework_core.contracts import DataSpec
 from framework_core.training.evidence import Answers, intervals, resampled
 
+pytestmark = pytest.mark.drawn
+
 REPORT = "mlops.report=true"
 
 
@@ -27,7 +29,6 @@ def run(train):
     return made
 
 
-@pytest.mark.drawn
 def test_the_interval_of_a_metric_holds_it_and_is_the_same_again(run):
     result, _ = run()
     assert set(result["intervals"]) == {name for name in result["metrics"] if name.startswith("test/")}
@@ -120,7 +121,6 @@ def test_the_metrics_of_groups_of_the_test_are_told_with_their_spread(fw, compon
     assert float(std["accuracy"]) == pytest.approx(apart / 2**0.5, abs=1e-5)
 
 
-@pytest.mark.drawn
 def test_model_data_and_metrics_are_linked_in_the_store(run):
     result, _ = run("mlops.tracking.log_model=true")
     client = MlflowClient(f"sqlite:///{Path.cwd()}/mlflow.db")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,46 @@ def test_a_run_whose_record_is_not_in_the_store_is_told(fw, here):
     done = fw("reproduce", run, "--uri", f"sqlite:///{here}/mlflow.db")
     assert done.code == 2
     assert "The run 'bare' cannot be repeated: its store has no config.yaml" in done.err
+
+
+def test_in_a_folder_that_is_not_empty_nothing_is_made(fw, here):
+    done = fw("reproduce", "first", "--in", "runs")
+    assert (done.code, [each.name for each in Path("runs").iterdir()]) == (2, ["first"])
+
+
+def test_a_commit_that_is_not_here_is_told(fw, here):
+    client = MlflowClient(f"sqlite:///{here}/mlflow.db")
+    run = json.loads(Path("runs/first/run.json").read_text())["run_id"]
+    was = client.get_run(run).data.tags["mlflow.source.git.commit"]
+    client.set_tag(run, "mlflow.source.git.commit", "0123456789abcdef")
+    try:
+        done = fw("reproduce", "first", "--in", "again")
+    finally:
+        client.set_tag(run, "mlflow.source.git.commit", was)
+        shutil.rmtree("again")
+    assert done.code == 1
+    assert done.err.startswith(f"error: The commit 0123456789ab of the run is not in {here}.")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_the_code_and_the_environment_of_a_run_are_made_again(fw, here):
+    """The run was made from a commit, a change that was not committed, a file git does not know, and ignored data."""
+    Path("mine.py").write_text(f"{Path('mine.py').read_text()}\n# Not committed.\n")
+    Path(".gitignore").write_text("*\n!mine.py\n!loose.txt\n")
+    Path("loose.txt").write_text("not known to git\n")
+    train(compose([*QUICK[:-1], "experiment.run_name=second"], model="mine.py:Net", dataset="mine.py:Iris").config)
+    Path("mine.py").write_text("raise SystemExit\n")
+    git("commit", "-am", "broken")
+    try:
+        done = fw("reproduce", "second", "--in", "again", "--json")
+        code = {each.name for each in Path("again/code").iterdir()}
+        pinned = Path("again/requirements.txt").read_text()
+    finally:
+        git("reset", "--hard", "HEAD~1")
+        for folder in ("again", "runs/second"):
+            shutil.rmtree(folder)
+        Path("loose.txt").unlink()
+    assert (done.code, done.json["identical"], done.json["changes"]) == (0, True, []), done.err
+    assert {"mine.py", "loose.txt", "mlflow.db"} <= code
+    assert f"torch=={version('torch')}\n" in pinned

@@ -15,6 +15,8 @@ from framework_core.training.checkpoint_io import read
 from framework_core.training.sampling import place_in, resumable_loader
 from framework_core.verification.witness import digest
 
+pytestmark = pytest.mark.drawn
+
 STREAMS = """
 import random
 
@@ -172,7 +174,6 @@ def test_a_run_on_a_stream_ends_with_the_state_of_one_that_was_not_stopped(worke
     assert "stream" not in caplog.text
 
 
-@pytest.mark.drawn
 def test_a_stream_that_does_not_say_how_it_goes_on_is_told_of_at_the_start_and_when_it_begins_anew(settings, caplog):
     small = settings("run", "StreamedPlain", "dataset.num_workers=0", "trainer.max_epochs=1")
     with pytest.raises(BrokenOffError):
@@ -184,7 +185,6 @@ def test_a_stream_that_does_not_say_how_it_goes_on_is_told_of_at_the_start_and_w
     assert "begins anew in epoch 1, after 3 batches of it: it does not say how it goes on." in caplog.text
 
 
-@pytest.mark.drawn
 def test_a_stream_that_goes_on_with_another_number_of_processes_begins_anew_and_says_so(settings, caplog):
     with pytest.raises(BrokenOffError):
         run.train(

@@ -11,6 +11,8 @@ from framework_core.errors import (
     near_names,
 )
 
+pytestmark = pytest.mark.drawn
+
 
 @pytest.mark.parametrize(
     ("words", "said"),

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.drawn
+
 TORN = """
 from framework_core.errors import DataError
 from mine import Iris
@@ -78,7 +80,6 @@ def test_bad_data_in_an_evaluation_is_one_message(torn, fw):
     is_told(fw("evaluate", "last", "dataset.num_workers=1"))
 
 
-@pytest.mark.drawn
 def test_bad_data_in_a_prediction_is_one_message(torn, fw, project):
     done = torn("InPrediction", "dataset.num_workers=1")
     assert done.code == 0, done.err

@@ -14,6 +14,8 @@ from pyarrow import parquet
 from framework_core import registry
 from framework_core.errors import DataError
 
+pytestmark = pytest.mark.drawn
+
 
 @pytest.fixture
 def rows(project):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from made_sounds import table, tone, write
 
+pytestmark = pytest.mark.drawn
+
 TWO = {"cat": 6, "dog": 6}
 SMALL = (
     *("--model", "m5", "model.width=8", "--dataset", "audio_folder"),

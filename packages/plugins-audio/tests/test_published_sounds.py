@@ -22,6 +22,8 @@ from framework_core.errors import DataError
 from framework_plugins_audio import published
 from framework_plugins_audio.datasets.speech_commands import which_set
 
+pytestmark = pytest.mark.drawn
+
 DATA = "AUDIO_DATA"
 """Environment variable: a folder with fsdd/."""
 
@@ -86,7 +88,6 @@ def test_words_are_split_by_a_hash_of_their_speaker():
     }
 
 
-@pytest.mark.drawn
 def test_the_lists_of_the_authors_go_before_the_hash(project):
     root = made_sounds.speech_commands(project / "words")
     names = sorted(path.relative_to(root).as_posix() for path in (root / "yes").iterdir())
@@ -208,7 +209,6 @@ def test_a_set_is_fetched_from_a_mirror_once(name, site, tmp_path, monkeypatch):
     assert module(name).fingerprint() == found.fingerprint()
 
 
-@pytest.mark.drawn
 def test_what_is_not_the_authors_is_refused(site, fw, monkeypatch):
     # Nothing listens there: on this machine the authors' server shall not be asked.
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")

@@ -14,6 +14,8 @@ from framework_core import registry
 from framework_core.contracts import DataSpec
 from framework_plugins_audio.plots import page
 
+pytestmark = pytest.mark.drawn("file")
+
 
 def test_the_classes_of_the_test_are_in_a_table(keypad_run):
     rows = list(csv.DictReader((keypad_run / "tables" / "per_class.csv").read_text().splitlines()))
@@ -80,7 +82,6 @@ def long_sounds(project):
     return "table.csv"
 
 
-@pytest.mark.drawn
 def test_speakers_and_whole_recordings_have_metrics_of_their_own(fw, long_sounds):
     words = ("mlops.tracking.backend=none", "trainer.accelerator=cpu", "trainer.max_epochs=2", "dataset.batch_size=4")
     data = ("--dataset", "audio_manifest", f"dataset.path={long_sounds}", "dataset.seconds=0.5")

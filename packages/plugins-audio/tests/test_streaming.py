@@ -12,6 +12,8 @@ import torch
 from framework_core import DataError
 from framework_plugins_audio.streaming import Heard, SoundStream
 
+pytestmark = pytest.mark.drawn
+
 RATE = 8000
 ROWS, COLUMNS, KEYS = (697, 770, 852, 941), (1209, 1336, 1477, 1633), ("123A", "456B", "789C", "*0#D")
 PRESSED = "159#0"

@@ -11,6 +11,8 @@ from made_texts import made_texts
 from framework_core import registry
 from framework_core.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.drawn
+
 GOOD = "text,label\n" + "".join(f"{text},{label}\n" for text, label in made_texts(60))
 
 

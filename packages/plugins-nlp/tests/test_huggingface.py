@@ -10,6 +10,8 @@ from made_texts import made_texts
 from framework_core import registry
 from framework_core.errors import DataError
 
+pytestmark = pytest.mark.drawn
+
 datasets = pytest.importorskip("datasets")
 
 

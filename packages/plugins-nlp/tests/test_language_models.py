@@ -20,6 +20,8 @@ from framework_core.cli import predict as predict_command
 from framework_core.errors import ContractError, DataError
 from framework_plugins_nlp.language_model import drawn
 
+pytestmark = pytest.mark.drawn
+
 SMALL = {"width": 16, "depth": 2, "heads": 2}
 PLAY = "".join(f"Fool: {text}, {label}.\nKing: nay!\n" for text, label in made_texts(120))
 
@@ -214,7 +216,6 @@ def test_the_command_continues_each_line(train, fw):
     assert all(len(row["continued"]) == 20 for row in found)
 
 
-@pytest.mark.drawn
 def test_the_command_prints_text_as_it_is_made_drawn_by_the_settings_and_the_seed(train, fw, monkeypatch):
     set_up()
     where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.batch_size=4")

@@ -11,6 +11,8 @@ from pyarrow import parquet
 from framework_core import registry
 from framework_core.errors import ConfigError, DataError
 
+pytestmark = pytest.mark.drawn
+
 
 @pytest.fixture
 def rows(project):

@@ -7,6 +7,8 @@ import pytest
 from framework_core import registry
 from framework_core.errors import AmbiguousNameError, ContractError
 
+pytestmark = pytest.mark.drawn
+
 OWN = """
 import torch
 from torch import nn

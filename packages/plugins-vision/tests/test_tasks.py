@@ -19,6 +19,8 @@ from framework_core.training.first_batch import look
 from framework_plugins_vision import BaseVisionModel
 from framework_plugins_vision.segmentation import dice_loss, pixel_cross_entropy
 
+pytestmark = pytest.mark.drawn
+
 DATA = '''
 """Images whose targets can be seen: how bright each quarter is."""
 
@@ -98,7 +100,6 @@ def image(project, name, quarters, size=(40, 30)):
     Image.fromarray(pixels).convert("RGB").save(project / name)
 
 
-@pytest.mark.drawn
 def test_several_labels_are_learned_measured_drawn_and_predicted(learn, fw, project):
     done = learn("quarters.py:Plain", "multi-label-classification", "trainer.max_epochs=20", "optimizer.lr=0.3")
     assert done.code == 0, done.err
@@ -112,7 +113,6 @@ def test_several_labels_are_learned_measured_drawn_and_predicted(learn, fw, proj
     assert set(row["probabilities"]) == {"a", "b", "c/d"}
 
 
-@pytest.mark.drawn
 def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project):
     words = ("model.loss=huber", "model.huber_delta=0.5", "trainer.max_epochs=20", "optimizer.lr=0.1")
     done = learn("quarters.py:Plain", "regression", *words)
@@ -128,7 +128,6 @@ def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project):
     assert float(row["top left"]) > float(row["top right"])
 
 
-@pytest.mark.drawn
 def test_masks_are_learned_measured_drawn_and_predicted(learn, fw, project):
     done = learn("test_resnet", "semantic-segmentation", "model.decoder=unet", "model.decoder_width=16")
     assert done.code == 0, done.err

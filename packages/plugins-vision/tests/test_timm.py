@@ -13,6 +13,8 @@ from framework_core.errors import ConfigError, ContractError
 from framework_plugins_vision.models.timm_adapter import COLOURS_ONLY, TimmModel
 from framework_plugins_vision.timm_catalogue import architectures
 
+pytestmark = pytest.mark.drawn
+
 TOLD = (ContractError, RuntimeError, ValueError, IndexError, TypeError, AssertionError)
 """What the check before training says in words."""
 

@@ -11,6 +11,8 @@ from made_datasets import all_batches, encoded, picture, shard
 from framework_core import registry
 from framework_core.errors import DataError
 
+pytestmark = pytest.mark.drawn
+
 
 @pytest.fixture
 def folder(project):
@@ -136,7 +138,6 @@ def test_a_shard_with_a_broken_image_names_it_or_goes_without(workers, project, 
     assert sum(len(images) for images, _ in all_batches(skipping.train_dataloader())) == 9
 
 
-@pytest.mark.drawn
 def test_a_row_of_the_hubs_with_a_broken_image_is_named(project):
     pytest.importorskip("datasets")
     from datasets import ClassLabel, Dataset, Features, Image

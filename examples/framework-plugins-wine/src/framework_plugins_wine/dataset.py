@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from framework_core import BaseDataModule, DataError, DataSpec
+from framework_core.contracts import Processing
 from sklearn.datasets import load_wine
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
@@ -62,6 +63,19 @@ class Wine(BaseDataModule):
     def predict_dataset(self, paths: Sequence[Path], data: DataSpec) -> Dataset[Any]:
         """Files of one wine each: thirteen numbers with commas between them."""
         return _Wines([self._scaled(_numbers(path, len(self._feature_names))) for path in paths])
+
+    def preprocessing(self, data: DataSpec) -> Processing:
+        """The same from the content of such a file, without torch: for a server."""
+        settings = {"mean": self._mean.tolist(), "std": self._std.tolist()}
+        return Processing(builder="framework_plugins_wine.serving:WineFiles", settings=settings)
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Wines of the test, a file each: an exported model is tried on them."""
+        paths = []
+        for number, wine in enumerate(self._features[self._rows("test")][:count].tolist()):
+            paths.append(folder / f"wine-{number}.csv")
+            paths[-1].write_text(",".join(map(str, wine)), "utf-8")
+        return paths
 
     def _rows(self, split: str) -> Tensor:
         fold = torch.arange(len(self._labels)) % 5

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import torch
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract
+from framework_core.contracts import ModelContract, Processing
 from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import Metric
@@ -58,3 +58,8 @@ class GatedMLP(BaseModel):
         """One batch to the likeliest class of each sample and its probability."""
         confidence, label = torch.softmax(self(batch), dim=1).max(dim=1)
         return {"label": [self.data.class_names[index] for index in label.tolist()], "confidence": confidence}
+
+    def postprocessing(self) -> Processing:
+        """The same of bare outputs, without torch: for a server."""
+        settings = {"class_names": list(self.data.class_names)}
+        return Processing(builder="framework_plugins_wine.serving:Growers", settings=settings)

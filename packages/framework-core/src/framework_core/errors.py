@@ -1168,6 +1168,26 @@ class ProofError(FrameworkError):
         )
 
 
+class RebuildError(FrameworkError):
+    """A run whose code or packages can no longer be had, so that it cannot be repeated in an environment of its own.
+
+    Args:
+        what: What is wrong.
+        next_step: What to do about it.
+
+    Example::
+
+        $ fw reproduce first --in again
+        error: The run was trained at commit 0123456789ab, and this folder is in no git repository.
+          With the code and the packages that are here it can be repeated all the same: fw reproduce RUN
+          Type this in the repository that has the commit.
+    """
+
+    def __init__(self, what: str, *, next_step: str = "") -> None:
+        possible = "With the code and the packages that are here it can be repeated all the same: fw reproduce RUN"
+        super().__init__(what, possible=possible, next_step=next_step)
+
+
 class GateFinding(Protocol):
     """What a gate found."""
 

@@ -11,7 +11,7 @@ from framework_core.cli.slips import TAKES_SETTINGS, line_of
 from framework_core.cli.words import Words, all_known, read
 
 FILES = ("config", "config_dir", "output", "paths")
-RUNS = ("run", "resume")
+RUNS = ("run", "runs", "resume")
 Answer = Iterator[tuple[str, str]]
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from framework_core.cli.compare import compare_runs
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from framework_core.tracking.sync import Sent
 
 app = typer.Typer(help="Look at the runs of a tracking store.", no_args_is_help=True)
+
+app.command("compare")(compare_runs)
 
 URI = typer.Option("", "--uri", help="A tracking store (default: MLFLOW_TRACKING_URI, else mlflow.db here).")
 METRICS_SHOWN = 3

@@ -148,7 +148,9 @@ def _compare_files(predictor: Predictor, datamodule: Any, folder: Path, read: Re
     if not golden:
         return 0
     way = from_files(before, lambda inputs: dict(zip(OUTPUTS, read(torch.from_numpy(inputs)), strict=False)), after)
-    apart = {"inputs": check_inputs(predictor, golden, way.preprocessing), "answers": check_rows(golden, way.rows)}
+    paths = [each.path for each in golden]
+    inputs = check_inputs(predictor.dataset(paths), paths, way.preprocessing)
+    apart = {"inputs": inputs, "answers": check_rows(golden, way.rows)}
     write_rows(golden, folder / ROWS)
     tolerance = {"inputs": INPUT_TOLERANCE, "answers": ROW_TOLERANCE}
     about["compared_files"] = {"files": len(golden), "difference": apart, "tolerance": tolerance}

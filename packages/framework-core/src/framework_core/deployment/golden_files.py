@@ -91,8 +91,13 @@ class FromFiles:
         return self.preprocessing.rows(samples, self.postprocessing.rows(outputs))
 
 
-def check_inputs(predictor: Predictor, golden: Sequence[GoldenFile], preprocessing: Preprocessing) -> float:
+def check_inputs(dataset: Any, paths: Sequence[Path], preprocessing: Preprocessing) -> float:
     """How far prepared inputs lie from those of training.
+
+    Args:
+        dataset: The samples of the files, as ``predict_dataset`` gives them.
+        paths: The files.
+        preprocessing: What prepares them without the code of training.
 
     Returns:
         The mean distance of the file with the largest, as a share of the spread of its input.
@@ -100,12 +105,11 @@ def check_inputs(predictor: Predictor, golden: Sequence[GoldenFile], preprocessi
     Raises:
         ExportError: They are other inputs.
     """
-    dataset = predictor.dataset([each.path for each in golden])
     trained = [_array(dataset[index]) for index in range(len(dataset))]
     samples: list[tuple[Path, Sample]] = []
-    for each in golden:
-        found = preprocessing.samples(each.path.read_bytes(), each.path.suffix.lower())
-        samples += [(each.path, sample) for sample in found]
+    for path in paths:
+        found = preprocessing.samples(path.read_bytes(), path.suffix.lower())
+        samples += [(path, sample) for sample in found]
     if len(samples) != len(trained):
         raise ExportError(
             f"its preprocessing makes {len(samples)} inputs of files of which training makes {len(trained)}"

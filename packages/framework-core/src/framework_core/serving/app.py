@@ -118,7 +118,7 @@ def _add_health(app: FastAPI, current: Current) -> None:
 def _add_metadata(app: FastAPI, current: Current) -> None:
     @app.get("/v2", tags=["Open Inference Protocol"])
     async def server() -> dict[str, Any]:
-        """The server."""
+        """The name and the version of the server, and what of the protocol it has."""
         return {"name": "framework-core", "version": framework_core.__version__, "extensions": []}
 
     @app.get("/v2/models/{name}", tags=["Open Inference Protocol"])

@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
+import orjson
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -77,6 +78,8 @@ def parsed(body: bytes) -> Any:
     Raises:
         Refused: It is none.
     """
+    with contextlib.suppress(orjson.JSONDecodeError):
+        return orjson.loads(body)  # five times as fast, and says less of what is wrong
     try:
         return json.loads(body, parse_constant=_no_number)
     except RecursionError as error:

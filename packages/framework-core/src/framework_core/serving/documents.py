@@ -40,6 +40,9 @@ ROWS = {
     },
     "required": ["predictions", "model", "version"],
 }
+TAGS = ("predict", "MLflow", "Open Inference Protocol", "server", "health")
+"""What is asked for, in the order in which the page shows it."""
+
 NUMBERS: Document = {"type": "array", "minItems": 1, "items": {}}
 
 
@@ -56,6 +59,7 @@ def documented(document: Document, model: ServedModel, *, keys: bool, limits: Li
         f"A request may have {limits.body / MEGABYTE:g} MB and {limits.files} inputs. "
         "An error is one sentence and the id of the request."
     )
+    document["tags"] = [{"name": name} for name in TAGS]
     paths = document["paths"]
     _post(paths["/predict"]["post"], _predict_bodies(model), ROWS, ERROR)
     table = {"type": "object", "properties": {"predictions": {"type": "array"}}, "required": ["predictions"]}
@@ -64,6 +68,7 @@ def documented(document: Document, model: ServedModel, *, keys: bool, limits: Li
     _post(infer, {JSON: {"schema": _infer_body(model)}}, {"type": "object", "required": ["outputs"]}, ERROR)
     for path, methods in paths.items():
         for operation in methods.values():
+            operation["summary"] = operation.pop("description").rstrip(".")
             answers = operation["responses"]
             if "{name}" in path:
                 answers["404"] = _answer("There is no such model.", ERROR)
@@ -104,7 +109,8 @@ def _predict_bodies(model: ServedModel) -> Document:
     files = {kind: binary for kind, suffix in SUFFIXES.items() if suffix in model.suffixes}
     form = {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}, "required": ["file"]}
     more = {MULTIPART: {"schema": form}} if model.suffixes else {}
-    return {JSON: {"schema": body}, **files, **more}
+    # The first is what the page offers: a file to choose, where the model reads files.
+    return {**more, **files, JSON: {"schema": body}}
 
 
 def _file_list(model: ServedModel) -> Document:

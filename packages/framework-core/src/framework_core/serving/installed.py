@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from framework_core.errors import MissingPackageError
 
-PACKAGES = ("numpy", "fastapi", "fastapi_offline", "prometheus_client", "python_multipart", "uvicorn")
+PACKAGES = ("numpy", "fastapi", "fastapi_offline", "orjson", "prometheus_client", "python_multipart", "uvicorn")
 EXTRA = "framework-core[serve]"
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import pickle
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from lightning.pytorch import LightningDataModule
 
 SPLITS = ("train", "val", "test")
+SERVED = 4
+"""Files that are prepared as a server does."""
 LOOKED_AT = 2000
 """Samples of a split that are compared at most."""
 SHARED = 0.02
@@ -157,6 +162,31 @@ def set_up_leaves_the_folder_alone(dataset: DatasetSubject) -> None:
     dataset.module()
     new = [name for name in files_here() if name not in files]
     expect(not new, f"it writes {', '.join(new)} in the working folder")
+
+
+@check("dataset")
+def serving_prepares_the_same(dataset: DatasetSubject) -> None:
+    """A server prepares files without torch, and makes of them what ``predict_dataset`` makes."""
+    from framework_core.deployment.golden_files import check_inputs
+    from framework_core.errors import FrameworkError
+    from framework_core.serving.processing import build
+
+    ready: Any = dataset.ready
+    processing = getattr(ready, "preprocessing", lambda _: None)(dataset.data)
+    if processing is None:
+        raise NotApplicableError("it has no preprocessing for servers")
+    module = processing.builder.partition(":")[0]
+    code = f"import sys; sys.path[:] = {sys.path!r}; __import__({module!r}); sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], timeout=60)
+    expect(done.returncode == 0, f"{module}, which prepares files for a server, imports torch")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = list(ready.sample_files(SERVED, Path(folder)))
+        if not paths:
+            raise NotApplicableError("it has no samples of its test as files")
+        try:
+            check_inputs(ready.predict_dataset(paths, dataset.data), paths, build(processing))
+        except FrameworkError as error:
+            expect(False, str(error))
 
 
 def _batches(module: LightningDataModule, split: str) -> Iterator[Any]:

@@ -60,6 +60,28 @@ def _name_and_version(metadata: str) -> tuple[str, str]:
     return headers.get("Name", ""), headers.get("Version", "")
 
 
+def origins() -> dict[str, dict[str, str]]:
+    """Where each package was installed from that is from no package index: a file, a folder, a repository.
+
+    A folder that is run as it is, or was installed from, has the commit of its repository.
+    """
+    found = {dist.name: facts for dist in distributions() if (facts := _origin(dist))}
+    return dict(sorted(found.items()))
+
+
+def _origin(dist: Distribution) -> dict[str, str]:
+    text = dist.read_text("direct_url.json")
+    if not text:
+        return {}
+    origin = json.loads(text)
+    facts = {"from": without_credentials(origin["url"]), "commit": origin.get("vcs_info", {}).get("commit_id", "")}
+    if "dir_info" in origin:
+        folder = Path(url2pathname(urlsplit(origin["url"]).path))
+        facts["commit"] = _git(folder, "rev-parse", "HEAD").strip()
+        facts["editable"] = "yes" if origin["dir_info"].get("editable") else ""
+    return {key: value for key, value in facts.items() if value}
+
+
 def plugins() -> dict[str, dict[str, str]]:
     """The packages that bring plugins: version, where each was installed from, and a digest of its files.
 
@@ -74,15 +96,12 @@ def plugins() -> dict[str, dict[str, str]]:
 
 
 def _installed(dist: Distribution) -> dict[str, str]:
-    origin = json.loads(dist.read_text("direct_url.json") or "{}")
-    facts = {"version": dist.version, "from": without_credentials(origin.get("url", "a package index"))}
-    if origin.get("dir_info", {}).get("editable"):
-        facts["commit"] = code_state(Path(url2pathname(urlsplit(origin["url"]).path))).commit
-    elif record := dist.read_text("RECORD"):
+    facts = {"version": dist.version, "from": "a package index", **_origin(dist)}
+    if "editable" not in facts and (record := dist.read_text("RECORD")):
         facts["sha256"] = sha256(_of_the_wheel(record).encode()).hexdigest()
     if certificate := certificate_of(dist.name):
         facts["certificate"] = str(certificate)
-    return {key: value for key, value in facts.items() if value}
+    return facts
 
 
 def _of_the_wheel(record: str) -> str:

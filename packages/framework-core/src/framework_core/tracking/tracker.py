@@ -29,7 +29,7 @@ from framework_core.secrets import conceal
 from framework_core.tracking import logged_model
 from framework_core.tracking.cuts import cut
 from framework_core.tracking.journal import FILES, FOLDER, SYSTEM, Body, Journal, points_of, read
-from framework_core.tracking.lineage import code_state, machine, packages, plugins
+from framework_core.tracking.lineage import code_state, machine, origins, packages, plugins
 from framework_core.tracking.progress import Progress
 from framework_core.tracking.runs import TAG_STATUS
 from framework_core.tracking.sender import Sender, first_line
@@ -386,7 +386,7 @@ def _record(
 
 
 def _texts() -> dict[str, str]:
-    environment = {"machine": machine(), "plugins": plugins(), "packages": packages()}
+    environment = {"machine": machine(), "plugins": plugins(), "packages": packages(), "origins": origins()}
     code = code_state(Path.cwd())
     found = {
         "environment.json": json.dumps(environment, indent=2),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from framework_core.config.compose import compose
 from framework_core.contracts.config import RunConfig
-from framework_core.errors import RegistryError
+from framework_core.errors import RebuildError, RegistryError
 from framework_core.model_registry.stored_run import stored_run
 from framework_core.tracking.lineage import CodeState, code_state, machine, packages
 from framework_core.tracking.lookup import CONFIG, DATA, RUNS
-from framework_core.tracking.store_calls import global_store
+from framework_core.tracking.store_calls import VARIABLE, global_store
+from framework_core.verification.rebuilding import rebuild
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 ENVIRONMENT = "environment.json"
 DIFF, UNTRACKED = "code/uncommitted.diff", "code/untracked-files.txt"
 HARDWARE = ("processor", "cores", "gpus", "cuda", "platform")
+OF_AN_ENVIRONMENT = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "CONDA_PREFIX")
+"""Variables that would bring what is installed here into another environment."""
+
 OUTCOMES = ("test/", "val/")
 """How the names of metrics begin that a run ends with."""
 
@@ -63,6 +69,29 @@ class Reproduction:
         return self.same_result and not self.changes
 
 
+@dataclass(frozen=True)
+class _Record:
+    """What a store has of a run.
+
+    Attributes:
+        run: The run.
+        uri: The store.
+        code: Its code.
+        environment: Its packages, where they are from, its machine.
+        config: Its settings, as text.
+        data: What its data turned out to be.
+        weights: Its weights; nothing where it stored no model.
+    """
+
+    run: Run
+    uri: str
+    code: CodeState
+    environment: Mapping[str, Any]
+    config: str
+    data: Mapping[str, Any]
+    weights: Path | None
+
+
 def reproduce(run: str, *, tracking_uri: str = "", output_dir: Path | None = None) -> Reproduction:
     """Train a run once more from what its store has of it, here and now, and compare. Leaves nothing behind.
 
@@ -78,40 +107,78 @@ def reproduce(run: str, *, tracking_uri: str = "", output_dir: Path | None = Non
     """
     with tempfile.TemporaryDirectory(prefix="fw-reproduce-") as temporary:
         folder = Path(temporary)
-        with stored_run(run, tracking_uri, output_dir or RUNS) as (client, uri, recorded), global_store(uri):
-            texts = {
-                each: _text(client, recorded, each, folder) for each in (CONFIG, DATA, ENVIRONMENT, DIFF, UNTRACKED)
-            }
-            weights = _weights(client, recorded, folder)
-        if not texts[CONFIG] or not texts[ENVIRONMENT]:
-            name = recorded.info.run_name
-            raise RegistryError(
-                f"The run {name!r} cannot be repeated: its store has no {CONFIG} or no {ENVIRONMENT} of it.",
-                possible="A run that fw train has recorded has both.",
-                next_step="See what there is: fw artifacts ls RUN",
-            )
-        (folder / CONFIG).write_text(texts[CONFIG], encoding="utf-8")
-        return _compared(recorded, texts, weights, compose([], config_file=folder / CONFIG).config, folder)
+        record = _record(run, tracking_uri, output_dir or RUNS, folder)
+        (folder / CONFIG).write_text(record.config, encoding="utf-8")
+        return _compared(record, compose([], config_file=folder / CONFIG).config, folder)
 
 
-def _compared(
-    recorded: Run, texts: Mapping[str, str], weights: Path | None, config: RunConfig, folder: Path
-) -> Reproduction:
+def reproduce_in(folder: Path, run: str, *, tracking_uri: str = "", output_dir: Path | None = None) -> Reproduction:
+    """Make the code and the environment of a run again, train it there once more, and compare. The folder stays.
+
+    Args:
+        folder: Where to; it is not there yet, or empty.
+        run: As for :func:`reproduce`.
+        tracking_uri: The store; empty takes the one that has the run.
+        output_dir: Where runs are; ``runs`` here.
+
+    Raises:
+        RunNotFoundError: There is no such run.
+        RegistryError: The store does not have everything of it that this takes.
+        FilesInTheWayError: Something is in the folder.
+        RebuildError: The code or a package can no longer be had, or the run can no longer be trained.
+    """
+    with tempfile.TemporaryDirectory(prefix="fw-reproduce-") as temporary:
+        record = _record(run, tracking_uri, output_dir or RUNS, Path(temporary))
+        place, python = rebuild(folder, record.code, record.environment)
+        again = [str(python), "-m", "framework_core", "reproduce", record.run.info.run_id, "--json"]
+        variables = {name: value for name, value in os.environ.items() if name not in OF_AN_ENVIRONMENT}
+        # A command line is seen by everybody on the machine, and an address may hold a password.
+        variables[VARIABLE] = record.uri
+        done = subprocess.run(again, cwd=place, env=variables, stdout=subprocess.PIPE, text=True, check=False)
+    if not done.stdout.startswith("{"):
+        raise RebuildError(f"In {folder} the run cannot be trained again: it ended with exit code {done.returncode}.")
+    found = json.loads(done.stdout)
+    changes = tuple(Change(**each) for each in found["changes"])
+    return Reproduction(found["run"], changes, found["same_result"], found["metrics"])
+
+
+def _record(run: str, tracking_uri: str, output_dir: Path, folder: Path) -> _Record:
+    """What the store has of a run; ``folder`` takes files of it."""
+    with stored_run(run, tracking_uri, output_dir) as (client, uri, recorded), global_store(uri):
+        texts = {each: _text(client, recorded, each, folder) for each in (CONFIG, DATA, ENVIRONMENT, DIFF, UNTRACKED)}
+        weights = _weights(client, recorded, folder)
+    if not texts[CONFIG] or not texts[ENVIRONMENT]:
+        raise RegistryError(
+            f"The run {recorded.info.run_name!r} cannot be repeated: its store has no {CONFIG} or no {ENVIRONMENT} "
+            "of it.",
+            possible="A run that fw train has recorded has both.",
+            next_step="See what there is: fw artifacts ls RUN",
+        )
+    commit = recorded.data.tags.get("mlflow.source.git.commit", "")
+    return _Record(
+        run=recorded,
+        uri=uri,
+        code=CodeState(commit, texts[DIFF], tuple(texts[UNTRACKED].splitlines())),
+        environment=json.loads(texts[ENVIRONMENT]),
+        config=texts[CONFIG],
+        data=json.loads(texts[DATA] or "{}"),
+        weights=weights,
+    )
+
+
+def _compared(record: _Record, config: RunConfig, folder: Path) -> Reproduction:
     from framework_core.run import train
 
-    environment = json.loads(texts[ENVIRONMENT])
-    commit = recorded.data.tags.get("mlflow.source.git.commit", "")
-    then = CodeState(commit, texts[DIFF], tuple(texts[UNTRACKED].splitlines()))
-    changes = list(_code(then, code_state(Path.cwd())))
+    changes = list(_code(record.code, code_state(Path.cwd())))
     result = train(_alone(config, folder / "repeated"))
-    data = json.loads((result.run.directory / DATA).read_text("utf-8"))
-    changes += _data(json.loads(texts[DATA] or "{}"), data)
-    changes += _packages(environment)
-    changes += _hardware(environment["machine"], machine())
-    others = list(_result(recorded.data.metrics, result.metrics, weights, result.best_checkpoint))
+    changes += _data(record.data, json.loads((result.run.directory / DATA).read_text("utf-8")))
+    changes += _packages(record.environment)
+    changes += _hardware(record.environment["machine"], machine())
+    metrics = record.run.data.metrics
+    others = list(_result(metrics, result.metrics, record.weights, result.best_checkpoint))
     if others and not changes:
         changes = others[:1]
-    return Reproduction(recorded.info.run_name, tuple(changes), not others, dict(result.metrics))
+    return Reproduction(record.run.info.run_name, tuple(changes), not others, dict(result.metrics))
 
 
 def _alone(config: RunConfig, folder: Path) -> RunConfig:
