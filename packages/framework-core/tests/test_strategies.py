@@ -171,6 +171,7 @@ def test_processes_with_other_settings_are_told_which(program, components, monke
         assert "optimizer.lr: is 0.2 in process 1, and 0.1 in process 0" in err
 
 
+@pytest.mark.drawn
 def test_a_port_that_is_taken_is_told(train, monkeypatch):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -183,10 +184,10 @@ def test_a_port_that_is_taken_is_told(train, monkeypatch):
             "distributed.timeout_seconds=5",
         )
     assert done.code == 1
-    assert f"error: Port {taken}" not in done.err
     assert "over which processes find each other, is taken." in done.err
 
 
+@pytest.mark.drawn
 def test_dp_passes_through_on_processors_and_says_what_is_better(fw, components):
     done = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, "strategy=dp", *TWO, "--json")
     assert done.code == 0, done.err
