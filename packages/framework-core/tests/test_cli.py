@@ -28,6 +28,7 @@ OPTIONS = {
         *("--max-body", "--max-values", "--max-waiting", "--timeout", "--grace", "--reload-every"),
     },
     "replay": {"--step", "--output-dir", "--json"},
+    "report": {"--output", "-o", "--uri"},
     "reproduce": {"--uri", "--in", "--json"},
     "find": set(),
     "find lr": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--from", "--to", "--steps", "--json"},

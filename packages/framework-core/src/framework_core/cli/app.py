@@ -20,6 +20,7 @@ from framework_core.cli import (
     predict,
     registry,
     replay,
+    report,
     reproduce,
     runs,
     search,
@@ -57,6 +58,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")
 app.add_typer(registry.app, name="registry")
 app.add_typer(artifacts.app, name="artifacts")
+app.command("report")(report.report)
 app.command("watch")(watch.watch)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)

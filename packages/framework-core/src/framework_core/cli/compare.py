@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from framework_core.comparison import Comparison
+    from framework_core.reports import Comparison
 
 MOST_ROWS = 12
 """Rows of a table on the screen; the page and the JSON have all."""
@@ -31,13 +31,13 @@ def compare_runs(
     alone are one trial, and trials are compared by their means.
     """
     from framework_core.cli.screen import note, print_json
-    from framework_core.comparison import compare
+    from framework_core.reports import compare
 
     if output is not None:
-        _check_output(output)
+        check_page(output)
     found = compare(runs, tracking_uri=uri)
     if output is not None:
-        from framework_core.comparison.page import page
+        from framework_core.reports.comparison_page import page
 
         output.write_text(page(found), encoding="utf-8")
         note(f"written  {output}")
@@ -47,7 +47,13 @@ def compare_runs(
         _print(found)
 
 
-def _check_output(output: Path) -> None:
+def check_page(output: Path) -> None:
+    """See that a page can be written.
+
+    Raises:
+        OutputError: It cannot.
+        FilesInTheWayError: There is one.
+    """
     from framework_core.errors import FilesInTheWayError, OutputError
 
     if output.suffix not in (".html", ".htm"):
@@ -59,7 +65,7 @@ def _check_output(output: Path) -> None:
 
 
 def _print(found: Comparison) -> None:
-    from framework_core.comparison.wording import in_words, took, value_text
+    from framework_core.reports.wording import in_words, took, value_text
 
     names = [run.name for run in found.runs]
     facts = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from framework_core.comparison.verdicts import Verdict
+from framework_core.reports.verdicts import Verdict
 
 
 def in_words(verdict: Verdict) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from framework_core.comparison.compared_run import Curve
+from framework_core.reports.recorded_run import Curve
 
 WIDTH, HEIGHT = 400, 230
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 28
@@ -28,19 +28,20 @@ class _Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
-def line_chart(title: str, lines: Mapping[str, tuple[int, Curve]]) -> str:
+def line_chart(title: str, lines: Mapping[str, tuple[int, Curve]], *, share: bool = False) -> str:
     """Lines over steps.
 
     Args:
         title: What is drawn.
         lines: By the name of a run: the number of its colour, and its points. What is no number leaves a gap.
+        share: Whether the values are shares of a hundred, of which all are shown.
     """
     finite = [(step, value) for _, curve in lines.values() for step, value in curve if math.isfinite(value)]
     if not finite:
         return ""
     steps, values = [step for step, _ in finite], [value for _, value in finite]
     across = _Scale(*_ends(steps), LEFT, WIDTH - RIGHT)
-    up = _Scale(*_ends(values), HEIGHT - BOTTOM, TOP)
+    up = _Scale(*((0.0, 100.0) if share else _ends(values)), HEIGHT - BOTTOM, TOP)
     drawn = "".join(_line(name, colour, curve, across, up) for name, (colour, curve) in lines.items())
     return (
         f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
@@ -120,10 +121,14 @@ def _axes(across: _Scale, up: _Scale) -> str:
     for value in _marks(up):
         y = up(value)
         lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="end">{value:.4g}</text>')
+        lines.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" class="end">{_mark(value)}</text>')
     for value in (across.low, across.high):
         lines.append(f'<text x="{across(value):.1f}" y="{HEIGHT - 8}" class="middle">{value:,.0f}</text>')
     return "".join(lines)
+
+
+def _mark(value: float) -> str:
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def _marks(scale: _Scale) -> list[float]:

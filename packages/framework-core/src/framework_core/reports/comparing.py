@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from framework_core.comparison.compared_run import ComparedRun, read_compared
-from framework_core.comparison.verdicts import Trial, Verdict, by_samples, by_seeds, trials_of
 from framework_core.errors import UsageError
+from framework_core.reports.recorded_run import RecordedRun, read_run
+from framework_core.reports.verdicts import Trial, Verdict, by_samples, by_seeds, trials_of
 
 COMMAND = "fw runs compare"
 
@@ -53,7 +53,7 @@ class Comparison:
         classes: Classes with the score of each run, those first that are furthest apart.
     """
 
-    runs: tuple[ComparedRun, ...]
+    runs: tuple[RecordedRun, ...]
     settings: dict[str, tuple[str, ...]]
     data: dict[str, tuple[str, ...]]
     environment: dict[str, tuple[str, ...]]
@@ -94,7 +94,7 @@ def compare(names: Sequence[str], *, tracking_uri: str = "", output_dir: Path | 
         raise UsageError(
             "One run is compared with nothing.", command=COMMAND, possible=f"Name another: {COMMAND} {names[0]} RUN"
         )
-    runs = tuple(read_compared(name, tracking_uri=tracking_uri, output_dir=output_dir) for name in names)
+    runs = tuple(read_run(name, tracking_uri=tracking_uri, output_dir=output_dir) for name in names)
     if len({run.run_id for run in runs}) < len(runs):
         raise UsageError("A run is compared with itself.", command=COMMAND, possible="The runs: fw runs list")
     decided = {run.name: by_samples(runs[0], run) for run in runs[1:]}
@@ -122,13 +122,13 @@ def _unlike(tables: Sequence[dict[str, str]]) -> dict[str, tuple[str, ...]]:
     return {key: row for key, row in rows.items() if len(set(row)) > 1}
 
 
-def _data(run: ComparedRun) -> dict[str, str]:
+def _data(run: RecordedRun) -> dict[str, str]:
     sizes = {f"{split} samples": f"{size:,}" for split, size in run.data.get("split_sizes", {}).items()}
     shown = ("task", "source", "fingerprint")
     return {**{key: str(run.data.get(key, "")) for key in shown}, **sizes}
 
 
-def _environment(run: ComparedRun) -> dict[str, str]:
+def _environment(run: RecordedRun) -> dict[str, str]:
     machine = {key: run.machine.get(key, "") for key in HARDWARE}
     return {**machine, **run.packages}
 
@@ -139,13 +139,13 @@ def _lines(diff: str) -> str:
     return f"{changed} lines not committed ({sha256(diff.encode()).hexdigest()[:6]})" if diff.strip() else ""
 
 
-def _metrics(runs: Sequence[ComparedRun]) -> dict[str, tuple[float | None, ...]]:
+def _metrics(runs: Sequence[RecordedRun]) -> dict[str, tuple[float | None, ...]]:
     names = dict.fromkeys(name for run in runs for name in run.metrics)
     ranked = sorted(names, key=lambda name: (not name.startswith("test/"), not name.startswith("val/")))
     return {name: tuple(run.metrics.get(name) for run in runs) for name in ranked}
 
 
-def _classes(runs: Sequence[ComparedRun]) -> tuple[ClassRow, ...]:
+def _classes(runs: Sequence[RecordedRun]) -> tuple[ClassRow, ...]:
     tables = [{row["class"]: float(row["f1"]) for row in run.per_class if row.get("f1")} for run in runs]
     shared = [name for name in tables[0] if all(name in table for table in tables)]
     rows = [(name, tuple(table[name] for table in tables)) for name in shared]

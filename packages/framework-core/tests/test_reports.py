@@ -1,4 +1,4 @@
-"""Runs are put side by side: in what they differ, which is better, how surely; on the screen and as one page."""
+"""Runs told to people: side by side, in what they differ and which is better; and one as a page of its own."""
 
 import json
 import math
@@ -9,14 +9,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 from scipy import stats
 
-from framework_core.comparison import compare
-from framework_core.comparison.charts import MOST_POINTS, line_chart, thinned
-from framework_core.comparison.student import difference_of, mean_of
-from framework_core.comparison.verdicts import less_is_better
 from framework_core.config.compose import compose
+from framework_core.reports import compare
+from framework_core.reports.charts import MOST_POINTS, line_chart, thinned
+from framework_core.reports.student import difference_of, mean_of
+from framework_core.reports.verdicts import less_is_better
 from framework_core.run import train
 
 pytestmark = pytest.mark.drawn("file")
@@ -140,17 +139,63 @@ def test_a_page_needs_nothing_beside_itself_and_shows_names_as_they_are(fw, here
 
 
 def test_a_run_whose_folder_is_gone_is_read_from_its_store(fw, here, tmp_path):
-    (run,) = [
-        each for each in MlflowClient(f"sqlite:///{here}/mlflow.db").search_runs(["1"]) if "poor2" in each.info.run_name
-    ]
+    run = json.loads(Path("runs/poor2/run.json").read_text())["run_id"]
     expected = fw("runs", "compare", "good1", "poor2", "--json").json
     shutil.move("runs/poor2", tmp_path)
     try:
-        found = fw("runs", "compare", "good1", run.info.run_id, "--uri", f"sqlite:///{here}/mlflow.db", "--json").json
+        found = fw("runs", "compare", "good1", run, "--uri", f"sqlite:///{here}/mlflow.db", "--json").json
     finally:
         shutil.move(tmp_path / "poor2", "runs")
     for part in ("settings", "verdicts", "classes", "data", "environment", "metrics"):
         assert found[part] == expected[part], part
+
+
+def test_a_report_is_one_page_with_card_curves_tables_and_settings(fw, here, tmp_path):
+    done = fw("report", "good1", "-o", tmp_path / "report.html")
+    assert (done.code, done.out) == (0, f"written  {tmp_path / 'report.html'}\n"), done.err
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    assert [link for link in page.links if not link.startswith(("data:image/png;base64,", "https://"))] == []
+    assert "script" not in page.tags
+    for heading in ("Intended use", "Metrics", "The run", "Curves", "Settings"):
+        assert heading in page.text
+    assert page.tags.count("polyline") >= 3
+    assert page.tags.count("img") == len([*Path("runs/good1/plots").iterdir()]) - 1
+
+
+def test_what_an_author_writes_into_the_card_is_text(fw, here, tmp_path):
+    card = Path("runs/good1/model_card.md")
+    before = card.read_text()
+    card.write_text(before + "\n<script>alert(1)</script> [here](javascript:alert(1))\n")
+    try:
+        assert fw("report", "good1", "-o", tmp_path / "report.html").code == 0
+    finally:
+        card.write_text(before)
+    page = Page((tmp_path / "report.html").read_text())
+    assert "script" not in page.tags
+    assert "<script>alert(1)</script>" in page.text
+    assert not [link for link in page.links if link.startswith("javascript")]
+
+
+def test_a_report_of_a_run_without_a_card_has_its_metrics(fw, here, tmp_path):
+    assert fw("report", "<b>&bare", "-o", tmp_path / "report.html").code == 0
+    page = Page((tmp_path / "report.html").read_text())
+    assert "<b>&bare" in page.text
+    assert "test/accuracy" in page.text
+    assert "b" not in page.tags
+
+
+def test_a_report_of_a_run_whose_folder_is_gone_is_made_from_its_store(fw, here, tmp_path):
+    run = json.loads(Path("runs/poor2/run.json").read_text())["run_id"]
+    assert fw("report", "poor2", "-o", tmp_path / "here.html").code == 0
+    shutil.move("runs/poor2", tmp_path)
+    try:
+        words = ("--uri", f"sqlite:///{here}/mlflow.db", "-o", tmp_path / "there.html")
+        assert fw("report", run, *words).code == 0
+    finally:
+        shutil.move(tmp_path / "poor2", "runs")
+    pages = [Page((tmp_path / f"{name}.html").read_text()) for name in ("here", "there")]
+    assert pages[0].tags == pages[1].tags
 
 
 def test_packages_that_changed_are_shown(fw, here):

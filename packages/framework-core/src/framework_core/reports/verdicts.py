@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from framework_core.comparison.compared_run import ComparedRun
-from framework_core.comparison.student import Mean, difference_of, mean_of
 from framework_core.model_registry.paired import paired_difference
+from framework_core.reports.recorded_run import RecordedRun
+from framework_core.reports.student import Mean, difference_of, mean_of
 
 LESS = (
     *("loss", "error", "mae", "mse", "rmse", "mape", "smape", "mase", "rmsse", "owa", "crps", "perplexity", "bits"),
@@ -83,7 +83,7 @@ def less_is_better(metric: str) -> bool | None:
     return False if any(word in MORE or word.rstrip("0123456789") in MORE for word in words) else None
 
 
-def by_samples(first: ComparedRun, second: ComparedRun) -> tuple[list[Verdict], str]:
+def by_samples(first: RecordedRun, second: RecordedRun) -> tuple[list[Verdict], str]:
     """Compare two runs on draws of their common test.
 
     Returns:
@@ -103,9 +103,9 @@ def by_samples(first: ComparedRun, second: ComparedRun) -> tuple[list[Verdict], 
     return found, ""
 
 
-def trials_of(runs: Sequence[ComparedRun]) -> list[Trial]:
+def trials_of(runs: Sequence[RecordedRun]) -> list[Trial]:
     """Runs that differ in their seed alone, where there are such."""
-    together: dict[tuple[object, ...], list[ComparedRun]] = {}
+    together: dict[tuple[object, ...], list[RecordedRun]] = {}
     for run in runs:
         settings = tuple(sorted((key, value) for key, value in run.settings.items() if not _is_of_run_only(key)))
         together.setdefault((settings, run.data.get("fingerprint"), run.commit, run.diff), []).append(run)
@@ -116,7 +116,7 @@ def trials_of(runs: Sequence[ComparedRun]) -> list[Trial]:
     ]
 
 
-def by_seeds(first: Trial, second: Trial, runs: Sequence[ComparedRun]) -> list[Verdict]:
+def by_seeds(first: Trial, second: Trial, runs: Sequence[RecordedRun]) -> list[Verdict]:
     """Compare two trials at the metrics that all of their runs have."""
     values = {run.name: run.metrics for run in runs}
     found = []
@@ -131,7 +131,7 @@ def _is_of_run_only(key: str) -> bool:
     return key in RUN_ONLY or key.startswith("experiment.")
 
 
-def _means(runs: Sequence[ComparedRun]) -> dict[str, Mean]:
+def _means(runs: Sequence[RecordedRun]) -> dict[str, Mean]:
     found = {}
     for metric in runs[0].metrics:
         values = [run.metrics.get(metric, math.nan) for run in runs]
