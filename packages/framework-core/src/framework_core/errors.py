@@ -41,6 +41,7 @@
     ├── HangError                            a run in which nothing has moved for too long
     ├── CheckpointError                      a checkpoint that cannot be written, or is damaged
     ├── ProofError                           a proof whose training does not run
+    ├── RebuildError                         an environment of a run that cannot be built again
     ├── PromotionRefusedError                a version that does not have what its stage needs
     ├── StageTakenError                      a stage that somebody else has changed meanwhile
     └── RunInterrupted             exit 130  stopped from outside, with a checkpoint
