@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from framework_core.config.compose import compose
 from framework_core.reports import compare
 from framework_core.reports.charts import MOST_POINTS, line_chart, thinned
 from framework_core.reports.student import difference_of, mean_of
-from framework_core.reports.verdicts import less_is_better
+from framework_core.reports.verdicts import by_samples, less_is_better
 from framework_core.run import train
 
 pytestmark = pytest.mark.drawn("file")
@@ -29,9 +30,11 @@ RUNS = {
     "poor1": (*POOR, "seed=1"),
     "poor2": (*POOR, "seed=2"),
     "others": (*GOOD, "dataset.held_out=4"),
+    "nowhere": (*GOOD, "mlops.tracking.backend=none"),
     "<b>&bare": (*GOOD, "mlops.report=false", "mlops.tracking.offline=true"),
 }
-"""Two trials of two seeds, one that is tested on other samples, one of which only its journal tells."""
+"""Two trials of two seeds, one that is tested on other samples, one that is recorded nowhere, one of which only its
+journal tells."""
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +126,12 @@ def test_runs_that_were_tested_on_other_samples_are_not_told_apart_by_them(fw, h
     assert "dataset.held_out" in done.out
 
 
+def test_runs_of_different_tasks_are_not_told_apart(here):
+    first, second = compare(["good1", "poor1"]).runs
+    found, why = by_samples(first, replace(second, data={**second.data, "task": "forecasting"}))
+    assert (found, why) == ([], "poor1 is for forecasting, good1 for tabular-classification")
+
+
 def test_a_page_needs_nothing_beside_itself_and_shows_names_as_they_are(fw, here, tmp_path):
     done = fw("runs", "compare", "good1", "poor1", "good2", "poor2", "<b>&bare", "-o", tmp_path / "page.html")
     assert (done.code, done.out) == (0, "")
@@ -183,6 +192,11 @@ def test_a_report_of_a_run_without_a_card_has_its_metrics(fw, here, tmp_path):
     assert "<b>&bare" in page.text
     assert "test/accuracy" in page.text
     assert "b" not in page.tags
+
+
+def test_a_report_of_a_run_that_was_recorded_nowhere_is_its_card(fw, here, tmp_path):
+    assert fw("report", "nowhere", "-o", tmp_path / "report.html").code == 0
+    assert "test/accuracy" in Page((tmp_path / "report.html").read_text()).text
 
 
 def test_a_report_of_a_run_whose_folder_is_gone_is_made_from_its_store(fw, here, tmp_path):

@@ -177,7 +177,7 @@ def open_run(
     """The same, and its files."""
     output_dir = output_dir or RUNS
     record = _record(run, output_dir)
-    if record is not None and has_journal(record):
+    if record is not None and (has_journal(record) or not record.tracking_uri):
         files = _Here(record, tracking_uri, output_dir)
         yield _read(record.name, record.run_id, _facts_of_folder(record), files), files
         return
@@ -200,6 +200,8 @@ def _record(run: str, output_dir: Path) -> RunRecord | None:
 
 
 def _facts_of_folder(record: RunRecord) -> _Facts:
+    if not has_journal(record):
+        return _Facts(record.status, None, {}, "")  # it was recorded nowhere
     followed = Followed(record)
     followed.look()
     row = followed.watched.row

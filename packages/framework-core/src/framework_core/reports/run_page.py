@@ -114,7 +114,7 @@ def _csv_section(name: str, files: RunFiles) -> str:
     rows = rows_of(files.read(f"{TABLES}/{name}")) if name.endswith(".csv") else []
     if not rows:
         return ""
-    shown = table(tuple(rows[0]), [[value or "" for value in row.values()] for row in rows[:MOST_ROWS]])
+    shown = table(tuple(rows[0]), [[value or "-" for value in row.values()] for row in rows[:MOST_ROWS]])
     more = f'<p class="quiet">{len(rows) - MOST_ROWS:,} more rows are in {escape(name)}.</p>'
     title = name.removesuffix(".csv").replace("_", " ")
     return section(title[:1].upper() + title[1:], shown + (more if len(rows) > MOST_ROWS else ""))

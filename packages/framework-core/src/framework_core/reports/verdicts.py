@@ -89,6 +89,9 @@ def by_samples(first: RecordedRun, second: RecordedRun) -> tuple[list[Verdict], 
     Returns:
         What they come to at each metric, and why there is nothing where there is nothing.
     """
+    tasks = [run.data.get("task", "") for run in (first, second)]
+    if tasks[0] != tasks[1]:
+        return [], f"{second.name} is for {tasks[1] or 'nothing known'}, {first.name} for {tasks[0] or 'nothing known'}"
     found: list[Verdict] = []
     metrics = (first.resampled or {}).get("metrics", {})
     for metric in [*metrics] or [""]:
