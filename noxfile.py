@@ -41,7 +41,10 @@ LIKE_SQL = ("packages/mlflow-mongodb/tests", "-k", "equivalence or gateway or li
 
 CORE_TESTS = "packages/framework-core/tests"
 ON_A_GPU = (
-    *(f"{CORE_TESTS}/test_{name}.py" for name in ("gpu", "faults", "replay", "exact_resume", "checkpoints", "run")),
+    *(
+        f"{CORE_TESTS}/test_{name}.py"
+        for name in ("gpu", "faults", "replay", "exact_resume", "checkpoints", "run", "strategies")
+    ),
     "packages/plugins-vision/tests/test_gpu.py",
     "packages/plugins-vision/tests/test_tasks.py",
     "packages/plugins-vision/tests/test_timm_training.py",

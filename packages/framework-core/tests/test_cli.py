@@ -38,6 +38,7 @@ OPTIONS = {
     "verify": set(),
     "verify parity": {"--to", "--json"},
     "verify resume": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--json"},
+    "verify scale": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--devices", "--json"},
     "plugin": set(),
     "plugin list": {"--json"},
     "plugin disable": set(),

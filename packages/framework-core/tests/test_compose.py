@@ -298,7 +298,7 @@ def test_what_has_to_be_set_is_asked_for():
         ("model=3", "must be a name (given: 3)"),
         ("trainer=debgu", "There is no trainer named 'debgu'"),
         ("+experiment=shiped", "there is no experiment named 'shiped'. Did you mean shipped?"),
-        ("strategy=dpd", "there is no strategy 'dpd'. Did you mean ddp?"),
+        ("strategy=dpd", "there is no strategy 'dpd'. Did you mean ddp or dp?"),
         ("lr=0.1", "Did you mean optimizer.lr?"),
         ("trainer.logger=false", "Did you mean mlops.tracking?"),
         ("trainer.max_epochs=[", "this cannot be read"),

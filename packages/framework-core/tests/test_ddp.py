@@ -67,15 +67,17 @@ def test_two_processes_are_one_run(words, train):
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.run_id == done.json["run_id"]
     assert run.info.status == "FINISHED"
-    # 45 samples for each process, in batches of 16.
-    assert read(Path(done.json["last_checkpoint"]))["global_step"] == 9
+    # 90 samples in batches of 16, half of each for either process.
+    assert read(Path(done.json["last_checkpoint"]))["global_step"] == 18
     points = client.get_metric_history(run.info.run_id, "val/loss")
-    assert [point.step for point in points] == [2, 5, 8]
+    assert [point.step for point in points] == [5, 11, 17]
     assert run.data.metrics["test/loss"] == pytest.approx(done.json["metrics"]["test/loss"])
     lines = [line.split()[1] for line in done.err.splitlines() if line.startswith("epoch ")]
     assert lines == ["1/3", "2/3", "3/3"]
     assert done.err.count("Chosen for you:") == 1
     assert done.err.count("model     Net: 131 parameters") == 1
+    assert done.err.count("devices   2 processes, a processor each, strategy ddp") == 1
+    assert done.err.count("batch     16 of all devices, 8 on each, learning rate 0.001") == 1
 
 
 def test_two_processes_go_on_where_they_ended(train, fresh):
@@ -83,7 +85,7 @@ def test_two_processes_go_on_where_they_ended(train, fresh):
     done = fresh("train", "--resume", "last", "trainer.max_epochs=4", "--json")
     assert done.code == 0, done.err
     assert done.json["run_id"] == first["run_id"]
-    assert read(Path(done.json["last_checkpoint"]))["global_step"] == 12
+    assert read(Path(done.json["last_checkpoint"]))["global_step"] == 24
     assert len(list(Path("runs").iterdir())) == 1
 
 

@@ -146,7 +146,9 @@ def marked(error):
 
 
 @pytest.mark.some_of(14)
-@pytest.mark.parametrize("error", [marked(each) for each in RAISED if each.exit_code != 130])
+@pytest.mark.parametrize(
+    "error", [marked(each) for each in RAISED if each.exit_code != 130 and each is not errors.ProcessesError]
+)
 def test_the_command_of_the_description_says_what_stands_there(error, world, fw):
     command, lines = example(error)
     words = shlex.split(command)[1:]
@@ -164,6 +166,17 @@ def test_the_command_of_the_description_says_what_stands_there(error, world, fw)
     assert done.out == ""
     assert done.code == error.exit_code
     assert type(done.error) is error
+
+
+@pytest.mark.drawn
+@pytest.mark.ddp
+@pytest.mark.parametrize("error", [errors.ProcessesError], ids=lambda error: error.__name__)
+def test_processes_that_train_together_say_what_stands_there(error, world, fresh):
+    command, lines = example(error)
+    done = fresh(*shlex.split(command)[1:], "trainer.accelerator=cpu", "mlops.tracking.backend=none")
+    said = done.err.splitlines()
+    assert said[-len(lines) :] == lines
+    assert (done.out, done.code) == ("", error.exit_code)
 
 
 @pytest.mark.drawn

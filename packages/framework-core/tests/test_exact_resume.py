@@ -206,7 +206,8 @@ def test_the_processes_that_train_share_the_samples_of_an_epoch():
     ]
     seen = [index for part in parts for batch in range(len(part)) for index in part.batch_sampler.indices(2, batch)]
     assert sorted(set(seen)) == list(range(23))
-    assert len(seen) == 24
+    # The last batch of three is too small to divide: both take it.
+    assert len(seen) == 26
 
 
 def test_loading_leaves_the_random_numbers_of_training_where_they_were():

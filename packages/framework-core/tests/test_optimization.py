@@ -205,4 +205,4 @@ def test_the_strategies_listed_are_those_lightning_registers():
 
     own = [offer.spec.name for offer in registry.catalogue.offers("strategy") if offer.distribution == "framework-core"]
     registered = {name for name in StrategyRegistry if not name.startswith("hpu")}
-    assert set(own) == registered | {"auto"}
+    assert set(own) == registered | {"auto", "dp", "fsdp2"}

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import time
 
 import torch
@@ -152,3 +153,20 @@ class Augmented(Dataset):
     def __getitem__(self, index):
         inputs, target = self.whole[index]
         return inputs + 0.1 * torch.randn_like(inputs), target
+
+
+class Lonely(Net):
+    """Has parameters that no step uses."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.spare = torch.nn.Linear(2, 2)
+
+
+class Dies(Net):
+    """Of several processes that train it the second dies."""
+
+    def training_step(self, batch, batch_idx):
+        if self.global_step == 4 and self.global_rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().training_step(batch, batch_idx)

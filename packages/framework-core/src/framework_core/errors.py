@@ -37,9 +37,11 @@
     ├── NotFiniteError                       a loss, gradient or weight that is NaN or infinite
     ├── LossSpikeError                       a loss far above the last ones
     ├── WorkerError                          a process that loads data and died, or takes too long
+    ├── ProcessesError                       processes that train together and lose each other
     ├── HangError                            a run in which nothing has moved for too long
     ├── CheckpointError                      a checkpoint that cannot be written, or is damaged
     ├── ProofError                           a proof whose training does not run
+    ├── RebuildError                         an environment of a run that cannot be built again
     ├── PromotionRefusedError                a version that does not have what its stage needs
     ├── StageTakenError                      a stage that somebody else has changed meanwhile
     └── RunInterrupted             exit 130  stopped from outside, with a checkpoint
@@ -1070,6 +1072,28 @@ class WorkerError(FrameworkError):
         self.folder = folder
         known = f"Everything that is known: {folder}\n" if folder else ""
         super().__init__(f"A process that loads data {what}.", possible=f"Likely: {likely}.", next_step=known + remedy)
+
+
+class ProcessesError(FrameworkError):
+    """Processes that train together and lose each other, or never find each other.
+
+    Args:
+        what: What happened.
+        likely: The likely cause.
+        remedy: What to type next.
+
+    Example::
+
+        $ fw train -m trouble.py:Lonely -d mine.py:Iris strategy=ddp trainer.devices=2
+        error: A step left parameters of the model unused, and DDP waits for their gradients.
+          Likely: a branch that was not taken, or a layer that the loss does not depend on.
+          Let DDP look: strategy=ddp_find_unused_parameters_true
+    """
+
+    def __init__(self, what: str, *, likely: str, remedy: str) -> None:
+        self.likely = likely
+        self.remedy = remedy
+        super().__init__(f"{what}.", possible=f"Likely: {likely}.", next_step=remedy)
 
 
 class HangError(FrameworkError):

@@ -32,7 +32,7 @@ from framework_core.process import is_main_process
 from framework_core.tracking.closing import close_dead_runs, tell_stores
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RECORD, RunRecord, find_run
-from framework_core.training import duplicates, finding, fitting, loading, performance, preparation
+from framework_core.training import duplicates, finding, fitting, loading, performance, preparation, together
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
 from framework_core.training.duplicates import Duplicates
@@ -44,6 +44,7 @@ from framework_core.training.joining import check_started, one_folder
 from framework_core.training.memory import memory_errors
 from framework_core.training.replay import ReplayedStep, without_outlets
 from framework_core.training.replay import replay as replay_step
+from framework_core.training.same_everywhere import SameEverywhere
 from framework_core.training.session import Session, data_errors_of_workers
 from framework_core.training.trainer import build_trainer
 
@@ -99,7 +100,7 @@ def dry_run(config: RunConfig) -> None:
         prepared, config = _prepared(config)
         duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
-        callbacks = training_callbacks(config)
+        callbacks = [*training_callbacks(config), SameEverywhere(config, prepared.data)]
         trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=callbacks, **trial)
         with performance.applied(config, prepared.model):
             trainer.fit(prepared.model, datamodule=prepared.datamodule)
@@ -361,6 +362,8 @@ def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     chosen = performance.choices(config, prepared.model, here)
     performance.say(chosen, here)
     config = performance.with_choices(config, chosen)
+    asked, config = config, together.with_strategy(config, prepared.model, trainer)
+    together.say(config, asked, prepared, trainer)
     preparation.set_optimization(prepared, config)
     return prepared, config
 

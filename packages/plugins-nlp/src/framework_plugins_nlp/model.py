@@ -49,6 +49,7 @@ class BaseNLPModel(BaseModel):
         if data is not None and data.task in TASKS:
             self._task = TASKS[data.task](data, label_smoothing=label_smoothing, class_weights=class_weights)
             self.monitor = self._task.monitor
+            self.loss_counts_all_processes = isinstance(self._task, TokenClassification)
         self._test_counts: MetricCollection | None = None
 
     @property

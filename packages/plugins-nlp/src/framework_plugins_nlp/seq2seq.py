@@ -39,6 +39,7 @@ class Seq2SeqModel(BaseModel):
 
     domain: ClassVar[str] = "nlp"
     tasks: ClassVar[tuple[str, ...]] = ("text2text-generation",)
+    loss_counts_all_processes = True
 
     def __init__(self, *, label_smoothing: float = 0.0, data: DataSpec | None = None) -> None:
         super().__init__(data=data)

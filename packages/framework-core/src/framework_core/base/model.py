@@ -49,6 +49,11 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     tasks: ClassVar[tuple[str, ...]] = ()
     """What it can be trained for; empty for anything."""
 
+    loss_counts_all_processes: bool = False
+    """Whether the loss of a process is its share of that of all, as a mean over tokens is that divides by those of all.
+
+    Else it is taken for a mean over the samples of its process, and weighed by how many those are."""
+
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")
     """The metric that tells which checkpoint is best, and whether less or more of it is better."""
 

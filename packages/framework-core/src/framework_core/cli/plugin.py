@@ -188,7 +188,8 @@ def _certify(package: str, ended: Iterable[Outcome], failed: bool, thorough: boo
     if failed:
         note("There is no certificate where a promise is broken.")
     else:
-        note(f"Certified: {certify(package, ended, thorough=thorough)}")
+        certify(package, ended, thorough=thorough)
+        note(f"Certified: {package}")
 
 
 def _is_installed(package: str) -> bool:

@@ -1,4 +1,4 @@
-"""The commands ``fw verify resume`` and ``fw verify parity``."""
+"""The commands ``fw verify resume``, ``fw verify scale`` and ``fw verify parity``."""
 
 from __future__ import annotations
 
@@ -67,6 +67,56 @@ def _plain(proof: Proof) -> dict[str, object]:
         "kills": [vars(kill) for kill in proof.kills],
         "difference": vars(found) if found else None,
     }
+
+
+@app.command("scale")
+def scale(
+    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings, as fw train takes them."),
+    model: str = typer.Option("", "--model", "-m", help="A name (fw list models), file.py:Class or module:Class."),
+    dataset: str = typer.Option(
+        "", "--dataset", "-d", help="A name (fw list datasets), file.py:Class or module:Class."
+    ),
+    config: Path | None = typer.Option(None, "--config", "-c", help="A settings file."),
+    devices: str = typer.Option("1,2,4", "--devices", metavar="N,N...", help="How many processes train together."),
+    as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
+) -> None:
+    """Train with one process and with several; compare samples and loss of every step. Nothing is left behind."""
+    from dataclasses import asdict
+
+    from framework_core.cli.screen import note, print_json, print_table
+    from framework_core.cli.training import training_library
+    from framework_core.config.compose import compose
+    from framework_core.config.project import settings_file_here
+    from framework_core.errors import OptionValueError
+
+    words = overrides or []
+    counts = [int(each) if each.strip().isdigit() else 0 for each in devices.split(",")]
+    if not all(counts):
+        raise OptionValueError("fw verify scale", "--devices", devices, cause="it takes numbers: 1,2,4")
+    here = None if config else settings_file_here(words, model=model)
+    training_library("fw verify scale")
+    from framework_core.verification.scale import SMALL, verify_scale
+
+    asked = {word.lstrip("+").partition("=")[0] for word in words}
+    small = [word for word in SMALL if word.partition("=")[0] not in asked]
+    composed = compose([*small, *words], model=model, dataset=dataset, config_file=config or here).config
+    note(f"Training with {', '.join(map(str, counts))} processes, on processors unless trainer.accelerator says more.")
+    found = verify_scale(composed, processes=counts)
+    if as_json:
+        print_json([asdict(each) | {"same": each.same} for each in found])
+    else:
+        rows = [
+            [
+                str(each.processes),
+                "same" if each.same else "other",
+                str(each.steps),
+                f"{each.apart:.1e}",
+                f"{each.first}: {each.why}" if each.first else "",
+            ]
+            for each in found
+        ]
+        print_table(rows, ["processes", "training", "steps", "loss apart", "first difference"])
+    raise typer.Exit(0 if all(each.same for each in found) else 1)
 
 
 @app.command("parity")

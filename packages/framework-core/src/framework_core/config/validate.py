@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from framework_core.config import deepspeed
 from framework_core.config.references import secret_fields
 from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.contracts.config import ComponentConfig, OptimizerConfig, RunConfig, SchedulerConfig
@@ -139,6 +140,7 @@ def _crossed(config: RunConfig) -> list[ConfigProblem | FrameworkError]:
         message = f"the scheduler {config.scheduler.name!r} has to know where training ends"
         problems.append(ConfigProblem("trainer.max_epochs", message, value=trainer.max_epochs))
     problems += _training(config)
+    problems += deepspeed.problems(config)
     for section, monitor, mode in (
         ("checkpoint", config.checkpoint.monitor, config.checkpoint.mode),
         ("early_stopping", config.early_stopping.monitor, config.early_stopping.mode),

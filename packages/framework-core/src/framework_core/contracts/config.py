@@ -213,6 +213,24 @@ class DistributedConfig(Section):
     num_nodes: PositiveInt = 1
     """How many nodes."""
 
+    batch: Literal["global", "per_device"] = "global"
+    """Whether ``dataset.batch_size`` is the batch of all devices together, or that of each."""
+
+    timeout_seconds: float = Field(default=1800.0, gt=0)
+    """How long a process waits for the others, at the start and whenever they exchange something."""
+
+    blocks: list[str] = Field(default_factory=list)
+    """Classes of modules that FSDP shards one by one; empty takes the blocks that the model repeats."""
+
+    activation_checkpointing: bool = False
+    """Whether FSDP computes the activations of blocks again in the backward pass and does not keep them."""
+
+    cpu_offload: bool = False
+    """Whether FSDP keeps shards in main memory while no device needs them."""
+
+    deepspeed_config: str | None = None
+    """A file with DeepSpeed's settings as JSON, for ``strategy=deepspeed``."""
+
 
 class DuplicatesConfig(Section):
     """What is done about samples of validation and test that training has too."""

@@ -37,11 +37,17 @@ SCHEDULERS = {
 STRATEGY_CLASSES = {
     "auto": "SingleDeviceStrategy",
     "ddp": "DDPStrategy",
-    "deepspeed": "DeepSpeedStrategy",
-    "fsdp": "FSDPStrategy",
     "single": "SingleDeviceStrategy",
     "xla": "XLAStrategy",
 }
+OWN_STRATEGIES = {
+    "fsdp": "framework_core.training.strategies.fsdp:FSDP",
+    "fsdp2": "framework_core.training.strategies.fsdp2:FSDP2",
+    "dp": "framework_core.training.strategies.dp:DP",
+    "deepspeed": "framework_core.training.strategies.deepspeed:DeepSpeed",
+}
+"""What stands in place of, or beside, Lightning's; by the first word of the name."""
+
 STRATEGIES = {
     "auto": "One device, or ddp on more",
     "ddp": "A copy of the model on each device, gradients averaged; one process a device",
@@ -56,8 +62,10 @@ STRATEGIES = {
     "ddp_fork_find_unused_parameters_false": "As ddp_fork, said out loud",
     "ddp_notebook_find_unused_parameters_true": "As ddp_notebook, for models that leave parameters unused",
     "ddp_notebook_find_unused_parameters_false": "As ddp_notebook, said out loud",
-    "fsdp": "Parameters, gradients and optimizer sharded over GPUs",
+    "dp": "One process, the batch divided among GPUs: slower than ddp nearly always",
+    "fsdp": "Parameters, gradients and optimizer sharded over devices",
     "fsdp_cpu_offload": "As fsdp, parameters kept in main memory",
+    "fsdp2": "As fsdp, by torch's newer fully_shard",
     "deepspeed": "DeepSpeed's ZeRO with its defaults",
     "deepspeed_stage_1": "DeepSpeed, optimizer sharded",
     "deepspeed_stage_2": "DeepSpeed, optimizer and gradients sharded",
@@ -84,8 +92,9 @@ def register_components() -> Iterable[ComponentSpec]:
         builder = f"framework_core.training.schedulers:{name}"
         yield SchedulerSpec(name=name, builder=builder, config=settings, summary=summary)
     for name, summary in STRATEGIES.items():
-        class_name = STRATEGY_CLASSES[name.partition("_")[0]]
-        yield StrategySpec(name=name, builder=f"lightning.pytorch.strategies:{class_name}", summary=summary)
+        kind = name.partition("_")[0]
+        builder = OWN_STRATEGIES.get(kind) or f"lightning.pytorch.strategies:{STRATEGY_CLASSES[kind]}"
+        yield StrategySpec(name=name, builder=builder, summary=summary)
 
 
 @hookimpl

@@ -17,6 +17,7 @@ from framework_core.contracts.config import CheckpointConfig
 from framework_core.tracking.checkpoints import LAST, Facts
 from framework_core.training.checkpoint_io import CheckpointFolders
 from framework_core.training.exact_loop import BetweenSteps
+from framework_core.training.strategies.whole_state import WholeState
 
 OWN_FORM = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy, SingleDeviceXLAStrategy, XLAStrategy)
 """Strategies that write a model in parts, each in a form of its own."""
@@ -24,7 +25,8 @@ OWN_FORM = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy, SingleDevice
 
 def use_folders(trainer: Trainer, settings: CheckpointConfig) -> None:
     """Let a new Trainer write checkpoints as folders, unless somebody chose otherwise or the strategy cannot."""
-    if trainer._accelerator_connector.checkpoint_io is None and not isinstance(trainer.strategy, OWN_FORM):
+    own_form = isinstance(trainer.strategy, OWN_FORM) and not isinstance(trainer.strategy, WholeState)
+    if trainer._accelerator_connector.checkpoint_io is None and not own_form:
         trainer.strategy.checkpoint_io = CheckpointFolders(
             keep_last=settings.keep_last, keep_hours=settings.keep_hours, asynchronous=settings.asynchronous
         )

@@ -28,7 +28,14 @@ from torch.utils.data import DataLoader
 from framework_core.process import is_main_process
 from framework_core.training import stopping, sums
 from framework_core.training.randomness import random_state, set_random_state, undisturbed
-from framework_core.training.sampling import ResumableBatches, begins_anew, keyed_loader, place_in, resumable_loader
+from framework_core.training.sampling import (
+    ResumableBatches,
+    begins_anew,
+    keyed_loader,
+    measuring_loader,
+    place_in,
+    resumable_loader,
+)
 from framework_core.training.streams import ResumableStream
 
 _log = logging.getLogger("framework_core")
@@ -168,6 +175,13 @@ class ExactFitLoop(_FitLoop):
         """For each stream, where its loading processes have ended in this epoch."""
         return [place.ends for place in self._places() if isinstance(place, ResumableStream)]
 
+    def share_of_batch(self, batch: int) -> float:
+        """What the loss of a batch of this epoch is multiplied by, where processes share it unevenly."""
+        for place in self._places():
+            if isinstance(place, ResumableBatches):
+                return place.weight(place.epoch, batch)
+        return 1.0
+
     def _loaders(self) -> Sequence[Any]:
         return self._combined_loader.flattened if self._combined_loader is not None else ()
 
@@ -201,6 +215,9 @@ class ExactFitLoop(_FitLoop):
         ranks = state.get("ranks", [])
         if len(ranks) == self.trainer.world_size:
             self.epoch_loop.restore(ranks[self.trainer.global_rank])
+        elif ranks:
+            # Unfinished sums are those of other processes; random numbers go on as well as they can.
+            set_random_state(ranks[self.trainer.global_rank % len(ranks)]["random"])
 
     def _tell_of_streams(self) -> None:
         """A loader that cannot go on inside an epoch is no secret: not at the start, and not when it does not."""
@@ -306,31 +323,40 @@ class ExactEpochLoop(_TrainingEpochLoop):
                 callback.between_steps(self.trainer, epoch_over=False)
 
 
-def make_exact(trainer: Trainer, epoch_loop: ExactEpochLoop, *, seed: int) -> None:
+def make_exact(trainer: Trainer, epoch_loop: ExactEpochLoop, *, seed: int, per_device: bool = False) -> None:
     """Give a new Trainer the loop, and loaders whose order can be found again.
 
     Args:
         trainer: The Trainer.
         epoch_loop: Its loop over the batches.
         seed: Of the order of samples, and of what loading draws.
+        per_device: Whether a loader's batch is that of one device, and not of all.
     """
     before = trainer.fit_loop
     loop = ExactFitLoop(trainer, min_epochs=before.min_epochs, max_epochs=before.max_epochs)
     loop.epoch_loop = epoch_loop
     trainer.fit_loop = loop
     connector: Any = trainer._data_connector
-    connector._prepare_dataloader = functools.partial(_prepared, connector._prepare_dataloader, trainer, seed)
+    connector._prepare_dataloader = functools.partial(
+        _prepared, connector._prepare_dataloader, trainer, seed, per_device
+    )
 
 
-def _prepared(prepare: Callable[..., Any], trainer: Any, seed: int, loader: Any, shuffle: bool, mode: Any) -> Any:
+def _prepared(
+    prepare: Callable[..., Any], trainer: Any, seed: int, per_device: bool, loader: Any, shuffle: bool, mode: Any
+) -> Any:
     """In place of what Lightning does with a loader: the order of training is the framework's own."""
     rank, world = trainer.global_rank, trainer.world_size
+    sharded = isinstance(loader, DataLoader) and trainer._data_connector._requires_distributed_sampler(loader)
     if mode != RunningStage.TRAINING:
-        loader = prepare(loader, shuffle=shuffle, mode=mode)
+        given = loader
+        if sharded and mode != RunningStage.PREDICTING:
+            loader = measuring_loader(loader, rank=rank, world_size=world, per_device=per_device)
+        if loader is given:
+            loader = prepare(loader, shuffle=shuffle, mode=mode)
         fitting = trainer.state.fn == TrainerFn.FITTING
         return keyed_loader(loader, seed=seed, rank=rank) if fitting else loader
-    sharded = isinstance(loader, DataLoader) and trainer._data_connector._requires_distributed_sampler(loader)
-    found = resumable_loader(loader, seed=seed, rank=rank, world_size=world, sharded=sharded)
+    found = resumable_loader(loader, seed=seed, rank=rank, world_size=world, sharded=sharded, per_device=per_device)
     if found is loader:
         return prepare(loader, shuffle=shuffle, mode=mode)
     position, place = _loaded_position(trainer) or trainer.fit_loop.position(), place_in(found)

@@ -31,7 +31,8 @@ from framework_core.errors import (
 from framework_core.process import is_main_process
 from framework_core.tracking.checkpoints import newest
 from framework_core.tracking.lookup import CHECKPOINTS
-from framework_core.training import failures, finding
+from framework_core.training import failures, finding, processes
+from framework_core.training.agreement import let_others_end
 from framework_core.training.failures import Failure
 from framework_core.training.guard import RollBack, epoch_of, guard_for, listed, step_of
 from framework_core.training.interruption import Interruption
@@ -127,6 +128,10 @@ class Faults(Callback):
             _log.warning("Step %s: %s.", failure.step, told)
             _log.warning("The run goes back to its last checkpoint, and takes no step with that batch.")
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Called when other processes are started."""
+        processes.watch(trainer, self._lost)
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Where it was, as long as everything is still there."""
         if TIMED_OUT.search(str(exception)):
@@ -159,6 +164,10 @@ class Faults(Callback):
                 remedy = f"{remedy}\nContinue the run: fw train --resume {quoted(self._run.name)}"
             folder = self._keep("worker", f"a process that loads data {what}", error, likely)
             return WorkerError(what, likely=likely, remedy=remedy, folder=folder)
+        resume = quoted(self._run.name) if self._run_goes_on else ""
+        if lost := processes.told(trainer, self._config, error, resume=resume):
+            let_others_end()
+            return lost
         folder = self._keep("crash", f"{type(error).__name__}: {error}", error)
         _log.error("The run failed; everything that is known of it: %s", folder)
         return None
@@ -208,6 +217,10 @@ class Faults(Callback):
         if self._config.faults.hang == "warn":
             _log.warning("%s %s", error.what, error.possible)
             return
+        self._lost(error)
+
+    def _lost(self, error: FrameworkError) -> None:
+        """End the run with an error; called on another thread, and the main one may not be able to hear it."""
         self._interruption.fail(error)
         if not self._over.wait(GRACE):
             sys.stderr.write(f"error: {error}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from lightning.pytorch import LightningModule
 from torch import nn
 
@@ -32,5 +33,27 @@ def layers_of(module: LightningModule) -> Sequence[Sequence[str]]:
 def numbered_layers(module: LightningModule) -> dict[nn.Parameter, int]:
     """The number of the layer that each parameter belongs to; what no layer names belongs to the head."""
     layers = layers_of(module)
-    numbers = {name: number for number, layer in enumerate(layers) for name in layer}
-    return {parameter: numbers.get(name, len(layers) - 1) for name, parameter in module.named_parameters()}
+    numbers = {plain_name(name): number for number, layer in enumerate(layers) for name in layer}
+    return {parameter: numbers.get(plain_name(name), len(layers) - 1) for name, parameter in module.named_parameters()}
+
+
+def plain_name(name: str) -> str:
+    """The name of a parameter as the model's author knows it, without what wraps its modules."""
+    for added in ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod."):
+        name = name.replace(added, "")
+    return name.removeprefix("module.")
+
+
+SHAPE = "_framework_shape"
+
+
+def remember_shapes(model: nn.Module) -> None:
+    """Note the shape of each parameter, before something makes flat pieces of them."""
+    for parameter in model.parameters():
+        setattr(parameter, SHAPE, parameter.shape)
+
+
+def shape_of(parameter: nn.Parameter) -> torch.Size:
+    """The shape that a parameter has in the model."""
+    found: torch.Size = getattr(parameter, SHAPE, parameter.shape)
+    return found

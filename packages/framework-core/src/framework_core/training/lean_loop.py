@@ -39,17 +39,18 @@ INSIDE_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward
 OF_THE_MODULE = ("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping")
 
 
-def make_lean(trainer: Trainer, *, seed: int = 0) -> None:
+def make_lean(trainer: Trainer, *, seed: int = 0, per_device: bool = False) -> None:
     """Give a new Trainer the lean loop.
 
     Args:
         trainer: The Trainer.
         seed: Of the order of samples, and of what loading draws.
+        per_device: Whether a loader's batch is that of one device, and not of all.
     """
     before = trainer.fit_loop.epoch_loop
     lean = _LeanEpochLoop(trainer, min_steps=before.min_steps, max_steps=before.max_steps)
     lean.automatic_optimization = _DirectOptimization(trainer)
-    make_exact(trainer, lean, seed=seed)
+    make_exact(trainer, lean, seed=seed, per_device=per_device)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from framework_core.contracts.config import (
 from framework_core.errors import ConfigError, ConfigProblem
 from framework_core.plugins.catalogue import import_builder
 from framework_core.plugins.registry import registry
-from framework_core.training.layers import numbered_layers
+from framework_core.training.layers import numbered_layers, shape_of
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def parameter_groups(module: nn.Module, config: OptimizerConfig) -> list[dict[st
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if not isinstance(config, DecayingOptimizerConfig) or config.decay_norm_and_bias or not config.weight_decay:
         return [{"params": trained}]
-    decayed = [parameter for parameter in trained if parameter.ndim > 1]
-    plain = [parameter for parameter in trained if parameter.ndim <= 1]
+    decayed = [parameter for parameter in trained if len(shape_of(parameter)) > 1]
+    plain = [parameter for parameter in trained if len(shape_of(parameter)) <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 

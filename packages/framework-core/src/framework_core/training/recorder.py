@@ -9,13 +9,14 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framework_core.tracking.logger import TrackingLogger
+from framework_core.training.shares import weight_of_loss
 
 POINTS = 1000
 """About how many points a curve has where nobody set the interval."""
 
 
 class StepRecorder(Callback):
-    """Adds up the loss on its device and writes the mean of each interval.
+    """Adds up the loss on its device and writes the mean of each interval, over all processes that train together.
 
     ``self.log`` at every step is what makes plain Lightning slow on small models; a sum costs one addition.
 
@@ -31,7 +32,7 @@ class StepRecorder(Callback):
         self._sum: torch.Tensor | None = None
         self._count = 0
         self.last: torch.Tensor | None = None
-        """The newest loss."""
+        """The newest loss; of several processes that of this one, until there is a mean."""
 
     def state_dict(self) -> dict[str, Any]:
         """The interval that is not complete."""
@@ -59,6 +60,8 @@ class StepRecorder(Callback):
         if loss is None:
             return
         self.last = loss
+        if trainer.world_size > 1:
+            loss = loss * weight_of_loss(trainer, pl_module)
         self._sum = loss if self._sum is None else self._sum + loss
         self._count += 1
         if self._count >= self._every * trainer.accumulate_grad_batches:
@@ -75,7 +78,10 @@ class StepRecorder(Callback):
     def _flush(self, trainer: Trainer) -> None:
         if self._sum is None:
             return
-        values: dict[str, Any] = {"train/loss": self._sum / self._count}
+        mean = self._sum / self._count
+        if trainer.world_size > 1:
+            self.last = mean = trainer.strategy.reduce(mean, reduce_op="mean")
+        values: dict[str, Any] = {"train/loss": mean}
         if trainer.optimizers:
             values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         self._logger.log_metrics(values, trainer.global_step)

@@ -25,7 +25,8 @@ from framework_core.training.randomness import (
     seed_all,
     undisturbed,
 )
-from framework_core.training.streams import ResumableStream, resumable_stream
+from framework_core.training.shares import EachSampleOnce, Share, share
+from framework_core.training.streams import ResumableStream, loader_of_share, resumable_stream
 
 
 class Indices(list[Any]):
@@ -53,8 +54,9 @@ class ResumableBatches(Sampler[list[int]]):
         batch_size: Samples in a batch; ``None`` where ``sampler`` gives whole batches.
         drop_last: Whether an incomplete last batch is left out.
         seed: Of the order.
-        rank: The part of this process.
-        world_size: Into how many parts the order is split.
+        rank: This process among those that share each batch.
+        world_size: How many share it.
+        together: How many of the loader's batches they share at a time.
     """
 
     def __init__(
@@ -66,9 +68,11 @@ class ResumableBatches(Sampler[list[int]]):
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        together: int = 1,
     ) -> None:
         self.sampler = sampler
-        self.batch_size = batch_size
+        self.batch_size = batch_size and batch_size * together
+        self._together = together
         self.drop_last = drop_last
         self.seed = seed
         self.rank = rank
@@ -79,9 +83,9 @@ class ResumableBatches(Sampler[list[int]]):
         self._known: tuple[int, int, Any] = (-1, -1, None)
 
     def __len__(self) -> int:
-        count = -(-len(self.sampler) // self.world_size)
+        count = len(self.sampler)
         if self.batch_size is None:
-            return count
+            return -(-count // self._together)
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
@@ -106,12 +110,31 @@ class ResumableBatches(Sampler[list[int]]):
             batch: The batch's number in it, from 0; beyond the last one begins a second pass in another order, as it
                 is drawn for the shorter of several loaders.
         """
+        whole = self.whole(epoch, batch)
+        own = self._share(len(whole))
+        return Indices(whole[own.first : own.end], epoch, batch)
+
+    def whole(self, epoch: int, batch: int) -> list[int]:
+        """The samples of one batch of all processes.
+
+        Args:
+            epoch: The epoch, from 0.
+            batch: The batch's number in it.
+        """
         again, number = divmod(batch, len(self))
         order = self._order(epoch, again)
         if self.batch_size is None:
-            return Indices(order[number], epoch, batch)
+            return list(itertools.chain(*order[number * self._together : (number + 1) * self._together]))
         found = order[number * self.batch_size : (number + 1) * self.batch_size]
-        return Indices(found.tolist() if isinstance(found, torch.Tensor) else found, epoch, batch)
+        return found.tolist() if isinstance(found, torch.Tensor) else list(found)
+
+    def weight(self, epoch: int, batch: int) -> float:
+        """What a mean over this process's samples is multiplied by, so that the mean over all is that of the batch."""
+        return 1.0 if self.world_size == 1 else self._share(len(self.whole(epoch, batch))).weight
+
+    def _share(self, samples: int) -> Share:
+        size = samples if self.batch_size is None else self.batch_size
+        return share(samples, batch_size=size, rank=self.rank, world_size=self.world_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         epoch, start, length = self.epoch, self._start, len(self)
@@ -123,7 +146,7 @@ class ResumableBatches(Sampler[list[int]]):
 
     def _order(self, epoch: int, again: int) -> Any:
         if self._known[:2] != (epoch, again):
-            self._known = (epoch, again, self._part(self._drawn(epoch, derived_seed(self.seed, "order", epoch, again))))
+            self._known = (epoch, again, self._drawn(epoch, derived_seed(self.seed, "order", epoch, again)))
         return self._known[2]
 
     def _drawn(self, epoch: int, seed: int) -> Any:
@@ -138,18 +161,6 @@ class ResumableBatches(Sampler[list[int]]):
             for part in (self.sampler, getattr(self.sampler, "sampler", None)):
                 _reseed(part, epoch, seed)
             return list(itertools.islice(iter(self.sampler), len(self.sampler)))
-
-    def _part(self, order: Any) -> Any:
-        """What belongs to this process; the beginning fills up, so that all have as many."""
-        if self.world_size == 1:
-            return order
-        missing = -len(order) % self.world_size
-        filled: Any
-        if isinstance(order, torch.Tensor):
-            filled = order.repeat(1 + missing // max(len(order), 1) + 1)[: len(order) + missing]
-        else:
-            filled = list(itertools.islice(itertools.cycle(order), len(order) + missing))
-        return filled[self.rank :: self.world_size]
 
 
 class KeyedBatches(Sampler[list[int]]):
@@ -184,7 +195,9 @@ def begins_anew(loader: object) -> bool:
     return place_in(loader) is None and not (hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict"))
 
 
-def resumable_loader(loader: Any, *, seed: int, rank: int = 0, world_size: int = 1, sharded: bool = False) -> Any:
+def resumable_loader(
+    loader: Any, *, seed: int, rank: int = 0, world_size: int = 1, sharded: bool = False, per_device: bool = False
+) -> Any:
     """The same loader with an order that can be found again, and random numbers that follow from the batch.
 
     Args:
@@ -192,9 +205,12 @@ def resumable_loader(loader: Any, *, seed: int, rank: int = 0, world_size: int =
         seed: Of order and loading.
         rank: This process among those that train.
         world_size: How many processes train.
-        sharded: Whether the order is to be split among them.
+        sharded: Whether each batch is to be split among them; a stream shares out its samples itself.
+        per_device: Whether the loader's batch is that of one process, and not of all.
     """
     if isinstance(loader, DataLoader) and isinstance(loader.dataset, IterableDataset):
+        if world_size > 1 and not per_device and not hasattr(loader, "state_dict"):
+            loader = loader_of_share(loader, world_size)
         stream = None if hasattr(loader, "state_dict") else resumable_stream(loader, seed=seed, rank=rank)
         return loader if stream is None else stream
     if not _is_batched(loader) or hasattr(loader, "state_dict"):
@@ -209,6 +225,7 @@ def resumable_loader(loader: Any, *, seed: int, rank: int = 0, world_size: int =
         seed=seed,
         rank=rank if sharded else 0,
         world_size=world_size if sharded else 1,
+        together=world_size if sharded and per_device else 1,
     )
     # A copy keeps everything else, also of a class of one's own; torch forbids to set these one by one.
     rebuilt = copy.copy(loader)
@@ -217,6 +234,24 @@ def resumable_loader(loader: Any, *, seed: int, rank: int = 0, world_size: int =
         dataset = SeededDataset(loader.dataset, derived_seed(seed, "loading", rank))
         vars(rebuilt).update(dataset=dataset, collate_fn=SeededLoading(loader.collate_fn))
     return rebuilt
+
+
+def measuring_loader(loader: Any, *, rank: int, world_size: int, per_device: bool = False) -> Any:
+    """The same loader for one of several processes that measure a model: each sample is seen by one of them.
+
+    Args:
+        loader: The loader; one whose batches are not made of indices comes back as it is.
+        rank: This process.
+        world_size: How many there are.
+        per_device: Whether the loader's batch is that of one process, and not of all.
+    """
+    if not _is_batched(loader):
+        return loader
+    shared = copy.copy(loader)
+    together = world_size if per_device else 1
+    batches = EachSampleOnce(loader.batch_sampler, rank=rank, world_size=world_size, together=together)
+    vars(shared).update(batch_sampler=batches, _iterator=None)
+    return shared
 
 
 def keyed_loader(loader: Any, *, seed: int, rank: int = 0) -> Any:

@@ -44,7 +44,10 @@ from framework_core.training.preparation import Prepared, can_measure, load_weig
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
 from framework_core.training.report import CARD, Report, repeat_command
+from framework_core.training.same_everywhere import SameEverywhere
 from framework_core.training.stopping import early_stopping
+from framework_core.training.strategies.whole_model import whole_model
+from framework_core.training.strategies.whole_state import WholeState
 from framework_core.training.trainer import (
     build_trainer,
     without_gpu_lookups,
@@ -158,11 +161,19 @@ class Session:
             with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
                 trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
             self._metrics |= _numbers(trainer.callback_metrics)
+            self._put_together(trainer)
             self._take_best()
             if can_measure(model, datamodule, "test") and not self._config.trainer.fast_dev_run:
                 datamodule.setup(stage="test")
-                trainer.test(model, datamodule=datamodule, verbose=False)
+                trainer.test(self._prepared.model, datamodule=datamodule, verbose=False)
                 self._metrics |= _numbers(trainer.callback_metrics)
+                self._put_together(trainer)
+
+    def _put_together(self, trainer: Trainer) -> None:
+        """Where the model was sharded, go on with one that is whole."""
+        if isinstance(trainer.strategy, WholeState):
+            model = whole_model(trainer.strategy, self._prepared, self._config)
+            self._prepared = replace(self._prepared, model=model)
 
     def _say_where_it_goes_on(self) -> None:
         if self._resumed and self._resumed.checkpoint:
@@ -175,6 +186,7 @@ class Session:
         monitor, mode = prepared.monitor, prepared.mode
         asked = training_callbacks(config)
         callbacks = [*own, *asked, *self._callbacks, MonitoredMetrics(self._monitored()), ConcealedHyperparameters()]
+        callbacks.append(SameEverywhere(config, prepared.data))
         if config.trainer.enable_checkpointing and not config.trainer.fast_dev_run:
             callbacks += self._checkpoints()
         if config.early_stopping.patience is not None:

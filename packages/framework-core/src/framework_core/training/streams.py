@@ -15,10 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, get_worker_info
 from torch.utils.data._utils import worker as torch_worker
 
 from framework_core.contracts.protocols import IResumable
+from framework_core.errors import ConfigError, ConfigProblem
 from framework_core.training.randomness import derived_seed, host_state, seed_all, set_host_state
 
 ENDLESS = 2**62
@@ -201,6 +202,32 @@ def resumable_stream(loader: DataLoader[Any], *, seed: int, rank: int) -> DataLo
     collate = SettledLoading(loader.collate_fn, stream)
     vars(rebuilt).update(dataset=stream, collate_fn=collate, _iterator=None, generator=generator)
     return rebuilt
+
+
+def loader_of_share(loader: DataLoader[Any], world_size: int) -> DataLoader[Any]:
+    """The same loader of a stream with batches for one of several processes, which together are one batch.
+
+    Args:
+        loader: Torch's loader; one whose stream gives whole batches comes back as it is.
+        world_size: How many processes share a batch.
+
+    Raises:
+        ConfigError: A batch cannot be divided among them.
+    """
+    if loader.batch_size is None or not isinstance(loader.batch_sampler, BatchSampler):
+        return loader
+    size, rest = divmod(loader.batch_size, world_size)
+    if rest:
+        near = max(1, round(loader.batch_size / world_size)) * world_size
+        message = (
+            f"a stream cannot be divided in batches of {loader.batch_size} among {world_size} processes. Possible: a "
+            f"multiple of {world_size}, such as {near}, or distributed.batch=per_device"
+        )
+        raise ConfigError([ConfigProblem("dataset.batch_size", message)])
+    smaller = copy.copy(loader)
+    batches = BatchSampler(loader.sampler, size, loader.drop_last)
+    vars(smaller).update(batch_size=size, batch_sampler=batches, _iterator=None)
+    return smaller
 
 
 def wrong_resume(loader: object) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from lightning.pytorch.profilers import PassThroughProfiler
 
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import ConfigError, ConfigProblem, MissingPackageError
-from framework_core.plugins.catalogue import import_builder
-from framework_core.plugins.discovery import CORE
 from framework_core.plugins.registry import build, registry
 from framework_core.training.bottleneck import Bottleneck, time_logging
 from framework_core.training.checkpointing import use_folders
 from framework_core.training.lean_loop import make_lean
+from framework_core.training.shares import Shared
+from framework_core.training.strategies.building import strategy_of
 
 
 class _NoProfiler(PassThroughProfiler):
@@ -84,7 +85,7 @@ def build_trainer(
     settings = config.trainer.model_dump()
     given = {
         **settings,
-        "strategy": _strategy(config),
+        "strategy": strategy_of(config),
         "devices": config.devices,
         "num_nodes": config.num_nodes,
         "profiler": _profiler(config),
@@ -93,7 +94,7 @@ def build_trainer(
         "log_every_n_steps": 1,
         "enable_progress_bar": False,
         "logger": logger,
-        "callbacks": [*callbacks, *_named_callbacks(config)],
+        "callbacks": [*callbacks, *_named_callbacks(config), Shared()],
         **arguments,
     }
     if config.trainer.barebones:
@@ -108,7 +109,9 @@ def build_trainer(
         name = str(error).partition("'")[2].partition("'")[0].partition(">")[0] or str(error.name)
         needed_for = f"trainer.accelerator={config.trainer.accelerator}, strategy={config.strategy_name}"
         raise MissingPackageError(name, needed_for=needed_for, requirement=name) from error
-    make_lean(trainer, seed=config.seed)
+    if hasattr(trainer.strategy, "_timeout"):
+        trainer.strategy._timeout = timedelta(seconds=config.distributed.timeout_seconds)
+    make_lean(trainer, seed=config.seed, per_device=config.distributed.batch == "per_device")
     use_folders(trainer, config.checkpoint)
     if isinstance(given["profiler"], Bottleneck):
         time_logging(trainer, given["profiler"])
@@ -119,12 +122,6 @@ def _profiler(config: RunConfig) -> Any:
     if config.trainer.profiler == "bottleneck":
         return Bottleneck(config)
     return config.trainer.profiler or _NoProfiler()
-
-
-def _strategy(config: RunConfig) -> Any:
-    """Lightning's own strategies by name, a plugin's as it builds it."""
-    offer = registry.catalogue.get("strategy", config.strategy_name)
-    return offer.spec.name if offer.distribution == CORE else import_builder(offer)()
 
 
 def _named_callbacks(config: RunConfig) -> list[Callback]:

@@ -17,13 +17,16 @@ def main(request: str) -> None:
     from framework_core.config.compose import compose
     from framework_core.errors import FrameworkError
     from framework_core.run import train
+    from framework_core.verification.scale_witness import ScaleWitness
     from framework_core.verification.witness import Witness
 
     asked = json.loads(request)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         config = compose([], config_file=Path(asked["settings"])).config
-        train(config, resume=asked["resume"], callbacks=[Witness(Path(asked["seen"]), asked["kill_at"])])
+        seen = Path(asked["seen"])
+        witness = ScaleWitness(seen) if asked.get("scale") else Witness(seen, asked["kill_at"])
+        train(config, resume=asked["resume"], callbacks=[witness])
     except FrameworkError as error:
         sys.exit(f"error: {error}")
 

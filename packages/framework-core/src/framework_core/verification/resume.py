@@ -121,13 +121,13 @@ class _Trial:
         """Train to the end."""
         code, said = self._process(None)
         if code != 0:
-            raise ProofError(code, _last_words(said))
+            raise ProofError(code, last_words(said))
 
     def kill_at(self, batches: int) -> Kill:
         """Train until it is killed."""
         code, said = self._process(batches)
         if code != -signal.SIGKILL:
-            raise ProofError(code, _last_words(said))
+            raise ProofError(code, last_words(said))
         checkpoint, _ = newest(self.folder / "checkpoints")
         facts = Facts.read(checkpoint) if checkpoint else None
         return Kill(batches, f"epoch {facts.epoch + 1}, batch {facts.batch}" if facts else "the start")
@@ -169,7 +169,7 @@ def _end_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-def _last_words(text: str) -> str:
+def last_words(text: str) -> str:
     """An error that was told in words, whole; else the last line."""
     lines = text.strip().splitlines()
     told = [index for index, line in enumerate(lines) if line.startswith("error: ")]

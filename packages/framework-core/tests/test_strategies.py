@@ -1,0 +1,271 @@
+"""Strategies that shard, on processors: what they train, what they leave, and how they end where something is wrong."""
+
+import json
+import shutil
+import socket
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from framework_core.training.checkpoint_io import read
+from framework_core.training.together import fits
+
+QUIET = ("trainer.accelerator=cpu", "mlops.report=false", "mlops.tracking.backend=none", "trainer.max_epochs=2")
+TWO = ("distributed.enabled=true", "distributed.devices=2")
+WITH_DEEPSPEED = pytest.mark.skipif(find_spec("deepspeed") is None, reason="DeepSpeed is not installed")
+STRATEGIES = [
+    "ddp",
+    "fsdp",
+    "fsdp2",
+    *(pytest.param(f"deepspeed_stage_{stage}", marks=WITH_DEEPSPEED) for stage in (1, 2, 3)),
+]
+
+
+@pytest.fixture
+def train(fresh, components, project, request):
+    shutil.copy(request.path.with_name("trouble.py"), project)
+
+    def run(*words):
+        return fresh("train", "--model", "mine.py:Net", "--dataset", "mine.py:Iris", *QUIET, *words)
+
+    return run
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+@pytest.mark.some_of(1)
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_two_processes_train_as_one_does(strategy, fresh, components):
+    done = fresh(
+        "verify", "scale", "-m", "mine.py:Net", "-d", "mine.py:Iris", "--devices", "2", f"strategy={strategy}", "--json"
+    )
+    assert done.code == 0, done.err
+    (found,) = done.json
+    assert found["same"]
+    assert (found["processes"], found["steps"]) == (2, 12)
+    assert found["apart"] <= 1e-5
+
+
+@pytest.mark.ddp
+@pytest.mark.thorough
+def test_a_model_that_averages_over_its_own_process_is_named(fresh, components, project):
+    text = Path("mine.py").read_text().replace("nn.ReLU(),", "nn.BatchNorm1d(self.width),", 1)
+    Path("mine.py").write_text(text)
+    done = fresh("verify", "scale", "-m", "mine.py:Net", "-d", "mine.py:Iris", "--devices", "2", "--json")
+    assert done.code == 1, done.err
+    assert not done.json[0]["same"]
+    assert "BatchNorm1d averages over its own process" in done.json[0]["why"]
+
+
+PAIRS = [
+    ("fsdp2", "ddp"),
+    ("ddp", "fsdp"),
+    ("fsdp", "fsdp2"),
+    pytest.param(("fsdp2", "deepspeed_stage_3"), marks=WITH_DEEPSPEED),
+    pytest.param(("deepspeed_stage_2", "fsdp2"), marks=WITH_DEEPSPEED),
+    pytest.param(("deepspeed_stage_3", "ddp"), marks=WITH_DEEPSPEED),
+]
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+@pytest.mark.some_of(1)
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_run_goes_on_with_another_strategy_and_on_one_device(pair, train, fresh, fw, components):
+    first, then = pair
+    assert train("experiment.run_name=a", f"strategy={first}", *TWO).code == 0
+    whole = fw(
+        "train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, "experiment.run_name=b", "trainer.max_epochs=2"
+    )
+    assert whole.code == 0, whole.err
+    one, other = (read(Path(f"runs/{name}/checkpoints/last.ckpt")) for name in "ab")
+    for name, value in other["state_dict"].items():
+        assert one["state_dict"][name].numpy() == pytest.approx(value.numpy(), abs=1e-5)
+    (states,), (wanted,) = one["optimizer_states"], other["optimizer_states"]
+    assert [group["params"] for group in states["param_groups"]] == [
+        group["params"] for group in wanted["param_groups"]
+    ]
+    for number, values in wanted["state"].items():
+        assert states["state"][number]["exp_avg"].numpy() == pytest.approx(values["exp_avg"].numpy(), abs=1e-5)
+    with safe_open("runs/a/checkpoints/last.ckpt/weights.safetensors", "pt") as file:
+        assert {*file.keys()} == {"model.0.weight", "model.0.bias", "model.3.weight", "model.3.bias"}
+    done = fresh("train", "--resume", "a", f"strategy={then}", "trainer.max_epochs=3", "--json")
+    assert done.code == 0, done.err
+    alone = fw("train", "--resume", "b", "trainer.max_epochs=3", "--json")
+    assert done.json["metrics"]["test/loss"] == pytest.approx(alone.json["metrics"]["test/loss"], abs=1e-5)
+    Path("flower.txt").write_text("5.1 3.5 1.4 0.2")
+    assert fw("predict", "a", "flower.txt").code == 0
+
+
+@pytest.mark.ddp
+@pytest.mark.thorough
+def test_blocks_are_sharded_and_their_activations_computed_again(train):
+    words = ("model.width=12", "distributed.activation_checkpointing=true", "distributed.blocks=[Linear]")
+    done = train("strategy=fsdp2", *TWO, *words, "--json")
+    assert done.code == 0, done.err
+    assert read(Path(done.json["last_checkpoint"]))["state_dict"].keys() == {
+        "model.0.weight",
+        "model.0.bias",
+        "model.3.weight",
+        "model.3.bias",
+    }
+
+
+WRONG = {
+    "a process that dies": (
+        ["-m", "trouble.py:Dies", *TWO],
+        ["error: Process 1 was ended by SIGKILL", "and others wait for it."],
+    ),
+    "unused parameters": (
+        ["-m", "trouble.py:Lonely", *TWO],
+        ["error: A step left parameters of the model unused", "strategy=ddp_find_unused_parameters_true"],
+    ),
+    "a node that never comes": (
+        [
+            "distributed.enabled=true",
+            "distributed.devices=1",
+            "distributed.num_nodes=2",
+            "distributed.timeout_seconds=2",
+        ],
+        ["error: 1 of 2 processes came within 2 s.", "was not started on each of the 2 nodes"],
+    ),
+    "a block that is not there": (
+        ["strategy=fsdp2", *TWO, "distributed.blocks=[Transformer]"],
+        ["distributed.blocks: Net has no module of the class Transformer."],
+    ),
+}
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+@pytest.mark.some_of(1)
+@pytest.mark.parametrize("case", WRONG)
+def test_what_goes_wrong_among_processes_is_told_and_nobody_waits(case, train):
+    words, said = WRONG[case]
+    done = train(*words)
+    assert done.code in (1, 2)
+    for each in said:
+        assert each in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+def test_processes_with_other_settings_are_told_which(program, components, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(port))
+    started = []
+    for rank, rate in enumerate(("0.1", "0.2")):
+        monkeypatch.setenv("NODE_RANK", str(rank))
+        nodes = ("distributed.enabled=true", "distributed.devices=1", "distributed.num_nodes=2")
+        words = ("-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, *nodes, f"optimizer.lr={rate}")
+        started.append(program("train", *words, f"output_dir=runs-{rank}"))
+    for process in started:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 2
+        assert "optimizer.lr: is 0.2 in process 1, and 0.1 in process 0" in err
+
+
+@pytest.mark.drawn
+def test_a_port_that_is_taken_is_told(train, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("MASTER_PORT", str(taken.getsockname()[1]))
+        done = train(
+            "distributed.enabled=true",
+            "distributed.devices=1",
+            "distributed.num_nodes=2",
+            "distributed.timeout_seconds=5",
+        )
+    assert done.code == 1
+    assert "over which processes find each other, is taken." in done.err
+
+
+@pytest.mark.drawn
+def test_dp_passes_through_on_processors_and_says_what_is_better(fw, components):
+    done = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, "strategy=dp", *TWO, "--json")
+    assert done.code == 0, done.err
+    assert "on processors it divides nothing  faster: strategy=ddp" in done.err
+    alone = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, "--json")
+    assert done.json["metrics"]["test/loss"] == alone.json["metrics"]["test/loss"]
+
+
+def test_a_deepspeed_file_that_contradicts_the_settings_is_told_with_both_values(fw, components):
+    given = {
+        "train_batch_size": 64,
+        "gradient_accumulation_steps": 4,
+        "gradient_clipping": "auto",
+        "bf16": {"enabled": True},
+        "zero_optimization": {"stage": 2},
+        "optimizer": {"type": "SGD", "params": {"lr": 0.5}},
+        "scheduler": {"type": "WarmupLR"},
+    }
+    Path("ds.json").write_text(json.dumps(given))
+    words = ("strategy=deepspeed_stage_3", *TWO, "distributed.deepspeed_config=ds.json")
+    done = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, *words)
+    assert done.code == 2
+    for said in (
+        "says train_batch_size=64, but the batch of all devices is 16",
+        "says gradient_accumulation_steps=4, but trainer.accumulate_grad_batches is 1",
+        "says bf16.enabled=true, but trainer.precision is 32-true",
+        "says zero_optimization.stage=2, but strategy is 3",
+        "says optimizer=SGD, but optimizer is adamw",
+        "says optimizer.params.lr=0.5, but optimizer.lr is 0.001",
+        "says scheduler=WarmupLR, but scheduler is cosine: leave it out",
+    ):
+        assert said in done.err
+    assert "gradient_clipping" not in done.err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        (None, ["strategy=deepspeed"], "cannot be read: No such file or directory"),
+        ("{", ["strategy=deepspeed"], "is no JSON"),
+        ("[]", ["strategy=deepspeed"], "must be a JSON object"),
+        ("{}", ["strategy=ddp"], "has no effect with strategy=ddp"),
+    ],
+)
+def test_a_deepspeed_file_that_cannot_be_used_is_told(text, words, said, fw, components):
+    if text is not None:
+        Path("ds.json").write_text(text)
+    done = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *words, "distributed.deepspeed_config=ds.json")
+    assert (done.code, done.err.count(said)) == (2, 1)
+
+
+@pytest.mark.skipif(find_spec("deepspeed") is not None, reason="DeepSpeed is installed")
+def test_deepspeed_that_is_missing_is_told_with_what_to_install(fw, components):
+    done = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, "strategy=deepspeed_stage_2", *TWO)
+    assert done.code == 2
+    assert "framework-core[deepspeed]" in done.err
+
+
+def test_a_gpu_that_is_not_there_is_told(fw, components):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    done = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET[1:], "trainer.accelerator=cuda", *TWO)
+    assert done.code == 2
+    assert "Traceback" not in done.err
+
+
+def test_auto_shards_what_a_gpu_does_not_hold_with_its_optimizer():
+    assert fits(1_000_000_000, 24 * 2**30)
+    assert not fits(2_000_000_000, 24 * 2**30)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("strategy", ["auto", "ddp", "fsdp", "fsdp2", "dp"])
+def test_each_strategy_trains_on_one_gpu(strategy, fresh, components):
+    words = ("strategy=" + strategy, "distributed.enabled=true", "distributed.devices=1", "trainer.accelerator=gpu")
+    done = fresh("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET[1:], *words, "--json")
+    assert done.code == 0, done.err
+    assert 0 < done.json["metrics"]["test/loss"] < 2
