@@ -19,7 +19,7 @@ def fit_check(
 ) -> None:
     """Predict the memory that training takes, before it waits for a GPU. Nothing is computed and nothing is written.
 
-    With --devices, the largest batch of each device and the simplest strategy that fits.
+    With --devices, the memory of each of them, the largest batch, and the simplest strategy that fits.
     """
     from framework_core.cli.screen import note, print_facts, print_json, print_table
     from framework_core.cli.training import training_library
@@ -37,14 +37,14 @@ def fit_check(
         print_json({"one_device": {**vars(one), "rest": one.rest}, "strategies": fits, "advice": found.advice})
         return
     parts = ("weights", "gradients", "optimizer", "rest", "peak")
-    facts = [("batch", f"{one.batch_size} samples on each device")]
+    facts = [("batch", f"{one.batch_size} samples on one device")]
     print_facts([*facts, *((name, _size(getattr(one, name))) for name in parts)])
     if there is None:
         note("See what fits: --devices '8 x 24GiB'")
         return
     print()
     rows = [[each.strategy, _size(each.peak), str(each.largest)] for each in found.fits]
-    print_table(rows, ["strategy", "peak", "largest batch"])
+    print_table(rows, ["strategy", "peak of each", "largest batch"])
     note(f"Planned with {USABLE:.0%} of the memory; strategies on several devices are reckoned, not measured.")
     if found.advice:
         note(f"The simplest that fits: {found.advice}")

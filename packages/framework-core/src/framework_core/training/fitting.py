@@ -44,8 +44,9 @@ class Fit:
 
     Attributes:
         strategy: Its name.
-        peak: Bytes on each device, with the batch that was asked for.
-        largest: The largest batch of a device that fits; ``None`` where nobody said what there is, 0 where none does.
+        peak: Bytes on each device, with its part of the batch that was asked for.
+        largest: The largest ``dataset.batch_size`` that fits; ``None`` where nobody said what there is, 0 where none
+            does.
     """
 
     strategy: str
@@ -106,12 +107,14 @@ def fit_check(config: RunConfig, prepared: Prepared, devices: Devices | None) ->
             cause = f"the model does something that needs real numbers: {type(error).__name__}: {first}"
             raise _none(cause) from error
 
-    given = at(None)
-    most = max(1, prepared.data.split_sizes.get("train", 0) // (devices.count if devices else 1))
+    given, count = at(None), devices.count if devices else 1
+    parts = count if config.distributed.batch == "global" else 1
+    own = given if parts == 1 else at(math.ceil(given.batch_size / parts))
+    most = max(1, prepared.data.split_sizes.get("train", 0) // count)
     fits = []
-    for name, share in _strategies(prepared.model, devices.count if devices else 1).items():
-        largest = None if devices is None else _largest(at, given, share, int(devices.memory * USABLE), most)
-        fits.append(Fit(name, share(given), largest))
+    for name, share in _strategies(prepared.model, count).items():
+        largest = None if devices is None else _largest(at, own, share, int(devices.memory * USABLE), most) * parts
+        fits.append(Fit(name, share(own), largest))
     advice = next((each.strategy for each in fits if each.largest is not None and each.largest >= given.batch_size), "")
     return FitCheck(given, tuple(fits), advice)
 
