@@ -1,7 +1,7 @@
 """Which tests are run where all would take too long: the commit draws them. With ``ALL_CASES`` set all are run.
 
-Of a test marked ``some_of(count)`` so many cases are run, and of the tests marked ``drawn`` each third. Another commit
-draws others, so that each is run every few commits; ``nox -s catalogue`` runs all.
+Of a test marked ``some_of(count)`` so many cases are run, and of the tests marked ``drawn`` each third; of one that is
+marked with both, so many cases each third time. Another commit draws others, so that each is run every few commits; ``nox -s catalogue`` runs all.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ SHARE = 1 / 3
 def _drawn_by(item: pytest.Item) -> str:
     """The name by which a test is drawn: its own, or of its file, which shares what takes long; empty draws nothing."""
     marker = item.get_closest_marker("drawn")
-    if marker is None or item.get_closest_marker("some_of"):
+    if marker is None:
         return ""
+    if item.get_closest_marker("some_of"):
+        # Some cases of it are always run, unless it is itself marked, and not only its file.
+        itself = any(each.name == "drawn" for each in item.own_markers)
+        return item.nodeid.partition("[")[0] if itself else ""
     return item.nodeid.partition("::")[0] if marker.args == ("file",) else item.nodeid
 
 
