@@ -1,7 +1,8 @@
 """Which tests are run where all would take too long: the commit draws them. With ``ALL_CASES`` set all are run.
 
 Of a test marked ``some_of(count)`` so many cases are run, and of the tests marked ``drawn`` each third; of one that is
-marked with both, so many cases each third time. Another commit draws others, so that each is run every few commits; ``nox -s catalogue`` runs all.
+marked with both, so many cases each third time. Another commit draws others, so that each is run every few commits;
+``nox -s catalogue`` runs all.
 """
 
 from __future__ import annotations
