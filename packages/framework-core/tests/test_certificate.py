@@ -50,7 +50,7 @@ def test_it_says_what_was_checked_by_what_and_on_which_files(frog, fw):
     done = fw("plugin", "check", "frog-dist", "--certify")
     assert done.code == 0, done.out
     path = frog / "frog_dist-1.2.3.dist-info" / "framework_certificate.json"
-    assert str(path) in done.err
+    assert "Certified: frog-dist" in done.err
     said = json.loads(path.read_text())
     assert said["checks"]["frog-dist"]["import_is_light"] == "kept"
     assert said["checks"]["callback croak"]
