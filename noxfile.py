@@ -189,6 +189,14 @@ def gpu(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def strategies(session: nox.Session) -> None:
+    """Every strategy in several processes, with DeepSpeed, which compiles a part of itself: g++ has to be there."""
+    session.install(*EDITABLE, f"{CORE}[deepspeed]", *group("test"), *PINNED)
+    everything = {**ONE_THREAD, "ALL_CASES": "1"}
+    session.run("pytest", f"{CORE_TESTS}/test_strategies.py", "-m", "not gpu", *session.posargs, env=everything)
+
+
+@nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """The quick tests once more, and how much of the code they run."""
     session.install(*EDITABLE, *group("test"), *PINNED)

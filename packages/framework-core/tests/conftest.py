@@ -174,6 +174,27 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
+@pytest.fixture(scope="session")
+def trained_in(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Callable[..., Path]:
+    """Train the small model on the small dataset several times, in a folder of their own with a store."""
+    from framework_core.config.compose import compose
+    from framework_core.run import train
+
+    def made(name: str, runs: Mapping[str, Iterable[str]]) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        shutil.copy(empty_store, folder)
+        shutil.copy(COMPONENTS, folder / "mine.py")
+        common = ("trainer.accelerator=cpu", "mlops.tracking.system_metrics=false", "experiment.name=flowers")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            for run, words in runs.items():
+                chosen = [*common, *words, f"experiment.run_name={run}"]
+                train(compose(chosen, model="mine.py:Net", dataset="mine.py:Iris").config)
+        return folder
+
+    return made
+
+
 @pytest.fixture
 def same_again(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], str]:
     """Make the store that commands use the same as another: MLflow takes long to open one that it has not seen."""

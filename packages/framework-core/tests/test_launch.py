@@ -16,6 +16,7 @@ import psutil
 import pytest
 import torch
 import yaml
+from kubeflow_trainer_api import models
 
 from framework_core.tracking.checkpoints import Facts, newest
 from framework_core.tracking.heartbeat import Heartbeat
@@ -52,7 +53,6 @@ def test_every_engine_starts_torchrun_on_each_node_and_goes_on_after_a_stop(engi
 
 
 def test_a_job_set_is_what_its_schema_says(rendered):
-    models = pytest.importorskip("kubeflow_trainer_api.models")
     given = yaml.safe_load(rendered("kubernetes", *WORDS))
     job_set = models.JobsetV1alpha2JobSet.from_dict(given)
     assert lost(given, job_set.to_dict()) == []

@@ -12,9 +12,7 @@ from mlflow import MlflowClient
 from test_read_only import without_power_over_files
 
 from framework_core import model_registry
-from framework_core.config.compose import compose
 from framework_core.model_registry.chain import History
-from framework_core.run import train
 
 pytestmark = pytest.mark.drawn("file")
 
@@ -28,19 +26,9 @@ QUICK = (
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory, empty_store):
+def recorded(trained_in):
     """A folder with a run whose model is in a store."""
-    folder = tmp_path_factory.mktemp("recorded")
-    shutil.copy(empty_store, folder)
-    shutil.copy(Path(__file__).with_name("components.py"), folder / "mine.py")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        composition = compose([*QUICK, "experiment.name=flowers"], model="mine.py:Net", dataset="mine.py:Iris")
-        train(composition.config)
-    finally:
-        os.chdir(before)
-    return folder
+    return trained_in("recorded", {"first": ("trainer.max_epochs=2", "mlops.report=false")})
 
 
 @pytest.fixture

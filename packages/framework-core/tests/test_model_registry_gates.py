@@ -1,8 +1,6 @@
 """A version is promoted by evidence: what a policy asks for is looked at, and a refusal says the numbers."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,14 +8,11 @@ import yaml
 from mlflow import MlflowClient
 
 from framework_core import model_registry
-from framework_core.config.compose import compose
 from framework_core.errors import PromotionRefusedError
 from framework_core.model_registry.paired import paired_difference
-from framework_core.run import train
 
 pytestmark = pytest.mark.drawn("file")
 
-QUICK = ("trainer.accelerator=cpu", "mlops.tracking.system_metrics=false", "experiment.name=flowers")
 GOOD = ("optimizer.lr=0.05", "trainer.max_epochs=10")
 RUNS = {
     "poor": ("trainer.max_epochs=1",),
@@ -29,21 +24,13 @@ RUNS = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, empty_store):
+def trained(trained_in):
     """A folder with those runs, and their models in a store as versions 1 to 4 of ``net``."""
-    folder = tmp_path_factory.mktemp("gates")
-    shutil.copy(empty_store, folder)
-    shutil.copy(Path(__file__).with_name("components.py"), folder / "mine.py")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        for name, words in RUNS.items():
-            chosen = [*QUICK, *words, f"experiment.run_name={name}"]
-            train(compose(chosen, model="mine.py:Net", dataset="mine.py:Iris").config)
+    folder = trained_in("gates", RUNS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
         for name in RUNS:
             model_registry.register(name, "net")
-    finally:
-        os.chdir(before)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 import shutil
 from dataclasses import replace
@@ -12,16 +11,13 @@ from pathlib import Path
 import pytest
 from scipy import stats
 
-from framework_core.config.compose import compose
 from framework_core.reports import compare
 from framework_core.reports.charts import MOST_POINTS, line_chart, thinned
 from framework_core.reports.student import difference_of, mean_of
 from framework_core.reports.verdicts import by_samples, less_is_better
-from framework_core.run import train
 
 pytestmark = pytest.mark.drawn("file")
 
-QUICK = ("trainer.accelerator=cpu", "mlops.tracking.system_metrics=false", "experiment.name=flowers")
 GOOD = ("optimizer.lr=0.05", "trainer.max_epochs=8")
 POOR = ("optimizer.lr=0.0001", "trainer.max_epochs=8")
 RUNS = {
@@ -38,19 +34,8 @@ journal tells."""
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, empty_store):
-    folder = tmp_path_factory.mktemp("compared")
-    shutil.copy(empty_store, folder)
-    shutil.copy(Path(__file__).with_name("components.py"), folder / "mine.py")
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        for name, words in RUNS.items():
-            chosen = [*QUICK, *words, f"experiment.run_name={name}"]
-            train(compose(chosen, model="mine.py:Net", dataset="mine.py:Iris").config)
-    finally:
-        os.chdir(before)
-    return folder
+def trained(trained_in):
+    return trained_in("compared", RUNS)
 
 
 @pytest.fixture

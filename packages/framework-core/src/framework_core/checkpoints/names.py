@@ -5,15 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from framework_core.errors import CheckpointError
-
-WRAPPERS = (
-    "_orig_mod.",
-    "_forward_module.",
-    "_fsdp_wrapped_module.",
-    "_checkpoint_wrapped_module.",
-    "_ddp_module.",
-)
-"""What ``torch.compile``, Lightning, FSDP and activation checkpointing call the module that they wrap."""
+from framework_core.training.layers import unwrapped
 
 WHOLE = "module."
 """What DataParallel and DeepSpeed call it; a model may have a part of that name too, so it goes only from all names."""
@@ -29,12 +21,7 @@ def clean(names: Iterable[str], path: object) -> dict[str, str]:
     Raises:
         CheckpointError: Two names would be one.
     """
-    found = {}
-    for name in names:
-        bare = name
-        for wrapper in WRAPPERS:
-            bare = bare.replace(wrapper, "")
-        found[name] = bare
+    found = {name: unwrapped(name) for name in names}
     while found and all(each.startswith(WHOLE) for each in found.values()):
         found = {name: each.removeprefix(WHOLE) for name, each in found.items()}
     seen: dict[str, str] = {}

@@ -65,12 +65,13 @@ def check_page(output: Path) -> None:
 
 
 def _print(found: Comparison) -> None:
-    from framework_core.reports.wording import in_words, took, value_text
+    from framework_core.durations import clock
+    from framework_core.reports.wording import in_words, value_text
 
     names = [run.name for run in found.runs]
     facts = {
         "status": [run.status for run in found.runs],
-        "took": [took(run.seconds) for run in found.runs],
+        "took": ["" if run.seconds is None else clock(run.seconds) for run in found.runs],
         **found.data,
         **found.code,
     }

@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from framework_core.durations import clock
+
 if TYPE_CHECKING:
     from rich.console import Group
 
@@ -92,13 +94,6 @@ def summary(each: Watched) -> str:
 def steps_a_second(each: Watched) -> float:
     """The mean speed of the training so far; 0 where it is not known."""
     return each.step / each.row.seconds if each.row.seconds and each.row.is_running else 0.0
-
-
-def clock(seconds: float) -> str:
-    """``1:02:03``, or ``2:03``."""
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _rank(name: str) -> tuple[int, str]:

@@ -52,9 +52,5 @@ def fit_check(
         note("A batch of this size does not fit. Smaller: dataset.batch_size=N")
 
 
-def _size(number: int) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if number < 1024 or unit == "GiB":
-            break
-        number /= 1024  # type: ignore[assignment]
-    return f"{number:.1f} {unit}"
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.1f} MiB"

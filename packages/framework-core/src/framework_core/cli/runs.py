@@ -148,7 +148,7 @@ def _telling(rows: Sequence[RunRow]) -> list[str]:
 
 
 def _cells(row: RunRow, shown: Sequence[str]) -> list[str]:
-    from framework_core.cli.curves import clock
+    from framework_core.durations import clock
 
     took = "" if row.seconds is None else clock(row.seconds)
     return [

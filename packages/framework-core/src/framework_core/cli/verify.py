@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from framework_core.cli.find import CONFIG, DATASET, MODEL, SETTINGS
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from framework_core.contracts.config import RunConfig
     from framework_core.verification.resume import Proof
 
 app = typer.Typer(
@@ -19,32 +24,35 @@ app = typer.Typer(
 
 @app.command("resume")
 def resume(
-    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings, as fw train takes them."),
-    model: str = typer.Option("", "--model", "-m", help="A name (fw list models), file.py:Class or module:Class."),
-    dataset: str = typer.Option(
-        "", "--dataset", "-d", help="A name (fw list datasets), file.py:Class or module:Class."
-    ),
-    config: Path | None = typer.Option(None, "--config", "-c", help="A settings file."),
+    overrides: list[str] = SETTINGS,
+    model: str = MODEL,
+    dataset: str = DATASET,
+    config: Path | None = CONFIG,
     as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
 ) -> None:
     """Train once without a stop, and once killed and continued; compare every step. Nothing is left behind."""
     from framework_core.cli.screen import note, print_json
     from framework_core.cli.training import training_library
-    from framework_core.config.compose import compose
-    from framework_core.config.project import settings_file_here
 
-    words = overrides or []
-    here = None if config else settings_file_here(words, model=model)
     training_library("fw verify resume")
     from framework_core.verification.resume import SMALL, verify_resume
 
-    asked = {word.lstrip("+").partition("=")[0] for word in words}
-    small = [word for word in SMALL if word.partition("=")[0] not in asked]
-    composed = compose([*small, *words], model=model, dataset=dataset, config_file=config or here).config
+    composed = _composed(SMALL, overrides or [], model, dataset, config)
     note("Training without a stop, and again with three times SIGKILL: five processes.")
     proof = verify_resume(composed)
     print_json(_plain(proof)) if as_json else _print(proof)
     raise typer.Exit(0 if proof.equal else 1)
+
+
+def _composed(small: Sequence[str], words: list[str], model: str, dataset: str, config: Path | None) -> RunConfig:
+    """The settings of a proof: those that make it small, unless others were asked for."""
+    from framework_core.config.compose import compose
+    from framework_core.config.project import settings_file_here
+
+    asked = {word.lstrip("+").partition("=")[0] for word in words}
+    kept = [word for word in small if word.partition("=")[0] not in asked]
+    here = None if config else settings_file_here(words, model=model)
+    return compose([*kept, *words], model=model, dataset=dataset, config_file=config or here).config
 
 
 def _print(proof: Proof) -> None:
@@ -71,12 +79,10 @@ def _plain(proof: Proof) -> dict[str, object]:
 
 @app.command("scale")
 def scale(
-    overrides: list[str] = typer.Argument(None, metavar="[KEY=VALUE]...", help="Settings, as fw train takes them."),
-    model: str = typer.Option("", "--model", "-m", help="A name (fw list models), file.py:Class or module:Class."),
-    dataset: str = typer.Option(
-        "", "--dataset", "-d", help="A name (fw list datasets), file.py:Class or module:Class."
-    ),
-    config: Path | None = typer.Option(None, "--config", "-c", help="A settings file."),
+    overrides: list[str] = SETTINGS,
+    model: str = MODEL,
+    dataset: str = DATASET,
+    config: Path | None = CONFIG,
     devices: str = typer.Option("1,2,4", "--devices", metavar="N,N...", help="How many processes train together."),
     as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
 ) -> None:
@@ -85,21 +91,15 @@ def scale(
 
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.cli.training import training_library
-    from framework_core.config.compose import compose
-    from framework_core.config.project import settings_file_here
     from framework_core.errors import OptionValueError
 
-    words = overrides or []
     counts = [int(each) if each.strip().isdigit() else 0 for each in devices.split(",")]
     if not all(counts):
         raise OptionValueError("fw verify scale", "--devices", devices, cause="it takes numbers: 1,2,4")
-    here = None if config else settings_file_here(words, model=model)
     training_library("fw verify scale")
     from framework_core.verification.scale import SMALL, verify_scale
 
-    asked = {word.lstrip("+").partition("=")[0] for word in words}
-    small = [word for word in SMALL if word.partition("=")[0] not in asked]
-    composed = compose([*small, *words], model=model, dataset=dataset, config_file=config or here).config
+    composed = _composed(SMALL, overrides or [], model, dataset, config)
     note(f"Training with {', '.join(map(str, counts))} processes, on processors unless trainer.accelerator says more.")
     found = verify_scale(composed, processes=counts)
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,34 @@ def stored_run(run: str, tracking_uri: str, output_dir: Path) -> Iterator[tuple[
     record = _record(run, output_dir, anywhere=bool(tracking_uri))
     with opened(tracking_uri or (store_of(record) if record else "")) as (client, uri):
         yield client, uri, _run(client, run, record)
+
+
+@dataclass(frozen=True)
+class StoredFiles:
+    """The files of a run in a store.
+
+    Args:
+        client: The store.
+        run_id: The run.
+        folder: Where they are downloaded to.
+    """
+
+    client: MlflowClient
+    run_id: str
+    folder: Path
+
+    def read(self, path: str, /) -> bytes:
+        """A file; nothing in it where the store has none."""
+        if path not in self._listed(path.rpartition("/")[0]):
+            return b""
+        return Path(self.client.download_artifacts(self.run_id, path, str(self.folder))).read_bytes()
+
+    def names(self, folder: str, /) -> list[str]:
+        """The files of a folder."""
+        return sorted(path.rpartition("/")[2] for path in self._listed(folder))
+
+    def _listed(self, folder: str) -> set[str]:
+        return {each.path for each in self.client.list_artifacts(self.run_id, folder or None)}
 
 
 def _record(run: str, output_dir: Path, *, anywhere: bool) -> RunRecord | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from framework_core.durations import clock
 from framework_core.reports.charts import MOST_POINTS, interval_chart, line_chart
 from framework_core.reports.comparing import Comparison
 from framework_core.reports.document import document, section, table
 from framework_core.reports.verdicts import Verdict
-from framework_core.reports.wording import in_words, took, value_text
+from framework_core.reports.wording import in_words, value_text
 
 MOST_CURVES = 12
 MOST_CLASSES = 40
@@ -42,7 +43,7 @@ def page(found: Comparison) -> str:
 def _legend(found: Comparison) -> str:
     rows = [
         ["status", *(run.status for run in found.runs)],
-        ["took", *(took(run.seconds) for run in found.runs)],
+        ["took", *("" if run.seconds is None else clock(run.seconds) for run in found.runs)],
         ["model", *(run.settings.get("model.name", "") for run in found.runs)],
         ["dataset", *(run.settings.get("dataset.name", "") for run in found.runs)],
         ["id", *(run.run_id for run in found.runs)],

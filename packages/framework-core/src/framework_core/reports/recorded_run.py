@@ -17,7 +17,7 @@ import yaml
 
 from framework_core.config.saved import as_text, flattened
 from framework_core.errors import FrameworkError, RunNotFoundError, TrackingError
-from framework_core.model_registry.stored_run import stored_run
+from framework_core.model_registry.stored_run import StoredFiles, stored_run
 from framework_core.tracking.here import Followed, has_journal
 from framework_core.tracking.journal import FILES, FOLDER, SYSTEM, read
 from framework_core.tracking.lookup import CONFIG, DATA, RESAMPLED, RUNS, RunRecord, find_run
@@ -96,32 +96,6 @@ class _Facts:
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """Files in a store.
-
-    Args:
-        client: The store.
-        run_id: Whose.
-        folder: Where they are downloaded to.
-    """
-
-    client: Any
-    run_id: str
-    folder: Path
-
-    def read(self, path: str, /) -> bytes:
-        if path not in self._listed(path.rpartition("/")[0]):
-            return b""
-        return Path(self.client.download_artifacts(self.run_id, path, str(self.folder))).read_bytes()
-
-    def names(self, folder: str, /) -> list[str]:
-        return sorted(path.rpartition("/")[2] for path in self._listed(folder))
-
-    def _listed(self, folder: str) -> set[str]:
-        return {each.path for each in self.client.list_artifacts(self.run_id, folder or None)}
-
-
-@dataclass(frozen=True)
 class _Here:
     """Files in a run's folder; the record of its start is moved to its store.
 
@@ -186,9 +160,9 @@ def open_run(
 
 
 @contextmanager
-def _stored(run: str, tracking_uri: str, output_dir: Path) -> Iterator[tuple[Any, Any, _Stored]]:
+def _stored(run: str, tracking_uri: str, output_dir: Path) -> Iterator[tuple[Any, Any, StoredFiles]]:
     with tempfile.TemporaryDirectory() as folder, stored_run(run, tracking_uri, output_dir) as (client, _, found):
-        yield client, found, _Stored(client, found.info.run_id, Path(folder))
+        yield client, found, StoredFiles(client, found.info.run_id, Path(folder))
 
 
 def _record(run: str, output_dir: Path) -> RunRecord | None:

@@ -10,10 +10,11 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
+from framework_core.durations import clock
 from framework_core.reports.charts import MOST_POINTS, line_chart
 from framework_core.reports.document import document, section, table
 from framework_core.reports.recorded_run import Curve, RecordedRun, RunFiles, rows_of
-from framework_core.reports.wording import took, value_text
+from framework_core.reports.wording import value_text
 
 CARD, PLOTS, TABLES = "model_card.md", "plots", "tables"
 CURVES = "learning_curves.png"
@@ -78,7 +79,7 @@ def _facts(run: RecordedRun) -> str:
     sizes = ", ".join(f"{size:,} {split}" for split, size in run.data.get("split_sizes", {}).items())
     rows = {
         "status": going,
-        "took": took(run.seconds),
+        "took": "" if run.seconds is None else clock(run.seconds),
         "model": run.settings.get("model.name", ""),
         "dataset": run.settings.get("dataset.name", ""),
         "samples": sizes,

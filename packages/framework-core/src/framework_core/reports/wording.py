@@ -22,11 +22,3 @@ def value_text(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.4g}"
-
-
-def took(seconds: float | None) -> str:
-    """How long something took: ``1:02:03``."""
-    if seconds is None:
-        return ""
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"

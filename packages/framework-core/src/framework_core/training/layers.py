@@ -39,10 +39,24 @@ def numbered_layers(module: LightningModule) -> dict[nn.Parameter, int]:
 
 def plain_name(name: str) -> str:
     """The name of a parameter as the model's author knows it, without what wraps its modules."""
-    for added in ("_fsdp_wrapped_module.", "_checkpoint_wrapped_module.", "_orig_mod."):
-        name = name.replace(added, "")
-    return name.removeprefix("module.")
+    return unwrapped(name).removeprefix("module.")
 
+
+def unwrapped(name: str) -> str:
+    """The name without what stands in the middle of names alone, and is no author's word."""
+    for wrapper in WRAPPERS:
+        name = name.replace(wrapper, "")
+    return name
+
+
+WRAPPERS = (
+    "_orig_mod.",
+    "_forward_module.",
+    "_fsdp_wrapped_module.",
+    "_checkpoint_wrapped_module.",
+    "_ddp_module.",
+)
+"""What ``torch.compile``, Lightning, FSDP and activation checkpointing call the module that they wrap."""
 
 SHAPE = "_framework_shape"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from framework_core.config.compose import compose
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import RebuildError, RegistryError
-from framework_core.model_registry.stored_run import stored_run
+from framework_core.model_registry.stored_run import StoredFiles, stored_run
 from framework_core.tracking.lineage import CodeState, code_state, machine, packages
 from framework_core.tracking.lookup import CONFIG, DATA, RUNS
 from framework_core.tracking.store_calls import VARIABLE, global_store
@@ -145,7 +145,8 @@ def reproduce_in(folder: Path, run: str, *, tracking_uri: str = "", output_dir: 
 def _record(run: str, tracking_uri: str, output_dir: Path, folder: Path) -> _Record:
     """What the store has of a run; ``folder`` takes files of it."""
     with stored_run(run, tracking_uri, output_dir) as (client, uri, recorded), global_store(uri):
-        texts = {each: _text(client, recorded, each, folder) for each in (CONFIG, DATA, ENVIRONMENT, DIFF, UNTRACKED)}
+        files = StoredFiles(client, recorded.info.run_id, folder)
+        texts = {each: files.read(each).decode() for each in (CONFIG, DATA, ENVIRONMENT, DIFF, UNTRACKED)}
         weights = _weights(client, recorded, folder)
     if not texts[CONFIG] or not texts[ENVIRONMENT]:
         raise RegistryError(
@@ -250,14 +251,6 @@ def _other_weights(weights: Path, checkpoint: Path) -> Iterator[Change]:
     for name, value in load_file(weights).items():
         if name not in now or not torch.equal(value, now[name]):
             yield Change("result", f"the weights {name} are others")
-
-
-def _text(client: MlflowClient, run: Run, path: str, folder: Path) -> str:
-    """A file of the run; empty where the store has none."""
-    parent = path.rpartition("/")[0]
-    if path not in {each.path for each in client.list_artifacts(run.info.run_id, parent or None)}:
-        return ""
-    return Path(client.download_artifacts(run.info.run_id, path, str(folder))).read_text("utf-8")
 
 
 def _weights(client: MlflowClient, run: Run, folder: Path) -> Path | None:

@@ -88,9 +88,6 @@ class FSDP(WholeState, FSDPStrategy):
         )
 
 
-__all__ = ["FSDP"]
-
-
 def _on_cpu(state: dict[str, Any]) -> dict[str, Any]:
     return {key: value.detach().cpu() if isinstance(value, torch.Tensor) else value for key, value in state.items()}
 
