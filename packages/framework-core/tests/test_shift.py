@@ -1,0 +1,75 @@
+"""How far columns have moved: held against scipy, and against chance."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from framework_core.reports.shift import chi_square_quantile, kolmogorov_smirnov, shift_of
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("sizes", [(40, 40), (300, 60), (1000, 1000)])
+@pytest.mark.parametrize("by", [0.0, 0.5])
+def test_kolmogorov_and_smirnov_are_as_scipy_has_them(sizes, by):
+    one, other = RANDOM.normal(size=sizes[0]), RANDOM.normal(by, size=sizes[1])
+    statistic, p_value = kolmogorov_smirnov(one, other)
+    expected = stats.ks_2samp(one, other, method="exact")
+    assert statistic == pytest.approx(expected.statistic)
+    assert p_value == pytest.approx(expected.pvalue, abs=0.03, rel=0.3)
+
+
+@pytest.mark.parametrize("freedom", [1, 5, 30])
+def test_quantiles_of_chi_square_are_near_the_true_ones(freedom):
+    assert chi_square_quantile(0.99, freedom) == pytest.approx(stats.chi2.ppf(0.99, freedom), rel=0.02)
+
+
+def test_classes_are_tested_as_scipy_tests_them():
+    before, now = ["a"] * 50 + ["b"] * 30 + ["c"] * 20, ["a"] * 20 + ["b"] * 30 + ["c"] * 50
+    found = shift_of("predictions", "label", before, now)
+    expected = stats.chi2_contingency([[50, 30, 20], [20, 30, 50]])
+    assert found.statistic == pytest.approx(expected.statistic)
+    assert found.p_value == pytest.approx(expected.pvalue, abs=1e-4)
+    assert found.exceeds(0.2)
+
+
+def test_the_index_of_known_shares_is_the_sum_of_its_definition():
+    before, now = ["a"] * 5000 + ["b"] * 5000, ["a"] * 7000 + ["b"] * 3000
+    expected = 0.2 * math.log(7 / 5) + 0.2 * math.log(5 / 3)
+    assert shift_of("predictions", "label", before, now).psi == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [30, 60, 200, 2000])
+def test_chance_alone_is_seldom_taken_for_drift(size):
+    found = [
+        shift_of("features", "x", RANDOM.normal(size=size).tolist(), RANDOM.normal(size=size).tolist())
+        for _ in range(200)
+    ]
+    assert sum(each.exceeds(0.0) for each in found) <= 8
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (RANDOM.normal(size=200), RANDOM.normal(1.5, size=200)),
+        (np.zeros(60), np.full(60, 0.1)),
+        (RANDOM.integers(0, 3, 90), RANDOM.integers(1, 6, 90)),
+    ],
+)
+def test_what_has_moved_is_found_where_values_are_many_few_or_one(before, now):
+    assert shift_of("features", "x", before.tolist(), now.tolist()).exceeds(0.2)
+
+
+def test_what_never_changes_has_not_moved():
+    found = shift_of("features", "x", [3.0] * 50, [3.0] * 40)
+    assert found.psi == pytest.approx(0.0)
+    assert not found.exceeds(0.0)
+
+
+def test_values_that_are_missing_are_a_shift_of_their_own():
+    values = RANDOM.normal(size=100).tolist()
+    found = shift_of("features", "x", values, [*values[:60], *[None] * 40])
+    assert found.bins[-1] == "missing"
+    assert found.exceeds(0.2)
