@@ -42,7 +42,7 @@ def run_page(run: RecordedRun, files: RunFiles) -> str:
         "" if card else section("Figures", "".join(map(_figure, figures, figures.values()))),
         section("Curves", _curves(run.curves)),
         *(_csv_section(name, files) for name in files.names(TABLES)),
-        section("Use of the machine", _usage(run.usage)),
+        section("Use of the machine", _steps(run.steps) + _usage(run.usage)),
         section("Settings", _folded(f"{len(run.settings)} settings", run.settings)),
         section("Packages", _folded(f"{len(run.packages)} packages", run.packages)),
         section("Code that was not committed", f'<pre tabindex="0">{escape(run.diff)}</pre>' if run.diff else ""),
@@ -100,6 +100,15 @@ def _curves(curves: Mapping[str, Curve]) -> str:
     longest = max((len(curve) for curve in curves.values()), default=0)
     thin = f'<p class="quiet">The longest has {longest:,} points; the extremes of each stretch are drawn.</p>'
     return f'<div class="figures">{"".join(drawn)}</div>{thin if longest > MOST_POINTS else ""}' if any(drawn) else ""
+
+
+def _steps(steps: Mapping[str, Any]) -> str:
+    """What the steps waited for, and what would help."""
+    if not steps:
+        return ""
+    shares = ", ".join(f"{part} {share:.0%}" for part, share in steps["shares"].items())
+    said = f"A step took {steps['milliseconds']:.1f} ms ({shares}): bound by {steps['bound']}. What would help: "
+    return f"<p>{escape(said + steps['advice'])}.</p>"
 
 
 def _usage(curves: Mapping[str, Curve]) -> str:

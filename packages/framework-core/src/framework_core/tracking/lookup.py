@@ -31,6 +31,9 @@ TESTED = "tested_samples.json"
 DUPLICATES = "duplicates.json"
 """What was found of samples of the test that training has too."""
 
+STEPS = "steps.json"
+"""How long a step of training took, and what it waited for."""
+
 
 @dataclass(frozen=True)
 class RunRecord:
