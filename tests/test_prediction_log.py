@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.long, pytest.mark.drawn("file")]
 def folder(tmp_path_factory, warm):
     """A run, and its export."""
     place = tmp_path_factory.mktemp("logging")
-    words = ("trainer=debug", "trainer.limit_test_batches=1.0", "mlops.tracking.backend=none", "experiment.run_name=first")
+    small = ("trainer=debug", "trainer.limit_test_batches=1.0")
+    words = (*small, "mlops.tracking.backend=none", "experiment.run_name=first")
     for command in (("train", "--model", "resnet20", *words), ("export", "first", "--to", "onnx", "-o", "exported")):
         done = subprocess.run([warm.command, *command], cwd=place, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr

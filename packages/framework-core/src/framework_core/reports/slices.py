@@ -185,6 +185,12 @@ def _scores(tested: KeptTest, name: str) -> list[float]:
 
 def _score(tested: Sequence[KeptTest], metric: str) -> str:
     known = [name for name in SCORES if all(name in each.kept["scores"] for each in tested)]
+    if not known:
+        raise DataError(
+            f"The samples of the test of {tested[0].run!r} have no scores of their own.",
+            possible="Windows of a series, words of a sentence and made texts depend on each other.",
+            next_step="Look at the tables of the run: fw report RUN -o report.html",
+        )
     names = {SCORES[name]: name for name in known}
     if metric and metric not in names:
         raise UnknownNameError("metric", metric, list(names))

@@ -105,8 +105,10 @@ class Report:
         if self._resampled is not None:
             written.append(self._write("intervals.json", json.dumps(self.intervals, indent=2)))
             written.append(self._write(RESAMPLED, json.dumps(_short(self._resampled))))
-        if self._model is not None and self._answers is not None:
+        samples = None
+        if self._model is not None:
             samples = tested_samples(self._model, self._answers, self._prepared.datamodule)
+        if samples is not None:
             written.append(self._write(TESTED, conceal(json.dumps(samples))))
         if self._prepared.duplicates is not None:
             written.append(self._write(DUPLICATES, json.dumps(_counts(self._prepared.duplicates), indent=2)))

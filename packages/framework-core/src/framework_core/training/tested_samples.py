@@ -33,12 +33,13 @@ SECONDS = 5.0
 DIGITS = 6
 
 
-def tested_samples(model: BaseModel, answers: Answers, datamodule: Any) -> dict[str, Any]:
-    """What is kept of each sample of the test.
+def tested_samples(model: BaseModel, answers: Answers | None, datamodule: Any) -> dict[str, Any] | None:
+    """What is kept of each sample of the test; nothing where there is no test.
 
     Args:
         model: It is in evaluation mode and on the processor.
-        answers: What it answered.
+        answers: What it answered, where that can be told sample by sample; windows of a series and words of a sentence
+            depend on each other, and of those there are features alone.
         datamodule: The data; its ``test_dataset`` is in the order of the answers.
 
     Returns:
@@ -46,6 +47,8 @@ def tested_samples(model: BaseModel, answers: Answers, datamodule: Any) -> dict[
         kept; and of each of these ``scores`` (``correct`` where there are classes, ``loss``), ``groups`` (texts),
         ``features`` and ``predictions``, lists by name, with nothing where it is not known.
     """
+    if answers is None:
+        return _inputs_alone(model, datamodule)
     count = len(answers.target)
     index = _spaced(count, MOST_SAMPLES)
     kept = Answers(answers.outputs[index], answers.target[index])
@@ -61,6 +64,17 @@ def tested_samples(model: BaseModel, answers: Answers, datamodule: Any) -> dict[
         "features": _features(model, datamodule, index, count),
         "predictions": _columns(said),
     }
+
+
+def _inputs_alone(model: BaseModel, datamodule: Any) -> dict[str, Any] | None:
+    dataset = getattr(datamodule, "test_dataset", None)
+    count = len(dataset) if hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__") else 0
+    index = _spaced(count, MOST_FEATURES)
+    features = _features(model, datamodule, index, count) if count else {}
+    if not features:
+        return None
+    nothing: dict[str, Any] = {"scores": {}, "groups": {}, "predictions": {}}
+    return {"samples": count, "target": "", "index": index, "features": features, **nothing}
 
 
 def input_of(item: Any) -> Array:
