@@ -80,8 +80,8 @@ def read_log(place: Path, run_ids: Collection[str]) -> Answered:
         raise _nothing(place, others, broken)
     times = sorted(str(line["time"]) for line in own)
     return Answered(
-        features=[_plain(line["features"]) for line in own if isinstance(line.get("features"), dict)],
-        predictions=[_plain(line["prediction"]) for line in own if isinstance(line.get("prediction"), dict)],
+        features=_rows(own, "features"),
+        predictions=_rows(own, "prediction"),
         first=times[0],
         last=times[-1],
         left_out=others.total(),
@@ -105,6 +105,11 @@ def _parsed(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and all(key in found for key in HEAD) else None
+
+
+def _rows(lines: list[dict[str, Any]], part: str) -> list[dict[str, Any]]:
+    """A part of each line that has it: of a file that makes several inputs and one answer, most have one part alone."""
+    return [_plain(line[part]) for line in lines if isinstance(line.get(part), dict) and line[part]]
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

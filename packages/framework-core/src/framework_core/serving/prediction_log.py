@@ -145,19 +145,26 @@ class PredictionLog:
             "version": answer.model.version,
             "run": answer.model.about.get("run_id", ""),
         }
-        features = answer.features() if "features" in self._fields else [{}] * len(answer.rows)
-        parts = zip_longest(features, answer.rows, fillvalue={})
-        return b"".join(self._line(head, answer, *part) for part in parts)
+        features: Sequence[Mapping[str, Any]] = answer.features() if "features" in self._fields else ()
+        nothing: Mapping[str, Any] = {}
+        rows = answer.rows if self._fields - {"features"} or not features else ()
+        pairs = zip_longest(features, rows, fillvalue=nothing)
+        return b"".join(self._line(head, answer, inputs, row) for inputs, row in pairs)
 
-    def _line(self, head: Mapping[str, Any], answer: _Answered, features: Any, row: Any) -> bytes:
-        own = {
-            "features": lambda: features,
-            "prediction": lambda: predicted(row, answer.model.about.get("class_names", ())),
-            "answer": lambda: row,
-            "input": lambda: _input(answer),
-            "file": lambda: answer.file.name if answer.file else "",
-        }
-        line = {**head, **{name: give() for name, give in own.items() if name in self._fields}}
+    def _line(
+        self, head: Mapping[str, Any], answer: _Answered, features: Mapping[str, Any], row: Mapping[str, Any]
+    ) -> bytes:
+        line = dict(head)
+        if "features" in self._fields:
+            line["features"] = features
+        if "prediction" in self._fields:
+            line["prediction"] = predicted(row, answer.model.about.get("class_names", ()))
+        if "answer" in self._fields:
+            line["answer"] = row
+        if "input" in self._fields:
+            line["input"] = _input(answer)
+        if "file" in self._fields:
+            line["file"] = answer.file.name if answer.file else ""
         return json.dumps(_finite(line), ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
     def _write(self, lines: bytes) -> None:

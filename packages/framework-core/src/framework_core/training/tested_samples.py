@@ -67,7 +67,7 @@ def tested_samples(model: BaseModel, answers: Answers | None, datamodule: Any) -
 
 
 def _inputs_alone(model: BaseModel, datamodule: Any) -> dict[str, Any] | None:
-    dataset = getattr(datamodule, "test_dataset", None)
+    dataset: Any = getattr(datamodule, "test_dataset", None)
     count = len(dataset) if hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__") else 0
     index = _spaced(count, MOST_FEATURES)
     features = _features(model, datamodule, index, count) if count else {}
