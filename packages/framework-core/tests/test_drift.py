@@ -118,6 +118,9 @@ def test_files_are_answered_and_compared(folder, fw, tmp_path):
     done = fw("drift", "good", tmp_path, "--json")
     assert done.code == 1
     assert done.json["samples"]["now"] == 150
+    (embedding,) = (each for each in done.json["columns"] if each["part"] == "embeddings")
+    assert embedding["drifted"]
+    assert embedding["psi"] > embedding["by_chance"]
 
 
 def test_of_few_answers_there_is_no_verdict(logged, fw):

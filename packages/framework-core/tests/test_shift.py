@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from framework_core.reports.embeddings import frechet
 from framework_core.reports.shift import chi_square_quantile, kolmogorov_smirnov, shift_of
 
 RANDOM = np.random.default_rng(0)
@@ -73,3 +74,9 @@ def test_values_that_are_missing_are_a_shift_of_their_own():
     found = shift_of("features", "x", values, [*values[:60], *[None] * 40])
     assert found.bins[-1] == "missing"
     assert found.exceeds(0.2)
+
+
+def test_the_distance_of_embeddings_is_that_of_the_normal_distributions():
+    one = RANDOM.normal(size=(20_000, 3)) * [1.0, 2.0, 3.0]
+    other = RANDOM.normal(size=(20_000, 3)) * [2.0, 2.0, 2.0] + [0.0, 3.0, 0.0]
+    assert frechet(one, other) == pytest.approx(1 + 9 + 1, rel=0.05)

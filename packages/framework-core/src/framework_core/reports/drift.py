@@ -80,15 +80,17 @@ def drift(
         )
     tested = kept_test(run, tracking_uri=tracking_uri, output_dir=output_dir)
     logged = is_log(place) or (place.is_file() and (place.suffix in LOGS or not place.stat().st_size))
-    found = read_log(place, tested.ids) if logged else _answered_now(run, place, output_dir)
+    found, embedding = (read_log(place, tested.ids), None) if logged else _answered_now(run, place, output_dir)
     pairs, not_compared = _pairs(tested.kept, found)
+    if isinstance(embedding, str):
+        not_compared.append(embedding)
     return Drift(
         run=tested.run,
         place=str(place),
         samples=(len(tested.kept["index"]), max(len(found.features), len(found.predictions))),
         first=found.first,
         last=found.last,
-        shifts=_shifts(pairs),
+        shifts=_shifts(pairs, embedding if isinstance(embedding, Shift) else None),
         limit=limit,
         not_compared=tuple(not_compared),
         left_out=found.left_out,
@@ -100,10 +102,11 @@ Part = Literal["features", "predictions"]
 Pair = tuple[Part, str, Sequence[Value], Sequence[Value]]
 
 
-def _answered_now(run: str, place: Path, output_dir: Path | None) -> Answered:
-    """What the model says of files, as if it had been asked for them."""
+def _answered_now(run: str, place: Path, output_dir: Path | None) -> tuple[Answered, Shift | str]:
+    """What the model says of files, as if it had been asked for them, and how far they are from the test inside it."""
     from framework_core.deployment.trained_model import TrainedModel
     from framework_core.prediction import files_in
+    from framework_core.reports.embeddings import embedding_shift
     from framework_core.run import Predictor
     from framework_core.serving.features import predicted
     from framework_core.serving.model import RawFile
@@ -115,7 +118,8 @@ def _answered_now(run: str, place: Path, output_dir: Path | None) -> Answered:
     features = [dict(each) for file in raw for each in model.features(file)]
     names = predictor.trained.data.class_names
     rows = [{name: value for name, value in row.items() if name != "path"} for row in predictor.rows(files)]
-    return Answered(features, [dict(predicted(row, names)) for row in rows])
+    embedding = embedding_shift(predictor, predictor.dataset(files), fewest=FEWEST)
+    return Answered(features, [dict(predicted(row, names)) for row in rows]), embedding
 
 
 def _pairs(reference: Mapping[str, Any], found: Answered) -> tuple[list[Pair], list[str]]:
@@ -147,6 +151,6 @@ def _count(values: Sequence[Value]) -> int:
     return sum(value is not None for value in values)
 
 
-def _shifts(pairs: Sequence[Pair]) -> tuple[Shift, ...]:
-    found = [shift_of(*pair, columns=len(pairs)) for pair in pairs]
+def _shifts(pairs: Sequence[Pair], embedding: Shift | None) -> tuple[Shift, ...]:
+    found = [shift_of(*pair, columns=len(pairs)) for pair in pairs] + ([embedding] if embedding else [])
     return tuple(sorted(found, key=lambda shift: -shift.psi))

@@ -11,11 +11,12 @@ from framework_core.reports.shift import Shift
 
 MOST_CHARTS = 24
 SIDES = ("test", "now")
-PARTS = {"features": "input", "predictions": "answer"}
+PARTS = {"features": "input", "predictions": "answer", "embeddings": "model"}
 
 HOW = (
     "The index is the population stability index (Siddiqi 2006): 0 where the shares of all bins are the same. A column "
-    "has drifted where it lies above the limit and above what chance alone gives (Yurdakul 2018). KS is the test of "
+    "has drifted where it lies above the limit and above what chance alone gives (Yurdakul 2018). That of an embedding "
+    "is the squared Fréchet distance as a share of the variance (Dowson and Landau 1982). KS is the test of "
     "Kolmogorov and Smirnov, chi-square that of Pearson; p says how often chance alone gives as much."
 )
 
@@ -83,6 +84,7 @@ def _charts(found: Drift) -> str:
     drawn = [
         pairs_of_bars(f"{each.name}, index {each.psi:.2f}", each.bins, each.before, each.now, SIDES)
         for each in found.shifts[:MOST_CHARTS]
+        if each.bins
     ]
     keys = "".join(
         f'<span class="key key{number}"></span>{side} &nbsp; '

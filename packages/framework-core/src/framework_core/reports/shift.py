@@ -34,11 +34,11 @@ class Shift:
     """A column on both sides.
 
     Attributes:
-        part: Whether it is of what was asked or of what was answered.
+        part: Whether it is of what was asked, of what was answered, or of what the model makes of it inside.
         name: The column.
-        psi: The population stability index.
+        psi: The population stability index; of embeddings a distance as a share of their variance.
         by_chance: What the index comes to by chance alone, at most, but for one comparison in a hundred.
-        test: The test beside it: Kolmogorov's and Smirnov's of numbers, Pearson's of classes.
+        test: The test beside it: Kolmogorov's and Smirnov's of numbers, Pearson's of classes, or a distance.
         statistic: That test's statistic.
         p_value: How often chance alone gives as much.
         bins: The name of each bin.
@@ -47,11 +47,11 @@ class Shift:
         counts: How many values there are on each side.
     """
 
-    part: Literal["features", "predictions"]
+    part: Literal["features", "predictions", "embeddings"]
     name: str
     psi: float
     by_chance: float
-    test: Literal["KS", "chi-square"]
+    test: Literal["KS", "chi-square", "Fréchet"]
     statistic: float
     p_value: float
     bins: tuple[str, ...]
