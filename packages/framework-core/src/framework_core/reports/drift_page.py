@@ -52,7 +52,8 @@ def verdict(found: Drift) -> str:
 def row_of(shift: Shift, limit: float) -> list[str]:
     """A column as cells of a table."""
     moved = "drift" if shift.exceeds(limit) else "by chance" if shift.psi > limit else "-"
-    test = f"{shift.test} {shift.statistic:.3g}, p {shift.p_value:.2g}"
+    p_value = f"p {shift.p_value:.2g}" if shift.p_value > 1e-15 else "p below 1e-15"
+    test = f"{shift.test} {shift.statistic:.3g}, {p_value}"
     return [f"{shift.name} ({PARTS[shift.part]})", moved, f"{shift.psi:.3f}", f"{shift.by_chance:.3f}", test]
 
 

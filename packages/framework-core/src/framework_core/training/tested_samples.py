@@ -129,7 +129,7 @@ def _groups(
     if _has_label(answers) and names:
         known = dict(enumerate(names))
         found["class"] = [known.get(label, "") for label in answers.target.tolist()]
-    own = {name: values for name, values in groups.items() if len(values) == count}
+    own = {name: values for name, values in groups.items() if len(values) == count and 1 < len(set(values)) < count}
     return found | {name: [str(values[each]) for each in index] for name, values in own.items()}
 
 
