@@ -78,8 +78,11 @@ def test_what_is_certified_can_be_listed_and_a_component_tells(frog, fw, install
     registry.refresh()
     assert [row["name"] for row in fw("list", "models", "--certified", "--json").json] == ["croak"]
     assert fw("list", "datasets", "--certified", "--json").json == []
+    assert [line.split()[:2] for line in fw("list", "--certified").out.splitlines()[1:]] == [["model", "croak"]]
+    assert fw("list", "--certified", "models").code == 2
     (frog / "frog" / "calls.py").write_text(CALLBACK.replace("Croaks", "Quacks"))
     assert fw("list", "models", "--certified", "--json").json == []
+    assert fw("list", "--certified").err.startswith("\n0 of ")
 
 
 def test_a_broken_promise_gets_none(frog, fw):
