@@ -98,6 +98,17 @@ def test_a_run_that_fails_says_why(hook, fw, components, project):
     assert text.endswith("\nValueError: the &lt;sensor&gt; is broken")
 
 
+@pytest.mark.ddp
+@pytest.mark.drawn
+def test_of_several_processes_the_first_tells(hook, fresh, components):
+    words = ("distributed.enabled=true", "distributed.devices=2", "strategy=ddp", "trainer.accelerator=cpu")
+    quick = ("trainer.max_epochs=1", "mlops.tracking.backend=none", "mlops.report=false", "preflight=false")
+    chosen = ("--model", f"{components}:Net", "--dataset", f"{components}:Iris", f"notify.webhook={hook.url}")
+    done = fresh("train", *chosen, "notify.events=[started,epoch,finished]", *words, *quick)
+    assert done.code == 0, done.err
+    assert ["started" in text or "epoch 1" in text or "finished" in text for text in hook.texts] == [True] * 3
+
+
 def test_a_webhook_that_refuses_everything_costs_a_run_one_warning(hook, train):
     hook.status = 500
     words = (f"notify.webhook={hook.url}", "notify.events=[started,epoch,finished]", "mlops.tracking.backend=none")
