@@ -13,6 +13,7 @@ import pytest
 from components import iris
 
 from framework_core.deployment.trained_model import TrainedModel
+from framework_core.reports import answer_log
 from framework_core.run import Predictor
 from framework_core.serving import prediction_log
 from framework_core.serving.model import RawFile
@@ -23,17 +24,22 @@ EVIL = "<script>alert(1)</script>"
 
 @pytest.fixture(scope="module")
 def kept(trained_in):
-    """A folder with two runs that were tested on the same samples, and one that was not."""
-    words = ["trainer.max_epochs=40", "optimizer.lr=0.02", "mlops.tracking.backend=none"]
-    return trained_in(
+    """A folder with two runs that were tested on the same samples, one that was not, and one that has kept nothing."""
+    words = ["trainer.max_epochs=20", "optimizer.lr=0.05", "mlops.tracking.backend=none", "preflight=false"]
+    folder = trained_in(
         "drifting",
         {
             "good": words,
             "poor": [*words, "trainer.max_epochs=1"],
-            "other": [*words, "trainer.max_epochs=1", "dataset.held_out=4"],
             "bare": [*words, "trainer.max_epochs=1", "mlops.report=false"],
         },
     )
+    shutil.copytree(folder / "runs" / "bare", folder / "runs" / "other")
+    record = folder / "runs" / "other" / "run.json"
+    record.write_text(record.read_text().replace('"bare"', '"other"'))
+    kept = json.loads((folder / "runs" / "poor" / "tested_samples.json").read_text())
+    (folder / "runs" / "other" / "tested_samples.json").write_text(json.dumps({**kept, "target": "of other samples"}))
+    return folder
 
 
 @pytest.fixture
@@ -139,6 +145,13 @@ def test_broken_lines_and_those_of_others_are_left_out_and_counted(logged, fw):
     done = fw("drift", "good", log, "--json", "--fail-above", "5")
     assert done.code == 0, done.err
     assert (done.json["left_out"], done.json["broken"]) == (1, 3)
+
+
+def test_of_a_long_log_the_newest_answers_are_looked_at(logged, fw, monkeypatch):
+    monkeypatch.setattr(answer_log, "MOST_LINES", 40)
+    log = logged([*flowers(add=5.0), *flowers()[::3]])
+    done = fw("drift", "good", log, "--json")
+    assert (done.code, done.json["samples"]["now"], done.json["older"]) == (0, 40, 160)
 
 
 def test_names_in_a_log_are_text_on_its_page(logged, fw, folder):

@@ -54,6 +54,8 @@ def _print(found: Drift) -> None:
         note(f"not compared  {each}")
     if found.left_out:
         note(f"left out      {found.left_out:,} lines of other runs")
+    if found.older:
+        note(f"left out      {found.older:,} older answers")
     if found.broken:
         note(f"left out      {found.broken:,} lines that are broken")
     print(verdict(found))
@@ -82,4 +84,5 @@ def _plain(found: Drift) -> dict[str, Any]:
         "not_compared": found.not_compared,
         "left_out": found.left_out,
         "broken": found.broken,
+        "older": found.older,
     }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Collection, Iterator
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from framework_core.errors import DataError, quoted
 from framework_core.serving.prediction_log import FILE
+
+MOST_LINES = 200_000
+"""Answers that are looked at; of more the newest."""
 
 HEAD = ("time", "model", "run")
 
@@ -27,6 +30,7 @@ class Answered:
         last: The time of the last.
         left_out: How many lines are of other runs.
         broken: How many lines cannot be read.
+        older: How many answers of the run are older than those that are looked at.
     """
 
     features: list[dict[str, Any]]
@@ -35,6 +39,7 @@ class Answered:
     last: str = ""
     left_out: int = 0
     broken: int = 0
+    older: int = 0
 
 
 def is_log(place: Path) -> bool:
@@ -65,7 +70,8 @@ def read_log(place: Path, run_ids: Collection[str]) -> Answered:
     Raises:
         DataError: It holds no answer of the run, or cannot be read.
     """
-    own: list[dict[str, Any]] = []
+    own: deque[dict[str, Any]] = deque(maxlen=MOST_LINES)
+    count = 0
     others: Counter[str] = Counter()
     broken = 0
     for line in _lines(place):
@@ -74,6 +80,7 @@ def read_log(place: Path, run_ids: Collection[str]) -> Answered:
             broken += 1
         elif str(parsed["run"]) in run_ids:
             own.append(parsed)
+            count += 1
         else:
             others[f"{parsed['model']} (run {parsed['run'] or 'unknown'})"] += 1
     if not own:
@@ -86,6 +93,7 @@ def read_log(place: Path, run_ids: Collection[str]) -> Answered:
         last=times[-1],
         left_out=others.total(),
         broken=broken,
+        older=count - len(own),
     )
 
 
@@ -107,7 +115,7 @@ def _parsed(line: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and all(key in found for key in HEAD) else None
 
 
-def _rows(lines: list[dict[str, Any]], part: str) -> list[dict[str, Any]]:
+def _rows(lines: Iterable[dict[str, Any]], part: str) -> list[dict[str, Any]]:
     """A part of each line that has it: of a file that makes several inputs and one answer, most have one part alone."""
     return [_plain(line[part]) for line in lines if isinstance(line.get(part), dict) and line[part]]
 

@@ -34,6 +34,7 @@ class Drift:
         not_compared: Columns that one side alone has, or too few values of.
         left_out: Lines of the log that are of other runs.
         broken: Lines that cannot be read.
+        older: Answers that are not looked at, for there are enough newer ones.
     """
 
     run: str
@@ -46,6 +47,7 @@ class Drift:
     not_compared: tuple[str, ...]
     left_out: int
     broken: int
+    older: int
 
     @property
     def too_few(self) -> bool:
@@ -95,6 +97,7 @@ def drift(
         not_compared=tuple(not_compared),
         left_out=found.left_out,
         broken=found.broken,
+        older=found.older,
     )
 
 

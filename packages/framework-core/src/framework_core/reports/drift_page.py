@@ -69,6 +69,7 @@ def _facts(found: Drift) -> str:
         "from": found.first,
         "to": found.last,
         "limit of the index": f"{found.limit:g}",
+        "older answers, not looked at": f"{found.older:,}" if found.older else "",
         "lines of other runs": f"{found.left_out:,}" if found.left_out else "",
         "lines that are broken": f"{found.broken:,}" if found.broken else "",
     }

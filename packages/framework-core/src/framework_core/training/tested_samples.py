@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from framework_core.base.model import BaseModel
+from framework_core.contracts.processing import Processing
 from framework_core.errors import FrameworkError
 from framework_core.serving.features import Values, predicted, statistics
 from framework_core.serving.networks import OUTPUTS
@@ -110,11 +111,11 @@ def _said(model: BaseModel, outputs: Tensor) -> list[dict[str, Any]]:
     """What the model says of each sample, as a server says it; the likeliest class where it says nothing."""
     with torch.inference_mode():
         shares = model.probabilities(outputs)
-    described = model.postprocessing()
+    described = _built(model.postprocessing())
     if described is not None:
         given = [outputs] if shares is None else [outputs, shares]
         arrays = {name: each.float().numpy() for name, each in zip(OUTPUTS, given, strict=False)}
-        rows: list[dict[str, Any]] = build(described).rows(arrays)
+        rows: list[dict[str, Any]] = described.rows(arrays)
         return rows
     names = model.data.class_names
     if outputs.ndim != 2 or outputs.shape[1] != len(names):
@@ -156,14 +157,18 @@ def _features(model: BaseModel, datamodule: Any, index: Sequence[int], count: in
 
 def _described(model: BaseModel, datamodule: Any) -> Any:
     """How an input is described: as a server of this model describes it."""
-    processing = getattr(datamodule, "preprocessing", lambda data: None)(model.data)
-    if processing is None:
-        return statistics
-    try:
-        preprocessing = build(processing)
-    except FrameworkError:
+    preprocessing = _built(getattr(datamodule, "preprocessing", lambda data: None)(model.data))
+    if preprocessing is None:
         return statistics
     return lambda values: preprocessing.features(Sample(values))
+
+
+def _built(processing: Processing | None) -> Any:
+    """What is described; nothing where what it needs is not installed."""
+    try:
+        return None if processing is None else build(processing)
+    except FrameworkError:
+        return None
 
 
 def _columns(rows: Sequence[Values | Mapping[str, float]]) -> dict[str, list[Any]]:
