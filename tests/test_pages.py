@@ -16,7 +16,7 @@ DOMAINS = {
     "timeseries": ("dlinear", "sunspots"),
     "audio": ("m5", "dtmf"),
 }
-TINY = ("trainer=debug", "trainer.precision=32-true")
+TINY = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.precision=32-true")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,8 @@ def test_the_report_of_a_run_is_legible_for_everybody(domain, fw, browser):
         assert shown.get_by_role("img").count() > 2
         broken = "[...document.images].filter(each => !each.naturalWidth).length"
         assert shown.evaluate(broken) == 0
+        sounds = shown.frame_locator("iframe").locator("audio")
+        assert (sounds.count() > 0) == (domain == "audio")
 
 
 def test_the_page_of_a_comparison_is_legible_for_everybody(fw, browser):

@@ -26,6 +26,7 @@ td { overflow-wrap: anywhere; } thead th { white-space: nowrap; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 p:has(img) { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 1rem;
   max-width: none; align-items: start; }
+iframe { width: 100%; height: 36rem; border: 1px solid var(--line); border-radius: 4px; }
 figure { margin: 0; } figcaption { font-weight: 600; font-size: .92rem; }
 .bars { max-width: 34rem; }
 svg { width: 100%; height: auto; } svg text { font: 13px system-ui, sans-serif; fill: var(--quiet); }

@@ -16,7 +16,7 @@ from framework_core.reports.document import document, section, table
 from framework_core.reports.recorded_run import Curve, RecordedRun, RunFiles, rows_of
 from framework_core.reports.wording import value_text
 
-CARD, PLOTS, TABLES = "model_card.md", "plots", "tables"
+CARD, PLOTS, TABLES, MISTAKES = "model_card.md", "plots", "tables", "mistakes"
 CURVES = "learning_curves.png"
 """A figure that the page draws itself."""
 
@@ -40,6 +40,7 @@ def run_page(run: RecordedRun, files: RunFiles) -> str:
         section("The run", _facts(run)),
         "" if card else section("Metrics", _metrics(run)),
         "" if card else section("Figures", "".join(map(_figure, figures, figures.values()))),
+        section("Worst mistakes", "".join(_inner_page(name, files) for name in files.names(MISTAKES))),
         section("Curves", _curves(run.curves)),
         *(_csv_section(name, files) for name in files.names(TABLES)),
         section("Use of the machine", _steps(run.steps) + _usage(run.usage)),
@@ -71,6 +72,15 @@ def _figure(name: str, content: bytes) -> str:
     stem, _, kind = name.rpartition(".")
     source = f"data:{KINDS.get(f'.{kind}', KINDS['.png'])};base64,{base64.b64encode(content).decode()}"
     return f'<img src="{source}" alt="{escape(stem.replace("_", " "))}">'
+
+
+def _inner_page(name: str, files: RunFiles) -> str:
+    """A page that the model made, as sounds that can be heard, inside this one."""
+    if not name.endswith(".html"):
+        return ""
+    content = files.read(f"{MISTAKES}/{name}").decode("utf-8", "replace")
+    title = name.removesuffix(".html").replace("_", " ")
+    return f'<iframe title="{escape(title)}" srcdoc="{escape(content)}"></iframe>'
 
 
 def _facts(run: RecordedRun) -> str:
