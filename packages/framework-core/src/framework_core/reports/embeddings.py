@@ -42,7 +42,7 @@ def embedding_shift(predictor: Predictor, found: Any, *, fewest: int) -> Shift |
 
     trained = predictor.trained
     try:
-        datamodule = set_up_data(trained.config.dataset, "test", like=trained.data)
+        datamodule: Any = set_up_data(trained.config.dataset, "test", like=trained.data)
     except (FrameworkError, OSError) as error:
         return f"embedding: the data of the run is not here ({str(error).splitlines()[0]})"
     sides = [
