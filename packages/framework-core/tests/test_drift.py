@@ -300,3 +300,21 @@ def test_numbers_that_are_none_take_part_in_nothing(folder, fw, tmp_path):
     done = fw("slices", tmp_path / "holes", "--metric", "loss", "--json")
     assert done.code == 0, done.err
     assert sum(each["samples"] for each in done.json["slices"] if each["column"] == "position") == 20
+
+
+@pytest.mark.drawn
+def test_of_a_registered_version_the_store_knows_the_test(trained_in, fw, monkeypatch, tmp_path):
+    folder = trained_in("registered", {"stored": ["trainer.max_epochs=5", "preflight=false"]})
+    monkeypatch.chdir(folder)
+    assert fw("registry", "register", "stored", "irises").code == 0
+    shutil.rmtree(folder / "runs")
+    model = TrainedModel(Predictor("irises/1"), name="irises", version="1")
+    log = PredictionLog(tmp_path / "log.jsonl")
+    files = flowers()
+    for file, rows in zip(files, model.answer(files), strict=True):
+        log.answered(model, file, file, rows)
+    log.close()
+    done = fw("drift", "irises@dev", tmp_path / "log.jsonl", "--json")
+    assert done.code == 0, done.err
+    assert done.json["samples"] == {"test": 30, "now": 150}
+    assert fw("slices", "irises@dev", "--json").json["samples"] == 30
