@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
+from scipy import stats
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 Value = float | str | None
@@ -93,10 +93,10 @@ def shift_of(
     else:
         one, other = _finite(reference), _finite(found)
         bins, before, now = _binned(one, other, len(reference) - len(one), len(found) - len(other))
-        statistic, p_value = kolmogorov_smirnov(one, other)
+        statistic, p_value = _kolmogorov_smirnov(one, other)
         test = "KS"
     sizes = (int(before.sum()), int(now.sum()))
-    by_chance = chi_square_quantile(1 - CHANCE / columns, len(bins) - 1) * (1 / sizes[0] + 1 / sizes[1])
+    by_chance = _by_chance(len(bins) - 1, columns) * (1 / sizes[0] + 1 / sizes[1])
     return Shift(
         part=part,
         name=name,
@@ -112,36 +112,16 @@ def shift_of(
     )
 
 
-def kolmogorov_smirnov(one: Numbers, other: Numbers) -> tuple[float, float]:
-    """The largest distance of two distribution functions, and how often chance alone gives as much.
+def _by_chance(freedom: int, columns: int) -> float:
+    return float(stats.chi2.ppf(1 - CHANCE / columns, freedom)) if freedom else 0.0
 
-    Smirnov, Table for Estimating the Goodness of Fit of Empirical Distributions, Annals of Mathematical Statistics
-    1948; the p-value is asymptotic, with the correction for small samples of Stephens, Use of the Kolmogorov-Smirnov,
-    Cramer-von Mises and Related Statistics without Extensive Tables, Journal of the Royal Statistical Society B 1970.
 
-    Args:
-        one: Values.
-        other: Values.
-    """
+def _kolmogorov_smirnov(one: Numbers, other: Numbers) -> tuple[float, float]:
+    """The largest distance of two distribution functions, and how often chance alone gives as much."""
     if not len(one) or not len(other):
         return math.nan, math.nan
-    everywhere = np.concatenate([one, other])
-    shares = [np.searchsorted(np.sort(side), everywhere, side="right") / len(side) for side in (one, other)]
-    distance = float(np.abs(shares[0] - shares[1]).max())
-    size = math.sqrt(len(one) * len(other) / (len(one) + len(other)))
-    scaled = (size + 0.12 + 0.11 / size) * distance
-    if scaled < 0.3:  # the series does not converge there, and is 1 but for the tenth digit
-        return distance, 1.0
-    series = sum((-1) ** (each - 1) * math.exp(-2 * (each * scaled) ** 2) for each in range(1, 101))
-    return distance, min(1.0, max(0.0, 2 * series))
-
-
-def chi_square_quantile(share: float, freedom: int) -> float:
-    """A quantile of chi-square by Wilson and Hilferty, The Distribution of Chi-Square, PNAS 1931."""
-    if freedom < 1:
-        return 0.0
-    spread = 2 / (9 * freedom)
-    return float(freedom * max(0.0, 1 - spread + NormalDist().inv_cdf(share) * math.sqrt(spread)) ** 3)
+    found = stats.ks_2samp(one, other, method="asymp")
+    return float(found.statistic), float(found.pvalue)
 
 
 def _index(before: Numbers, now: Numbers) -> float:
@@ -195,18 +175,9 @@ def _classes(reference: Sequence[Value], found: Sequence[Value]) -> tuple[tuple[
 
 
 def _pearson(before: Numbers, now: Numbers) -> tuple[float, float]:
-    """Chi-square of two rows of counts (Pearson, On the Criterion, Philosophical Magazine 1900).
-
-    The p-value is by Wilson's and Hilferty's approximation.
-    """
-    table = np.stack([before, now])
-    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / table.sum()
-    statistic, freedom = float(((table - expected) ** 2 / expected).sum()), len(before) - 1
-    if freedom < 1:
-        return 0.0, 1.0
-    spread = 2 / (9 * freedom)
-    normal = ((statistic / freedom) ** (1 / 3) - (1 - spread)) / math.sqrt(spread)
-    return statistic, 1 - NormalDist().cdf(normal)
+    """Chi-square of two rows of counts (Pearson, On the Criterion, Philosophical Magazine 1900)."""
+    found = stats.chi2_contingency(np.stack([before, now]), correction=False)
+    return float(found.statistic), float(found.pvalue)
 
 
 def _finite(values: Sequence[Value]) -> Numbers:

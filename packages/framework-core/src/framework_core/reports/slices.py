@@ -10,9 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import binomtest
+
 from framework_core.errors import DataError, UnknownNameError
 from framework_core.reports.kept_test import KeptTest, kept_test
-from framework_core.reports.student import NORMAL, Mean, mean_of
+from framework_core.reports.student import LEVEL, Mean, mean_of
 
 FEWEST = 30
 """Samples below which a slice is small: its number is a matter of chance."""
@@ -130,17 +132,10 @@ def slices(
     )
 
 
-def wilson(right: float, count: int) -> Mean:
-    """A share with its 95 % interval (Wilson, Probable Inference, JASA 1927).
-
-    Args:
-        right: How many are right.
-        count: Of how many.
-    """
-    share, square = right / count, NORMAL**2
-    middle = (share + square / (2 * count)) / (1 + square / count)
-    reach = NORMAL * math.sqrt(share * (1 - share) / count + square / (4 * count**2)) / (1 + square / count)
-    return Mean(share, max(0.0, middle - reach), min(1.0, middle + reach))
+def _share(right: float, count: int) -> Mean:
+    """A share with its 95 % interval (Wilson, Probable Inference, JASA 1927)."""
+    found = binomtest(round(right), count).proportion_ci(LEVEL, method="wilson")
+    return Mean(right / count, float(found.low), float(found.high))
 
 
 @dataclass(frozen=True)
@@ -161,7 +156,7 @@ class _Measure:
         if not chosen:
             return Mean(math.nan, math.nan, math.nan)
         if self.share:
-            return wilson(sum(chosen), len(chosen))
+            return _share(sum(chosen), len(chosen))
         return mean_of(chosen) if len(chosen) > 1 else Mean(chosen[0], -math.inf, math.inf)
 
     def slice(self, column: str, value: str, places: Sequence[int]) -> Slice | None:
