@@ -1,5 +1,6 @@
 """Registered models: versions move between stages, and who moved them, when and why is remembered."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -201,19 +202,19 @@ def test_a_promotion_only_in_place_of_a_version_that_is_no_longer_there_is_not_d
 
 def rewrite(number, change):
     """Change a record of the history in the database itself."""
-    with sqlite3.connect(database()) as opened:
+    with contextlib.closing(sqlite3.connect(database())) as opened, opened:
         key = f"framework.history.{number:06d}"
         (text,) = opened.execute("SELECT value FROM params WHERE key = ?", [key]).fetchone()
         opened.execute("UPDATE params SET value = ? WHERE key = ?", [change(text), key])
 
 
 def without(number):
-    with sqlite3.connect(database()) as opened:
+    with contextlib.closing(sqlite3.connect(database())) as opened, opened:
         opened.execute("DELETE FROM params WHERE key = ?", [f"framework.history.{number:06d}"])
 
 
 def swapped(one, other):
-    with sqlite3.connect(database()) as opened:
+    with contextlib.closing(sqlite3.connect(database())) as opened, opened:
         keys = [f"framework.history.{number:06d}" for number in (one, other)]
         for before, after in ((keys[0], "aside"), (keys[1], keys[0]), ("aside", keys[1])):
             opened.execute("UPDATE params SET key = ? WHERE key = ?", [after, before])
