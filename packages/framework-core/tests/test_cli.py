@@ -27,7 +27,10 @@ OPTIONS = {
         *("--runtime", "--host", "--port", "--name", "--key-file", "--threads", "--max-batch", "--delay"),
         *("--max-body", "--max-values", "--max-waiting", "--timeout", "--grace", "--reload-every"),
     },
-    "launch": {"--render", "--output", "-o", "--name", "--image", "--storage", "--gpu"},
+    "launch": {
+        *("--render", "--output", "-o", "--name", "--image", "--storage", "--gpu"),
+        *("--dry-run", "--ranks", "--json"),
+    },
     "replay": {"--step", "--output-dir", "--json"},
     "report": {"--output", "-o", "--uri"},
     "reproduce": {"--uri", "--in", "--json"},
