@@ -12,7 +12,7 @@ from framework_core.errors import DataError
 
 def rank():
     """The number that whoever starts processes tells them."""
-    return int(os.environ.get("RANK", 0))
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", 0)))
 
 
 class UnusedLayer(Net):
@@ -144,7 +144,7 @@ class Stream(IterableDataset):
     def __iter__(self):
         inputs, target = self.rows[:]
         world = int(os.environ.get("WORLD_SIZE", 1))
-        more = 4 * (rank() == 3) if self.share == "uneven" else 0
+        more = 8 * (rank() == world - 1) if self.share == "uneven" else 0
         own = slice(None) if self.share == "none" else slice(rank(), 40 + world * more, world)
         yield from zip(inputs[own], target[own], strict=True)
 
@@ -173,3 +173,12 @@ class Missing(Iris):
 
     def setup(self, stage=None):
         raise DataError("There is no file iris.csv.")
+
+
+class Waits(Net):
+    """One process waits for the others where they never come."""
+
+    def training_step(self, batch, batch_idx):
+        if self.global_rank == 1 and batch_idx == 2:
+            distributed.barrier()
+        return super().training_step(batch, batch_idx)

@@ -152,3 +152,20 @@ def test_averages_and_frozen_layers_are_the_same_in_two_processes(words, train, 
             "frozen    1 of 2 layers",
             "frozen    0 of 2 layers",
         ]
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "said"),
+    [
+        ("mine.py:Net", "astray.py:Streamed dataset.share=uneven", "Epoch 1 is over for process 0 after 3 batches"),
+        ("astray.py:Waits", "mine.py:Iris", "process 1 in barrier at astray.py:"),
+    ],
+)
+def test_processes_that_wait_in_vain_are_named_with_the_place_in_seconds(model, data, said, fresh, components, project):
+    (project / "astray.py").write_text(Path(__file__).with_name("astray.py").read_text())
+    two = ("distributed.enabled=true", "distributed.devices=2", "trainer.accelerator=cpu", "trainer.max_epochs=2")
+    words = (*two, "scheduler=constant", "mlops.report=false")
+    # Without being told, they would wait for half an hour.
+    done = fresh("train", "-m", model, "-d", *data.split(), *words, "mlops.tracking.backend=none", "preflight=false")
+    assert done.code == 1
+    assert said in done.err

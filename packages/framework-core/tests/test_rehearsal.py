@@ -21,7 +21,7 @@ MODELS = {
 }
 DATA = {
     "OwnSampler": ("batches", [0], ("12 batches in an epoch, and 6 batches elsewhere",)),
-    "Streamed dataset.share=uneven": ("batches", [3], ("4 batches in an epoch, and 3", "limit_train_batches=3")),
+    "Streamed dataset.share=uneven": ("batches", [3], ("5 batches in an epoch, and 3", "limit_train_batches=3")),
     "Streamed dataset.share=none": ("samples", [0, 1, 2, 3], ("the same samples in the first step",)),
     "Iris dataset.batch_size=3": ("batch", [0, 1, 2, 3], ("less than one sample for each of 4 ranks",)),
     "Iris dataset.batch_size=6": ("batch", [0, 1, 2, 3], ("gives 1 for some ranks and 2 for others", "batch_size=8")),

@@ -14,8 +14,8 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from framework_core.rehearsal.places import place
 from framework_core.rehearsal.told import Call
+from framework_core.training.places import place
 
 NAMES = {
     "allreduce_": "all_reduce",

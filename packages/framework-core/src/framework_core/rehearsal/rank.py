@@ -18,11 +18,11 @@ from framework_core.contracts.config import RunConfig
 from framework_core.errors import FrameworkError, RequestError
 from framework_core.rehearsal.asked import Asked
 from framework_core.rehearsal.calls import Calls, pretend
-from framework_core.rehearsal.places import place_of
 from framework_core.rehearsal.told import Told, Trouble
 from framework_core.run import made_ready
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.performance import applied
+from framework_core.training.places import place_of
 from framework_core.training.preflight import one_process
 from framework_core.training.preparation import Prepared
 from framework_core.training.randomness import random_state

@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 
+STARTS_TRAINING = "lightning.pytorch.trainer.call"
+"""Whoever called this has called everything, and is told of nowhere."""
+
 LIBRARIES = ("torch", "lightning", "lightning_utilities", "torchmetrics", "framework_core")
 
 
@@ -22,12 +25,12 @@ _SITE = sysconfig.get_path("purelib")
 
 
 def place(frame: FrameType | None) -> str:
-    """The innermost place in code that is of no library here; empty where there is none.
+    """The innermost place in code that is of no library here, inside a training; empty where there is none.
 
     Args:
         frame: Where to begin.
     """
-    while frame is not None:
+    while frame is not None and frame.f_globals.get("__name__") != STARTS_TRAINING:
         if told := _told(frame.f_code, frame.f_lineno):
             return told
         frame = frame.f_back
