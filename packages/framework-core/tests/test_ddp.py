@@ -1,6 +1,7 @@
 """Training in two processes."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def train(fresh, components, project, empty_store):
     return run
 
 
+@pytest.fixture
+def one_core():
+    """For processes that are started meanwhile."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -57,7 +67,7 @@ def train(fresh, components, project, empty_store):
         ("distributed.enabled=true", "distributed.devices=2"),
     ],
 )
-def test_two_processes_are_one_run(words, train):
+def test_two_processes_are_one_run(words, train, one_core):
     done = train(*words, "--json")
     assert done.code == 0, done.err
     (folder,) = Path("runs").iterdir()
@@ -77,6 +87,7 @@ def test_two_processes_are_one_run(words, train):
     assert done.err.count("Chosen for you:") == 1
     assert done.err.count("model     Net: 131 parameters") == 1
     assert done.err.count("devices   2 processes, a processor each, strategy ddp") == 1
+    assert done.err.count("cores     1 for 2 processes of this machine, which take turns  faster:") == 1
     assert done.err.count("batch     16 of all devices, 8 on each, learning rate 0.001") == 1
 
 
