@@ -2,4 +2,5 @@
 
 from __future__ import annotations
 
+from browser import browser as browser
 from warm import warm as warm

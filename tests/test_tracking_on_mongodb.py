@@ -8,6 +8,7 @@ import sys
 from contextlib import ExitStack
 
 import pytest
+from browser import opened
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300), pytest.mark.drawn("file")]
 QUICK = ("trainer=debug", "trainer.max_epochs=1", "dataset.batch_size=16", "mlops.tracking.system_metrics=false")
@@ -91,3 +92,20 @@ def test_a_run_is_followed_as_the_database_tells_of_it(team, tmp_path):
         client.set_terminated(run)
         assert process.stdout.read().splitlines()[-1].startswith("lasting  finished  step 7")
     assert process.returncode == 0
+
+
+def test_mlflows_page_shows_runs_their_metrics_and_curves(team, tmp_path, warm, browser):
+    server, database = team
+    words = ("--model", "fasttext", *QUICK, f"mlops.tracking.uri={database}", "experiment.name=on-the-page")
+    done = ask(warm.command, "train", *words, "experiment.run_name=<b>one", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    from mlflow import MlflowClient
+
+    run = MlflowClient(database).get_run(done.stdout.split()[1]).info
+    with opened(browser, f"{server}/#/experiments/{run.experiment_id}/runs") as page:
+        page.get_by_text("<b>one").first.wait_for()
+    with opened(browser, f"{server}/#/experiments/{run.experiment_id}/runs/{run.run_id}") as page:
+        page.get_by_text("val/accuracy").first.wait_for()
+        page.get_by_text("optimizer.lr").first.wait_for()
+    with opened(browser, f"{server}/#/experiments/{run.experiment_id}/runs/{run.run_id}/model-metrics") as page:
+        page.locator(".js-plotly-plot").first.wait_for()

@@ -11,6 +11,7 @@ import pytest
 from framework_core.plugins.registry import registry
 from framework_core.testing.certifying import certify
 from framework_core.testing.examination import Outcome
+from framework_core.testing.installing import install_into
 
 PLUGIN = """
 from framework_core import hookimpl
@@ -78,8 +79,11 @@ def test_what_is_certified_can_be_listed_and_a_component_tells(frog, fw, install
     registry.refresh()
     assert [row["name"] for row in fw("list", "models", "--certified", "--json").json] == ["croak"]
     assert fw("list", "datasets", "--certified", "--json").json == []
+    assert [line.split()[:2] for line in fw("list", "--certified").out.splitlines()[1:]] == [["model", "croak"]]
+    assert fw("list", "--certified", "models").code == 2
     (frog / "frog" / "calls.py").write_text(CALLBACK.replace("Croaks", "Quacks"))
     assert fw("list", "models", "--certified", "--json").json == []
+    assert fw("list", "--certified").err.startswith("\n0 of ")
 
 
 def test_a_broken_promise_gets_none(frog, fw):
@@ -130,3 +134,16 @@ def test_a_wheel_carries_it_to_where_it_is_installed(frog, fresh, project, fw, m
     monkeypatch.syspath_prepend(elsewhere)
     registry.refresh()
     assert certificates(fw)["frog-dist"] == "holds"
+
+
+def test_a_wheel_is_checked_as_it_is_and_not_as_an_installation_of_it_was_edited(frog, project):
+    wheel = project / "frog_dist-1.2.3-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path in sorted(each for each in frog.rglob("*") if each.is_file()):
+            archive.write(path, path.relative_to(frog).as_posix())
+    assert install_into(project / "one", wheel) == "frog-dist"
+    edited = project / "one" / "frog" / "calls.py"
+    with edited.open("a") as file:
+        file.write("# edited\n")
+    install_into(project / "two", wheel)
+    assert (project / "two" / "frog" / "calls.py").read_text() == (frog / "frog" / "calls.py").read_text()

@@ -48,7 +48,7 @@ OPTIONS = {
     "plugin enable": set(),
     "plugin new": {"--model", "--dataset", "--callback", "--strategy", "--config-group"},
     "plugin check": {"--set", "--thorough", "--certify", "--all", "--json"},
-    "list": set(),
+    "list": {"--certified"},
     "list models": {*FILTERS, "--pretrained", "--certified"},
     "list datasets": {*FILTERS, "--certified"},
     "list strategies": {"--json"},

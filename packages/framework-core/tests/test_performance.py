@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -20,6 +21,7 @@ from framework_core.training.bottleneck import Bottleneck, Verdict, advice
 from framework_core.training.checkpoint_io import read
 from framework_core.training.device import Device, device
 from framework_core.training.performance import applied, choices, with_choices
+from framework_core.training.step_clock import StepClock
 
 pytestmark = pytest.mark.drawn
 
@@ -230,6 +232,28 @@ def test_the_profiler_says_what_training_waits_for(model, dataset, bound, advise
     assert share > 60
 
 
+def test_every_run_says_what_its_steps_waited_for_and_its_report_does(components, project, fw):
+    (project / components).write_text((project / components).read_text() + SLOW)
+    words = (
+        "model=mine.py:Net",
+        "dataset=mine.py:SlowData",
+        *COMMON[2:],
+        "mlops.report=true",
+        "experiment.run_name=slow",
+    )
+    done = fw("train", *words, "trainer.max_epochs=6", "dataset.num_workers=0", "dataset.batch_size=8")
+    assert done.code == 0, done.err
+    line = next(line for line in done.err.splitlines() if line.startswith("step  "))
+    assert re.fullmatch(r"step +[\d.]+ ms, data \d+%, computing \d+%, logging \d+%: bound by data; .*dataset.*", line)
+    found = json.loads((project / "runs" / "slow" / "steps.json").read_text())
+    assert found["bound"] == "data"
+    assert found["shares"]["data"] > 0.6
+    assert sum(found["shares"].values()) == pytest.approx(1, abs=0.001)
+    assert found["milliseconds"] > 20
+    assert fw("report", "slow", "-o", "slow.html").code == 0
+    assert f"bound by data. What would help: {found['advice']}." in (project / "slow.html").read_text()
+
+
 class Steps(Callback):
     """Weights after each step, and the norm of the gradients that made it."""
 
@@ -290,6 +314,18 @@ def test_a_slow_logger_is_told(settings, monkeypatch, caplog):
     with caplog.at_level("INFO", logger="framework_core"):
         run_train(settings("trainer.profiler=bottleneck", "trainer.max_epochs=1"))
     assert "bound by logging: log less often: trainer.log_every_n_steps=50" in caplog.text
+    caplog.clear()
+    with caplog.at_level("INFO", logger="framework_core"):
+        run_train(settings("trainer.max_epochs=15"))
+    assert "bound by logging; log less often: trainer.log_every_n_steps=50" in caplog.text
+
+
+def test_of_a_short_training_nothing_is_told():
+    clock = StepClock()
+    for _ in range(100):
+        clock.start()
+        clock.stop()
+    assert clock.verdict() is None
 
 
 @pytest.mark.thorough

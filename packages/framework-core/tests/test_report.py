@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 from framework_core import registry
 from framework_core.contracts import DataSpec
+from framework_core.tracking.probability_plots import MOST_CLASSES, of_one_class, of_several_labels
 from framework_core.training.evidence import Answers, intervals, resampled
 
 pytestmark = pytest.mark.drawn
@@ -145,3 +146,44 @@ def test_the_plugins_are_there_with_what_identifies_their_files(run, install):
     plugin = json.loads(Path(text).read_text())["plugins"]["zoo-dist"]
     assert plugin["version"] == "1.2.3"
     assert len(plugin["sha256"]) == 64
+
+
+def labels_of(figure):
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_the_area_under_a_curve_is_the_share_of_pairs_in_the_right_order():
+    generator = torch.Generator().manual_seed(0)
+    scores, there = torch.rand(60, generator=generator), torch.rand(60, generator=generator) < 0.3
+    figures = of_one_class(torch.stack([1 - scores, scores], dim=1), there.long(), ("no", "yes"))
+    pairs = scores[there][:, None] > scores[~there][None]
+    assert labels_of(figures["roc"]) == [f"yes, AUC {float(pairs.float().mean()):.3f}", "chance"]
+    order = there[scores.argsort(descending=True)].double()
+    precision = (order.cumsum(0) / torch.arange(1, 61))[order > 0].mean()
+    assert labels_of(figures["precision_recall"]) == [f"yes, AP {float(precision):.3f}"]
+
+
+def test_of_many_classes_the_worst_are_drawn_and_those_without_samples_are_left_out():
+    target = torch.arange(90) % 9
+    outputs = torch.nn.functional.one_hot(target, 10).float()
+    outputs[target == 4] = 0.1
+    figures = of_one_class(outputs / outputs.sum(1, keepdim=True), target, tuple("abcdefghij"))
+    assert figures["roc"].axes[0].get_title() == f"ROC: the {MOST_CLASSES} worst of 9 classes"
+    drawn = labels_of(figures["precision_recall"])
+    assert len(drawn) == MOST_CLASSES + 1
+    assert not any(line.startswith("j,") for line in drawn)
+    assert any(line.startswith("e,") for line in drawn)
+    assert sum("AP 1.000" in line for line in drawn) == MOST_CLASSES - 1
+
+
+def test_answers_to_several_labels_are_believed_as_often_as_they_are_right():
+    there = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
+    said = torch.tensor([[0.9, 0.1], [0.9, 0.9], [0.9, 0.9], [0.1, 0.9]])
+    figures = of_several_labels(said, there, ("a", "b"))
+    bars = [
+        (patch.get_x() + patch.get_width() / 2, patch.get_height()) for patch in figures["calibration"].axes[0].patches
+    ]
+    assert bars == [(pytest.approx(0.9, abs=0.05), 0.75)]
+    assert labels_of(figures["roc"])[0].startswith("a, AUC ")
+    none = of_several_labels(said, torch.zeros(4, 2), ("a", "b"))
+    assert list(none) == ["calibration"]

@@ -289,6 +289,23 @@ class ServerProcess:
 
 @pytest.mark.drawn
 @pytest.mark.long
+def test_runs_that_begin_at_once_make_their_store_together(project):
+    opens = "from framework_core.tracking.store_calls import client_of; client_of('sqlite:///new.db')"
+    starts = f"import mlflow.store.tracking.sqlalchemy_store; print('ready', flush=True); input(); {opens}"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", starts], **pipes) for _ in range(3)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], said
+    assert MlflowClient("sqlite:///new.db").search_experiments()
+
+
+@pytest.mark.drawn
+@pytest.mark.long
 def test_a_run_goes_to_a_server(train, lasting_server):
     uri = lasting_server.uri
     found = train(f"mlops.tracking.uri={uri}", "mlops.tracking.log_model=true", "--json").json

@@ -157,7 +157,7 @@ def test_a_run_leaves_the_confusion_matrix_and_a_table_by_class(train, fw):
     assert metrics["test/f1"] > 0.85
     (folder,) = Path("runs").iterdir()
     assert (folder / "plots" / "confusion_matrix.png").stat().st_size > 5000
-    table = list(csv.DictReader((folder / "tables" / "by_class.csv").read_text().splitlines()))
+    table = list(csv.DictReader((folder / "tables" / "per_class.csv").read_text().splitlines()))
     assert [row["class"] for row in table] == list(SEASONS)
     assert np.mean([float(row["f1"]) for row in table]) == pytest.approx(metrics["test/f1"], abs=1e-3)
     assert "test/accuracy" in json.loads((folder / "intervals.json").read_text())

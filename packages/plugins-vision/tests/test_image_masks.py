@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +14,10 @@ from PIL import Image
 
 from framework_core import registry
 from framework_core.errors import DataError
+from framework_core.serving.exported import ExportedModel
+from framework_core.serving.model import RawFile
+from framework_core.serving.processing import build
+from framework_plugins_vision.serving_masks import MaskAnswers
 
 
 @pytest.fixture
@@ -195,3 +203,47 @@ def test_a_broken_image_and_a_broken_mask_are_told_apart_and_both_counted(root, 
     assert module(root, val_fraction=0, on_error="skip").data_spec().facts == {"unreadable": 2}
     assert "masks/3.png: it is no image" in caplog.text
     assert "images/5.jpg: it is no image" in caplog.text
+
+
+def test_a_server_prepares_images_as_training_does_and_answers_with_masks_of_their_size(root, tmp_path):
+    found = module(root, image_size=24)
+    described = found.preprocessing(found.data_spec())
+    before = build(described)
+    turned = picture(3, 1).transpose(Image.Transpose.ROTATE_90)
+    turned.save(tmp_path / "turned.jpg")
+    image = found.predict_dataset([tmp_path / "turned.jpg"], found.data_spec())[0]
+    (sample,) = before.samples((tmp_path / "turned.jpg").read_bytes(), ".jpg")
+    assert np.abs(sample.input - image.numpy()).mean() < 0.005 * image.std()
+    probabilities = torch.rand(1, 3, 24, 24, generator=torch.Generator().manual_seed(0)).numpy()
+    said = MaskAnswers(["ground", "cat", "dog"]).rows({"probabilities": probabilities})
+    (row,) = before.rows([sample], said)
+    kind, _, text = row["mask"].partition(",")
+    assert kind == "data:image/png;base64"
+    shown = Image.open(io.BytesIO(base64.b64decode(text)))
+    classes = probabilities[0].argmax(axis=0).astype(np.uint8)
+    assert shown.size == turned.size == (16, 20)
+    np.testing.assert_array_equal(
+        np.asarray(shown), Image.fromarray(classes).resize((16, 20), Image.Resampling.NEAREST)
+    )
+    assert row["shares"]["cat"] == (classes == 1).mean()
+
+
+@pytest.mark.long
+@pytest.mark.drawn
+def test_an_exported_model_answers_with_the_mask_that_the_trained_one_predicts(fw, root, project):
+    words = (f"dataset.path={root}", "dataset.image_size=32", "trainer.max_epochs=1", "experiment.run_name=masks")
+    model = ("--model", "test_resnet", "--dataset", "image_masks", "trainer.precision=32-true")
+    assert fw("train", *model, *words, "mlops.tracking.backend=none", "dataset.test_fraction=0.25").code == 0
+    done = fw("export", "masks", "--to", "onnx", "-o", project / "exported")
+    assert done.code == 0, done.err
+    assert "answered as the model does" in done.out
+    served = ExportedModel(project / "exported")
+    file = root / "images" / "3.jpg"
+    ((row,),) = served.answer([served.prepare(RawFile(file.read_bytes(), ".jpg"))])
+    assert fw("predict", "masks", file, "-o", project / "found.json").code == 0
+    (predicted,) = json.loads((project / "found.json").read_text())
+    shown = Image.open(io.BytesIO(base64.b64decode(row["mask"].partition(",")[2])))
+    expected = Image.open(project / predicted["mask"])
+    assert shown.size == expected.size == (20, 16)
+    assert (np.asarray(shown) == np.asarray(expected)).mean() > 0.98
+    assert row["shares"] == pytest.approx(predicted["shares"], abs=0.02)

@@ -258,6 +258,7 @@ class UnknownNameError(RequestError):
         self.kind = kind
         self.name = name
         self.known = sorted(known)
+        self.hint = hint
         self.near = near_names(name, self.known)
         if self.near:
             possible = f"Near it: {', '.join(self.near)}."

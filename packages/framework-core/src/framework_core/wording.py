@@ -103,5 +103,8 @@ def told_together(problems: Sequence[ConfigProblem | FrameworkError]) -> Framewo
 def _as_problem(problem: ConfigProblem | FrameworkError) -> ConfigProblem:
     if isinstance(problem, ConfigProblem):
         return problem
-    near = problem.near if isinstance(problem, UnknownNameError) else ()
-    return ConfigProblem(getattr(problem, "kind", "setting"), problem.what.rstrip("."), near=near)
+    if not isinstance(problem, UnknownNameError):
+        return ConfigProblem(getattr(problem, "kind", "setting"), problem.what.rstrip("."))
+    if problem.hint:
+        return ConfigProblem(problem.kind, f"{problem.what} {problem.hint}")
+    return ConfigProblem(problem.kind, problem.what.rstrip("."), near=problem.near)

@@ -150,6 +150,10 @@ class BaseNLPModel(BaseModel):
         """What the task draws after the last test."""
         return {} if self._task is None else self._task.figures()
 
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> Mapping[str, Figure]:
+        """What the task draws from the answer to every text of the test."""
+        return self._task.answers_figures(outputs, target) if isinstance(self._task, Classification) else {}
+
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """What the task writes down after the last test."""
         if self._task is None:

@@ -95,6 +95,10 @@ class BaseSeriesClassifier(BaseModel):
         """The confusion matrix."""
         return {} if self._task is None else self._task.figures()
 
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> Mapping[str, Figure]:
+        """Calibration, precision and recall, ROC."""
+        return {} if self._task is None else self._task.answers_figures(outputs, target)
+
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Precision, recall and F1 by class."""
         return {} if self._task is None else self._task.tables()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +15,9 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassJaccardIndex
 
+from framework_core.contracts import Processing
 from framework_core.tasks.task import Task, as_floats, metric_name
-from framework_plugins_vision.colours import palette
+from framework_plugins_vision.colours import mask_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,6 +89,11 @@ class Segmentation(Task):
         """The probability of each class, for each pixel."""
         return torch.softmax(outputs.float(), dim=1)
 
+    def postprocessing(self) -> Processing:
+        """The same columns, without torch."""
+        settings = {"class_names": list(self.data.class_names)}
+        return Processing(builder="framework_plugins_vision.serving_masks:MaskAnswers", settings=settings)
+
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The mask as an image file, and the share of the pixels that each class has."""
         classes = outputs.argmax(dim=1)
@@ -128,11 +133,7 @@ class MaskFile:
         """The file, as large as the image that was predicted, upright."""
         with Image.open(source) as image:
             size = ImageOps.exif_transpose(image).size
-        mask = Image.fromarray(self.classes).resize(size, Image.Resampling.NEAREST)
-        mask.putpalette(palette())
-        written = io.BytesIO()
-        mask.save(written, "PNG")
-        return written.getvalue()
+        return mask_png(self.classes, size)
 
 
 def pixel_cross_entropy(outputs: Tensor, target: Tensor, ignored: int | None, smoothing: float = 0.0) -> Tensor:

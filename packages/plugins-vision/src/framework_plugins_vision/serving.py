@@ -70,12 +70,20 @@ class ImagePreprocessing(_OfImages):
         Raises:
             DataError: It cannot be read.
         """
-        pixels = decoded(content, self.channels, self.short_side)
+        return [Sample(self.prepared(decoded(content, self.channels, self.short_side)))]
+
+    def prepared(self, pixels: reading.Pixels) -> reading.Shares:
+        """The input of the network, from the pixels of an image file.
+
+        Args:
+            pixels: ``(channels, height, width)``.
+        """
         image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0).squeeze()))
         image = image.resize(self._size(image.height, image.width), self.filter)
         array = np.asarray(image)
         planes = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-        return [Sample((_centre(planes, self.crop).astype(np.float32) - self._mean) * self._inverse)]
+        found: reading.Shares = (_centre(planes, self.crop).astype(np.float32) - self._mean) * self._inverse
+        return found
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         """Width and height after resizing, rounded as torchvision rounds them."""

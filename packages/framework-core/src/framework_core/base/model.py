@@ -232,6 +232,15 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """What to draw after the test, by name."""
         return {}
 
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> Mapping[str, Figure]:
+        """What to draw after the test from the answer to every sample, by name; nothing by default.
+
+        Args:
+            outputs: What the model gave for each, the sample axis first.
+            target: What was right.
+        """
+        return {}
+
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """What to write down after the test, by name: rows of columns, each a CSV file of the report."""
         return {}

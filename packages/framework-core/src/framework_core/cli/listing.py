@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from framework_core.errors import UnknownNameError
+from framework_core.errors import RequestError, UnknownNameError
 
 if TYPE_CHECKING:
     from framework_core.plugins.discovery import Plugin
     from framework_core.plugins.index import Row
 
-app = typer.Typer(help="List what is installed.", no_args_is_help=True)
+app = typer.Typer(help="List what is installed.", no_args_is_help=True, invoke_without_command=True)
 
 DOMAIN = typer.Option("", "--domain", help="Only this domain: vision, nlp, timeseries, audio.")
 TASK = typer.Option("", "--task", help="Only this task, for example image-classification.")
@@ -27,6 +27,26 @@ WORDS = {"domain": "domain", "tasks": "task", "tags": "tag", "distribution": "pl
 """What the field that a filter looks at is called."""
 
 HEAD = ("name", "from", "what")
+KINDS = ("model", "dataset", "strategy", "optimizer", "scheduler", "callback")
+
+
+@app.callback()
+def everything(context: typer.Context, certified: bool = CERTIFIED) -> None:
+    """List what is installed."""
+    from framework_core.cli.screen import note, print_table
+    from framework_core.plugins import index
+
+    if kind := context.invoked_subcommand:
+        if certified:
+            next_step = f"Of one kind: fw list {kind} --certified"
+            raise RequestError("fw list --certified lists every kind.", next_step=next_step)
+        return
+    rows = [{**row, "kind": kind} for kind in KINDS for row in index.rows(kind)]
+    found = _certified(rows) if certified else rows
+    if found:
+        shown = [[row["kind"], row["name"], row["distribution"], row.get("summary", "")] for row in found]
+        print_table(shown, ("kind", *HEAD))
+    note(f"\n{len(found)} of {len(rows)} components")
 
 
 @app.command("models")
@@ -154,10 +174,7 @@ def _print(
         if all(_has(row.get(field, ()), value) for field, value in filters.items()) and (not having or row.get(having))
     ]
     if certified:
-        from framework_core.plugins.certificate import certified as certified_of
-
-        holding = set(certified_of({row["distribution"] for row in found}))
-        found = [row for row in found if row["distribution"] in holding]
+        found = _certified(found)
     counts = Counter(row["name"] for row in everything)
     twice = [name for name, count in counts.items() if count > 1]
     for row in found:
@@ -173,6 +190,14 @@ def _print(
         note(f"They come with plugins, for example: pip install {_a_plugin_with(kind)}")
     if twice:
         note(f"Offered twice, so named with their package: {', '.join(twice)}")
+
+
+def _certified(rows: list[Row]) -> list[Row]:
+    """Those from packages whose certificate holds."""
+    from framework_core.plugins.certificate import certified
+
+    holding = set(certified({row["distribution"] for row in rows}))
+    return [row for row in rows if row["distribution"] in holding]
 
 
 def _has(values: Any, value: str) -> bool:

@@ -117,4 +117,4 @@ def _options(context: Any) -> list[str]:
 def _name(parameter: Any) -> str:
     if parameter.param_type_name == "option":
         return str(max(parameter.opts, key=len))
-    return str((parameter.metavar or parameter.name.upper()).strip("[].").removesuffix("]..."))
+    return str(parameter.metavar or parameter.name.upper()).split()[0].strip("[].")

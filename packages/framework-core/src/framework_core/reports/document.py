@@ -24,6 +24,9 @@ td { overflow-wrap: anywhere; } thead th { white-space: nowrap; }
 .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 50%; margin-right: .45rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem; }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
+p:has(img) { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); gap: 1rem;
+  max-width: none; align-items: start; }
+iframe { width: 100%; height: 36rem; border: 1px solid var(--line); border-radius: 4px; }
 figure { margin: 0; } figcaption { font-weight: 600; font-size: .92rem; }
 .bars { max-width: 34rem; }
 svg { width: 100%; height: auto; } svg text { font: 13px system-ui, sans-serif; fill: var(--quiet); }

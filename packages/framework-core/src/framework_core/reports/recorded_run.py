@@ -20,7 +20,7 @@ from framework_core.errors import FrameworkError, RunNotFoundError, TrackingErro
 from framework_core.model_registry.stored_run import StoredFiles, stored_run
 from framework_core.tracking.here import Followed, has_journal
 from framework_core.tracking.journal import FILES, FOLDER, SYSTEM, read
-from framework_core.tracking.lookup import CONFIG, DATA, RESAMPLED, RUNS, RunRecord, find_run
+from framework_core.tracking.lookup import CONFIG, DATA, RESAMPLED, RUNS, STEPS, RunRecord, find_run
 from framework_core.tracking.runs import TAG_STATUS
 
 INTERVALS, PER_CLASS, ENVIRONMENT, DIFF = (
@@ -55,6 +55,7 @@ class RecordedRun:
         data: What its data was.
         packages: Each package with its version; nothing where that is not known.
         machine: What it ran on; nothing where that is not known.
+        steps: What its steps took and waited for; nothing where that is not known.
         commit: The commit; empty outside a repository.
         diff: What was not committed.
     """
@@ -73,6 +74,7 @@ class RecordedRun:
     data: Mapping[str, Any]
     packages: Mapping[str, str]
     machine: Mapping[str, str]
+    steps: Mapping[str, Any]
     commit: str
     diff: str
 
@@ -220,6 +222,7 @@ def _read(name: str, run_id: str, facts: _Facts, files: RunFiles) -> RecordedRun
         data=_json(files.read(DATA), name),
         packages=environment.get("packages", {}),
         machine=environment.get("machine", {}),
+        steps=_json(files.read(STEPS), name),
         commit=facts.commit,
         diff=files.read(DIFF).decode(),
     )

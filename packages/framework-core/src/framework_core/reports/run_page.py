@@ -16,7 +16,7 @@ from framework_core.reports.document import document, section, table
 from framework_core.reports.recorded_run import Curve, RecordedRun, RunFiles, rows_of
 from framework_core.reports.wording import value_text
 
-CARD, PLOTS, TABLES = "model_card.md", "plots", "tables"
+CARD, PLOTS, TABLES, MISTAKES = "model_card.md", "plots", "tables", "mistakes"
 CURVES = "learning_curves.png"
 """A figure that the page draws itself."""
 
@@ -40,9 +40,10 @@ def run_page(run: RecordedRun, files: RunFiles) -> str:
         section("The run", _facts(run)),
         "" if card else section("Metrics", _metrics(run)),
         "" if card else section("Figures", "".join(map(_figure, figures, figures.values()))),
+        section("Worst mistakes", "".join(_inner_page(name, files) for name in files.names(MISTAKES))),
         section("Curves", _curves(run.curves)),
         *(_csv_section(name, files) for name in files.names(TABLES)),
-        section("Use of the machine", _usage(run.usage)),
+        section("Use of the machine", _steps(run.steps) + _usage(run.usage)),
         section("Settings", _folded(f"{len(run.settings)} settings", run.settings)),
         section("Packages", _folded(f"{len(run.packages)} packages", run.packages)),
         section("Code that was not committed", f'<pre tabindex="0">{escape(run.diff)}</pre>' if run.diff else ""),
@@ -73,6 +74,15 @@ def _figure(name: str, content: bytes) -> str:
     return f'<img src="{source}" alt="{escape(stem.replace("_", " "))}">'
 
 
+def _inner_page(name: str, files: RunFiles) -> str:
+    """A page that the model made, as sounds that can be heard, inside this one."""
+    if not name.endswith(".html"):
+        return ""
+    content = files.read(f"{MISTAKES}/{name}").decode("utf-8", "replace")
+    title = name.removesuffix(".html").replace("_", " ")
+    return f'<iframe title="{escape(title)}" srcdoc="{escape(content)}"></iframe>'
+
+
 def _facts(run: RecordedRun) -> str:
     now = datetime.now(timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M")
     going = f"still going, as of {now}" if run.status == "running" else run.status
@@ -100,6 +110,15 @@ def _curves(curves: Mapping[str, Curve]) -> str:
     longest = max((len(curve) for curve in curves.values()), default=0)
     thin = f'<p class="quiet">The longest has {longest:,} points; the extremes of each stretch are drawn.</p>'
     return f'<div class="figures">{"".join(drawn)}</div>{thin if longest > MOST_POINTS else ""}' if any(drawn) else ""
+
+
+def _steps(steps: Mapping[str, Any]) -> str:
+    """What the steps waited for, and what would help."""
+    if not steps:
+        return ""
+    shares = ", ".join(f"{part} {share:.0%}" for part, share in steps["shares"].items())
+    said = f"A step took {steps['milliseconds']:.1f} ms ({shares}): bound by {steps['bound']}. What would help: "
+    return f"<p>{escape(said + steps['advice'])}.</p>"
 
 
 def _usage(curves: Mapping[str, Curve]) -> str:

@@ -101,6 +101,12 @@ class Classification(Task):
             return {}
         return {"confusion_matrix": confusion_matrix(self._taken_for_what, self.data.class_names)}
 
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> dict[str, Figure]:
+        """Calibration, precision and recall, ROC."""
+        from framework_core.tracking.probability_plots import of_one_class
+
+        return of_one_class(self.probabilities(outputs), target, self.data.class_names)
+
     def tables(self) -> dict[str, Sequence[Mapping[str, Any]]]:
         """Precision, recall and F1 of each class in the last test."""
         counts = self._taken_for_what

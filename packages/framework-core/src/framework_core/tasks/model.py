@@ -136,6 +136,10 @@ class BaseTaskModel(BaseModel):
         """What the task draws after the last test."""
         return {} if self._task is None else self._task.figures()
 
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> Mapping[str, Figure]:
+        """What the task draws from the answer to every sample of the test."""
+        return {} if self._task is None else self._task.answers_figures(outputs, target)
+
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """What the task writes down after the last test."""
         return {} if self._task is None else self._task.tables()

@@ -114,6 +114,12 @@ class MultiLabel(Task):
             return {}
         return {"classes": bars("Classes of the test", self.data.class_names, self._of_classes)}
 
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> dict[str, Figure]:
+        """Calibration, precision and recall, ROC."""
+        from framework_core.tracking.probability_plots import of_several_labels
+
+        return of_several_labels(self.probabilities(outputs), target, self.data.class_names)
+
 
 class _AveragePrecision(MultilabelAveragePrecision):
     """Average precision of whole labels; a class that no sample has is left out without a word at every epoch."""

@@ -119,6 +119,10 @@ class Task(ABC):
         """What to draw after the test, by name."""
         return {}
 
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> dict[str, Figure]:
+        """What to draw from the answer to every sample of the test, by name."""
+        return {}
+
     def tables(self) -> dict[str, Sequence[Mapping[str, Any]]]:
         """What to write down after the test, by name: rows of columns."""
         return {}

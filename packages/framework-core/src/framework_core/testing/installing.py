@@ -56,4 +56,6 @@ def _installer(source: Path) -> list[str]:
     uv = shutil.which("uv")
     if uv is None:
         raise NotInstallableError(source, "neither pip nor uv is there to do it")
-    return [uv, "pip", "install", "--python", sys.executable]
+    # Files in its cache are those of earlier installations: one that was edited there is edited in the cache too.
+    anew = ["--no-cache"] if source.suffix == ".whl" else []
+    return [uv, "pip", "install", *anew, "--python", sys.executable]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from framework_core.tracking.cuts import Cuts
 from framework_core.tracking.heartbeat import HEARTBEAT, Heartbeat
-from framework_core.tracking.journal import FOLDER, JOURNAL, Record, read
+from framework_core.tracking.journal import FOLDER, JOURNAL, Record, points_of, read
 from framework_core.tracking.lookup import FOLDERS, RunRecord
 from framework_core.tracking.runs import RunRow
 from framework_core.tracking.watching import Watched
@@ -70,13 +71,12 @@ class Followed:
         """Read what is new."""
         # The state first: what the process writes at its end is then not missed.
         alive = Heartbeat(self._record.directory).is_alive()
-        new = list(read(self._folder, self._offset))
-        for record in new:
+        before, cut = self._offset, False
+        for record in read(self._folder, before):
             self._take(record)
-        if any(record.kind == "cut" for record in new):
+            cut = cut or record.kind == "cut"
+        if cut:
             self._read_curves_again()
-        else:
-            self._add(new)
         if self._status == RUNNING and not alive:
             self._status = RunRecord.read(self._record.directory).status
             self._status = "killed" if self._status == RUNNING else self._status
@@ -84,7 +84,7 @@ class Followed:
         row = self._row(
             {name: value for name, (_, value) in last.items()}, {name: step for name, (step, _) in last.items()}
         )
-        if new or row.status != self.watched.row.status:
+        if self._offset > before or row.status != self.watched.row.status:
             self.watched.changed = time.monotonic()
         self.watched.row = row
 
@@ -97,15 +97,18 @@ class Followed:
         elif record.kind == "status":
             self._status = record.body["word"]
             self._ended = None if self._status == RUNNING else record.body["at"] / 1000
-
-    def _add(self, records: Sequence[Record], cuts: Cuts | None = None) -> None:
-        for _, point in (cuts or Cuts(())).kept(records):
+        for point in points_of(record):
             self.watched.curves[point.key].append((point.step, point.value))
 
     def _read_curves_again(self) -> None:
-        records = list(read(self._folder))
+        """All that was read, without what has been taken back."""
+        cuts = Cuts(self._read_so_far())
         self.watched.curves.clear()
-        self._add(records, Cuts(records))
+        for _, point in cuts.kept(self._read_so_far()):
+            self.watched.curves[point.key].append((point.step, point.value))
+
+    def _read_so_far(self) -> Iterator[Record]:
+        return takewhile(lambda record: record.end <= self._offset, read(self._folder))
 
     def _row(self, metrics: dict[str, float], steps: dict[str, int]) -> RunRow:
         seconds = None if self._started is None else (self._ended or time.time()) - self._started

@@ -28,6 +28,9 @@ RESAMPLED = "resampled.json"
 DUPLICATES = "duplicates.json"
 """What was found of samples of the test that training has too."""
 
+STEPS = "steps.json"
+"""How long a step of training took, and what it waited for."""
+
 
 @dataclass(frozen=True)
 class RunRecord:

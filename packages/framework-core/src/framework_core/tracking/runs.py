@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework_core.contracts.config import TrackingConfig
 from framework_core.errors import RunSearchError, TrackingError, UnknownNameError
-from framework_core.tracking.store import SQLITE, check_store, shown_uri, tracking_uri
+from framework_core.tracking.store import SQLITE, check_store, opened_by_one, shown_uri, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -86,7 +86,8 @@ class Runs:
         if self.uri.startswith(SQLITE) and file and not Path(file).is_file():
             raise TrackingError(shown_uri(self.uri), "there is no such file, so no run was recorded there.")
         check_store(self.uri)
-        self.client: MlflowClient = MlflowClient(self.uri)
+        with opened_by_one(self.uri):
+            self.client: MlflowClient = MlflowClient(self.uri)
         self._names: dict[str, str] = {}
 
     def search(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from framework_core.cache import cache_folder
 from framework_core.config.saved import without_credentials
 from framework_core.contracts.config import TrackingConfig
 from framework_core.errors import OutputError, TrackingError
@@ -36,6 +40,23 @@ def shown_uri(uri: str) -> str:
     if uri.startswith(SQLITE) and file.is_relative_to(Path.cwd()):
         return f"{SQLITE}{file.relative_to(Path.cwd())}"
     return without_credentials(uri)
+
+
+@contextmanager
+def opened_by_one(uri: str) -> Iterator[None]:
+    """Let one process at a time open a SQLite file: MLflow makes its tables then, and two that make them both fail."""
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    from filelock import FileLock
+
+    name = hashlib.sha256(str(Path(uri.removeprefix(SQLITE)).resolve()).encode()).hexdigest()[:16]
+    lock = FileLock(cache_folder() / "stores" / f"{name}.lock")
+    with ExitStack() as stack:
+        with suppress(OSError):  # a cache that cannot be written: then it has to go without
+            Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(lock)
+        yield
 
 
 def check_store(uri: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework_core.tracking.journal import Body, Point
 from framework_core.tracking.runs import TAG_STATUS
+from framework_core.tracking.store import opened_by_one
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +47,8 @@ def client_of(uri: str) -> MlflowClient:
 
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", str(CALL_SECONDS))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    return MlflowClient(uri)
+    with opened_by_one(uri):
+        return MlflowClient(uri)
 
 
 @contextmanager

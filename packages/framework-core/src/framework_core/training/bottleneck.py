@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning.pytorch import Trainer
@@ -20,9 +20,6 @@ from framework_core.training.device import device
 PARTS = ("data", "computing", "logging")
 REPORTING = ("StepRecorder", "ProgressReporter")
 """Callbacks that report, by their class."""
-
-WORTH_SAYING = 0.1
-"""A share of the time below which nothing is gained by a change."""
 
 _log = logging.getLogger("framework_core")
 
@@ -40,6 +37,11 @@ class Verdict:
     def bound(self) -> str:
         """What takes most."""
         return max(PARTS, key=lambda part: self.shares[part])
+
+    @property
+    def milliseconds(self) -> float:
+        """A step, on average."""
+        return 1000 * self.seconds / self.steps
 
 
 class Bottleneck(Profiler):
@@ -96,9 +98,8 @@ class Bottleneck(Profiler):
             return
         shares = ", ".join(f"{part} {found.shares[part]:.0%}" for part in PARTS)
         rest = 1 - sum(found.shares.values())
-        milliseconds = 1000 * found.seconds / found.steps
         _log.info(
-            "profile   %s, rest %s of %.1f ms a step (%d steps)", shares, f"{rest:.0%}", milliseconds, found.steps
+            "profile   %s, rest %s of %.1f ms a step (%d steps)", shares, f"{rest:.0%}", found.milliseconds, found.steps
         )
         _log.info("verdict   bound by %s: %s", found.bound, advice(found, self._config))
         self._steps = 0
@@ -149,7 +150,14 @@ class TimedFetcher:
         return getattr(self._fetcher, name)
 
 
-def time_logging(trainer: Trainer, clock: Bottleneck) -> None:
+class Clock(Protocol):
+    """Where time goes by parts."""
+
+    def part(self, name: str, /) -> AbstractContextManager[None]:
+        """Time that belongs to a part."""
+
+
+def time_logging(trainer: Trainer, clock: Clock) -> None:
     """Let what a logger takes count as logging, whoever calls it."""
     for logger in trainer.loggers:
         log_metrics = logger.log_metrics

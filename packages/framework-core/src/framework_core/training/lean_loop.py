@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loops.optimization.automatic import _AutomaticOptimization
@@ -24,6 +24,7 @@ from torch.optim import LBFGS, Optimizer
 from framework_core.training.bottleneck import Bottleneck, TimedFetcher
 from framework_core.training.exact_loop import ExactEpochLoop, make_exact
 from framework_core.training.interruption import Interruption
+from framework_core.training.step_clock import StepClock
 
 AROUND_A_STEP = (
     "on_train_batch_start",
@@ -53,6 +54,11 @@ def make_lean(trainer: Trainer, *, seed: int = 0, per_device: bool = False) -> N
     make_exact(trainer, lean, seed=seed, per_device=per_device)
 
 
+def clock_of(trainer: Trainer) -> StepClock:
+    """The clock of a Trainer that has the lean loop."""
+    return cast("_LeanEpochLoop", trainer.fit_loop.epoch_loop).clock
+
+
 @contextmanager
 def without_empty_hooks(trainer: Any, model: LightningModule) -> Iterator[None]:
     """Hide the hooks of a step that neither the model nor a callback wrote."""
@@ -72,6 +78,10 @@ def without_empty_hooks(trainer: Any, model: LightningModule) -> Iterator[None]:
 class _LeanEpochLoop(ExactEpochLoop):
     """Looks once, and not at every step, whether ``training_step`` takes the batch's index."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.clock = StepClock()
+
     _takes_index: bool | None = None
 
     waiting = False
@@ -80,8 +90,10 @@ class _LeanEpochLoop(ExactEpochLoop):
     def _on_before_fetch(self) -> None:
         self.waiting = True
         super()._on_before_fetch()
+        self.clock.ask()
 
     def _on_after_fetch(self) -> None:
+        self.clock.receive()
         super()._on_after_fetch()
         self.waiting = False
 
@@ -91,10 +103,14 @@ class _LeanEpochLoop(ExactEpochLoop):
             super()._broadcast_sigterm_tensor()
 
     def advance(self, data_fetcher: Any) -> None:
-        """One batch; timed where the profiler asks what training waits for."""
+        """One batch; timed more closely where the profiler asks what training waits for."""
         clock = self.trainer.profiler
         if not isinstance(clock, Bottleneck):
-            super().advance(data_fetcher)
+            self.clock.start()
+            try:
+                super().advance(data_fetcher)
+            finally:
+                self.clock.stop()
             return
         with clock.part("step"):
             super().advance(TimedFetcher(data_fetcher, clock))  # type: ignore[arg-type]  # stands for the fetcher

@@ -6,7 +6,7 @@ import csv
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,10 @@ from framework_core.plugins.registry import registry
 from framework_core.secrets import conceal
 from framework_core.tracking import plots
 from framework_core.tracking.lineage import code_state
-from framework_core.tracking.lookup import CONFIG, DUPLICATES, RESAMPLED, RunRecord
+from framework_core.tracking.lookup import CONFIG, DUPLICATES, RESAMPLED, STEPS, RunRecord
 from framework_core.tracking.model_card import CardFacts, model_card
-from framework_core.training import evidence
+from framework_core.training import evidence, step_clock
+from framework_core.training.bottleneck import Verdict
 from framework_core.training.duplicates import Duplicates
 from framework_core.training.evidence import Answers
 from framework_core.training.preparation import Prepared
@@ -40,6 +41,23 @@ Mistakes = tuple[list[Tensor], Tensor, Tensor]
 """Inputs, outputs and targets."""
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        metrics: Its last metrics.
+        curves: Points by name.
+        answers: What the model answered to the test, where it is known.
+        steps: What the steps took and waited for, where there were enough.
+    """
+
+    metrics: Mapping[str, float]
+    curves: Mapping[str, list[tuple[int, float]]]
+    answers: Answers | None
+    steps: Verdict | None
+
+
 class Report:
     """Tells of a run that has been tested.
 
@@ -47,27 +65,16 @@ class Report:
         config: The settings.
         prepared: Data and model.
         record: The run.
-        metrics: Its last metrics.
-        curves: Points by name.
-        answers: What the model answered to the test, where it is known.
+        outcome: What came of it.
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        prepared: Prepared,
-        record: RunRecord,
-        metrics: Mapping[str, float],
-        curves: Mapping[str, list[tuple[int, float]]],
-        answers: Answers | None,
-    ) -> None:
+    def __init__(self, config: RunConfig, prepared: Prepared, record: RunRecord, outcome: Outcome) -> None:
         self._config = config
         self._prepared = prepared
         self._record = record
-        self._metrics = metrics
-        self._curves = curves
+        self._outcome = outcome
         self._model = prepared.model.cpu().eval() if isinstance(prepared.model, BaseModel) else None
-        self._answers = answers
+        self._answers = outcome.answers
 
     @cached_property
     def _resampled(self) -> evidence.Resampled | None:
@@ -99,6 +106,9 @@ class Report:
             written.append(self._write(RESAMPLED, json.dumps(_short(self._resampled))))
         if self._prepared.duplicates is not None:
             written.append(self._write(DUPLICATES, json.dumps(_counts(self._prepared.duplicates), indent=2)))
+        if self._outcome.steps is not None:
+            facts = step_clock.facts(self._outcome.steps, self._config)
+            written.append(self._write(STEPS, json.dumps(facts, indent=2)))
         return written
 
     def _write(self, name: str, text: str) -> Path:
@@ -107,9 +117,11 @@ class Report:
         return file
 
     def _figures(self) -> dict[str, Figure]:
-        figures = {"learning_curves": plots.learning_curves(_worth_drawing(self._curves))}
+        figures = {"learning_curves": plots.learning_curves(_worth_drawing(self._outcome.curves))}
         if self._model is not None:
             figures |= self._model.figures()
+            if self._answers is not None:
+                figures |= self._model.answers_figures(self._answers.outputs, self._answers.target)
             mistakes = None if self._worst is None else self._model.mistakes_figure(*self._worst)
             if mistakes is not None:
                 figures["worst_mistakes"] = mistakes
@@ -188,7 +200,7 @@ class Report:
             data=self._prepared.data,
             model=offer.spec,
             parameters=sum(each.numel() for each in self._prepared.model.parameters()),
-            metrics=self._metrics,
+            metrics=self._outcome.metrics,
             intervals=self.intervals,
             run=run,
             commands=commands,

@@ -26,6 +26,8 @@ from framework_core.tracking.checkpoints import LAST, clean
 from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, write_whole
+from framework_core.training import step_clock
+from framework_core.training.bottleneck import Verdict
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.checkpoint_io import step_of, where_it_goes_on
 from framework_core.training.checkpointing import BestCheckpoint, LastCheckpoint
@@ -37,13 +39,13 @@ from framework_core.training.first_step import AfterFirstStep
 from framework_core.training.folders import CHILDREN_USE, Resumed, new_folder
 from framework_core.training.guard import RollBack
 from framework_core.training.interruption import Interruption
-from framework_core.training.lean_loop import without_empty_hooks
+from framework_core.training.lean_loop import clock_of, without_empty_hooks
 from framework_core.training.monitoring import MonitoredMetrics
 from framework_core.training.performance import applied
 from framework_core.training.preparation import Prepared, can_measure, load_weights
 from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
-from framework_core.training.report import CARD, Report, repeat_command
+from framework_core.training.report import CARD, Outcome, Report, repeat_command
 from framework_core.training.same_everywhere import SameEverywhere
 from framework_core.training.stopping import early_stopping
 from framework_core.training.strategies.whole_model import whole_model
@@ -105,6 +107,7 @@ class Session:
         self._metrics: dict[str, float] = {}
         self._intervals: dict[str, tuple[float, float]] = {}
         self._best: BestCheckpoint | None = None
+        self._steps: Verdict | None = None
 
     def execute(self) -> RunResult:
         """Train, test, record.
@@ -161,6 +164,7 @@ class Session:
             with without_empty_hooks(trainer, model), without_gpu_lookups(), frozen_heap():
                 trainer.fit(model, datamodule=datamodule, ckpt_path=newest, weights_only=True)
             self._metrics |= _numbers(trainer.callback_metrics)
+            self._steps = clock_of(trainer).verdict()
             self._put_together(trainer)
             self._take_best()
             if can_measure(model, datamodule, "test") and not self._config.trainer.fast_dev_run:
@@ -265,9 +269,12 @@ class Session:
         load_weights(self._prepared.model, path)
 
     def _record_outcome(self, answers: Answers | None) -> None:
+        if self._steps is not None:
+            step_clock.say(self._steps, self._config)
         if self._config.mlops.report:
             curves = {name: self._logger.curve(name) for name in self._logger.history}
-            report = Report(self._config, self._prepared, self._record, self._metrics, curves, answers)
+            outcome = Outcome(self._metrics, curves, answers, self._steps)
+            report = Report(self._config, self._prepared, self._record, outcome)
             self._intervals = report.intervals
             for path in report.write():
                 if self._tracker is not None:

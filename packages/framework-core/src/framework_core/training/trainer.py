@@ -19,7 +19,7 @@ from framework_core.errors import ConfigError, ConfigProblem, MissingPackageErro
 from framework_core.plugins.registry import build, registry
 from framework_core.training.bottleneck import Bottleneck, time_logging
 from framework_core.training.checkpointing import use_folders
-from framework_core.training.lean_loop import make_lean
+from framework_core.training.lean_loop import clock_of, make_lean
 from framework_core.training.shares import Shared
 from framework_core.training.strategies.building import strategy_of
 
@@ -113,8 +113,8 @@ def build_trainer(
         trainer.strategy._timeout = timedelta(seconds=config.distributed.timeout_seconds)
     make_lean(trainer, seed=config.seed, per_device=config.distributed.batch == "per_device")
     use_folders(trainer, config.checkpoint)
-    if isinstance(given["profiler"], Bottleneck):
-        time_logging(trainer, given["profiler"])
+    profiler = given["profiler"]
+    time_logging(trainer, profiler if isinstance(profiler, Bottleneck) else clock_of(trainer))
     return trainer
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from mlflow.entities.trace_metrics import AggregationType, MetricAggregation, MetricDataPoint, MetricViewType
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.tracking import MAX_RESULTS_QUERY_TRACE_METRICS
-from mlflow.store.tracking.utils.sql_trace_metrics_utils import validate_query_trace_metrics_params
 from mlflow.tracing.constant import (
     AssessmentMetricDimensionKey,
     AssessmentMetricKey,
@@ -129,6 +128,9 @@ class TraceMetricArea(TraceSearchArea):
         page_token: str | None = None,
     ) -> PagedList[Any]:
         """Return aggregated numbers of traces, spans or assessments, for each group and time interval."""
+        # It stands among MLflow's tables, which take half a second to import.
+        from mlflow.store.tracking.utils.sql_trace_metrics_utils import validate_query_trace_metrics_params
+
         validate_query_trace_metrics_params(view_type, metric_name, aggregations, dimensions)
         if time_interval_seconds and (start_time_ms is None or end_time_ms is None):
             raise invalid("start_time_ms and end_time_ms are required if time_interval_seconds is set")

@@ -119,18 +119,18 @@ class Classification(torch.nn.Module):
         }
 
     def figures(self) -> dict[str, Figure]:
-        """The confusion matrix of the last test, and how far its probabilities can be believed."""
+        """The confusion matrix of the last test."""
         from framework_core.tracking.plots import confusion_matrix
-        from framework_plugins_nlp.plots import reliability
 
         if self._counts is None:
             return {}
-        found = {"confusion_matrix": confusion_matrix(self._counts.tolist(), self.data.class_names)}
-        if self._outputs:
-            probabilities, target = torch.cat(self._outputs), torch.cat(self._targets)
-            confidence, label = probabilities.max(dim=1)
-            found["calibration"] = reliability(confidence, label == target)
-        return found
+        return {"confusion_matrix": confusion_matrix(self._counts.tolist(), self.data.class_names)}
+
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> dict[str, Figure]:
+        """Calibration, precision and recall, ROC."""
+        from framework_core.tracking.probability_plots import of_one_class
+
+        return of_one_class(self.probabilities(outputs), target, self.data.class_names)
 
     def tables(self, texts: Sequence[str]) -> dict[str, Sequence[Mapping[str, Any]]]:
         """Precision, recall and F1 of each class, and the texts with the highest loss.

@@ -89,9 +89,15 @@ class SeriesClassification:
 
         return {"confusion_matrix": confusion_matrix(self._counts, self.class_names)} if self._counts else {}
 
+    def answers_figures(self, outputs: Tensor, target: Tensor) -> dict[str, Figure]:
+        """Calibration, precision and recall, ROC."""
+        from framework_core.tracking.probability_plots import of_one_class
+
+        return of_one_class(self.probabilities(outputs), target, self.class_names)
+
     def tables(self) -> dict[str, Sequence[Mapping[str, Any]]]:
         """Precision, recall and F1 of each class in the last test."""
-        return {"by_class": [self._of_class(index) for index in range(len(self._counts))]} if self._counts else {}
+        return {"per_class": [self._of_class(index) for index in range(len(self._counts))]} if self._counts else {}
 
     def _of_class(self, index: int) -> dict[str, Any]:
         right = self._counts[index][index]

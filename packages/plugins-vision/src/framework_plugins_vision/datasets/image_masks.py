@@ -21,7 +21,8 @@ from framework_plugins_vision.datasets.image_module import ImageFilesDataModule,
 from framework_plugins_vision.datasets.masks import Mask, MaskReader, check_masks, classes_in
 from framework_plugins_vision.image_hashes import Picture, file_picture
 from framework_plugins_vision.normalization import Normalization
-from framework_plugins_vision.splits import random_split
+from framework_plugins_vision.serving import REQUIREMENTS
+from framework_plugins_vision.splits import random_split, spread
 
 SHOWN, SHOWN_CLASSES = 5, 12
 """How many masks and classes a message names."""
@@ -77,6 +78,7 @@ class ImageMasks(ImageFilesDataModule):
         self._mask_of: dict[str, Path] = {}
         last = self.eval_transform.transforms[-1] if isinstance(self.eval_transform, v2.Compose) else None
         assert isinstance(last, Normalization)  # noqa: S101  # transforms.evaluation ends in one
+        self._normalization = last
         # What is measured is the whole picture, so none of it is cropped away.
         self._whole = self.eval_transform = v2.Compose([v2.Resize(self.size, antialias=True), last])
 
@@ -101,8 +103,24 @@ class ImageMasks(ImageFilesDataModule):
         self.use(self.path, {name: Samples(found, torch.empty(0)) for name, found in splits.items()}, beside=beside)
 
     def preprocessing(self, data: DataSpec) -> Processing | None:
-        """Nothing yet: a mask is an answer that goes back to the size of the image."""
-        return None
+        """Reading and the validation's transform, without torch."""
+        settings = {
+            "channels": data.channels,
+            "resize": list(self.size),
+            "crop": list(self.size),
+            "interpolation": "bilinear",
+            "mean": list(self._normalization.mean),
+            "std": list(self._normalization.std),
+        }
+        builder = "framework_plugins_vision.serving_masks:MaskPreprocessing"
+        return Processing(builder=builder, settings=settings, requirements=REQUIREMENTS)
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Images of the test, spread over it."""
+        dataset = self.test_dataset or self.val_dataset or self.train_dataset
+        if not isinstance(dataset, MaskedImages):
+            return ()
+        return [Path(dataset.paths[index]) for index in spread(len(dataset), count)]
 
     def source(self) -> str:
         """The folder."""
