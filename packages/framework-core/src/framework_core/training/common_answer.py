@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import torch
 from torch import distributed
+from torch.distributed.distributed_c10d import Store
 
 RAN_OUT = "framework/memory-ran-out"
 """What a process whose memory ran out leaves in the store through which they all met."""
@@ -61,5 +62,5 @@ def memory_ran_out_elsewhere() -> bool:
         return distributed.get_rank() > 0
 
 
-def _store() -> distributed.Store:
+def _store() -> Store:
     return distributed.distributed_c10d._get_default_store()

@@ -41,7 +41,7 @@ from framework_core.training.preparation import Prepared
 from framework_core.training.samples import sample_ids
 from framework_core.training.skips import Skips
 from framework_core.training.watchdog import Watchdog
-from framework_core.training.whereabouts import Whereabouts
+from framework_core.training.whereabouts import TOGETHER, Whereabouts
 from framework_core.training.workers import TIMED_OUT, Workers, whoever_dies
 
 _log = logging.getLogger("framework_core")
@@ -98,8 +98,9 @@ class Faults(Callback):
             with ExitStack() as stack:
                 stack.enter_context(self._workers.watched(trainer, self._prepared.datamodule))
                 stack.enter_context(self._guard.watching(trainer, self._prepared.model))
-                if trainer.world_size > 1:
-                    stack.enter_context(self._whereabouts.watched(self._lost))
+                if trainer.world_size > 1 and self._config.strategy_name.startswith(TOGETHER):
+                    on_processors = trainer.strategy.root_device.type == "cpu"
+                    stack.enter_context(self._whereabouts.watched(self._lost, on_processors=on_processors))
                 if seconds := self._config.faults.hang_seconds:
                     hangs = Watchdog(seconds, lambda: self._guard.beat, lambda: self._hangs(trainer, seconds))
                     stack.enter_context(hangs)

@@ -21,9 +21,13 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
 
 from framework_core.errors import FrameworkError, ProcessesError
 from framework_core.training.places import place
+
+TOGETHER = ("auto", "ddp", "fsdp", "deepspeed")
+"""Strategies whose processes need each other in every step, by how their names begin; of others nothing is known."""
 
 EVERY_SECONDS = 1.0
 
@@ -73,20 +77,20 @@ class Whereabouts(Callback):
         self._here = Whereabout()
         self._main = threading.main_thread()
         self._computed = 0.0
+        self._tells_waiting = False
         self._over = threading.Event()
         # Processes train as often as each other, and what one left in the store is not of the next training.
         self._drawer = f"framework/whereabouts/{next(_number)}"
 
     @contextmanager
-    def watched(self, lost: Callable[[FrameworkError], None]) -> Iterator[None]:
+    def watched(self, lost: Callable[[FrameworkError], None], *, on_processors: bool) -> Iterator[None]:
         """Tell and listen meanwhile, on a thread of its own.
 
         Args:
             lost: Called on that thread with what is wrong.
+            on_processors: Whether a thread that computes nothing waits; where a GPU computes, it may wait for that.
         """
-        if not hasattr(time, "pthread_getcpuclockid"):  # what a thread has computed is not told on this system
-            yield
-            return
+        self._tells_waiting = on_processors and hasattr(time, "pthread_getcpuclockid")
         thread = threading.Thread(target=self._watch, args=(lost,), name="whereabouts", daemon=True)
         thread.start()
         try:
@@ -110,9 +114,10 @@ class Whereabouts(Callback):
             _log.debug("The others are not heard of any more: %s", error)
 
     def _look(self, lost: Callable[[FrameworkError], None]) -> None:
-        store = distributed.PrefixStore(self._drawer, distributed.distributed_c10d._get_default_store())
+        store = PrefixStore(self._drawer, distributed.distributed_c10d._get_default_store())
         rank, world = distributed.get_rank(), distributed.get_world_size()
-        self._see_whether_it_waits()
+        if self._tells_waiting:
+            self._see_whether_it_waits()
         store.set(str(rank), json.dumps(asdict(self._here)))
         if rank == 0 and store.check([str(each) for each in range(world)]):
             everyone = [Whereabout(**json.loads(store.get(str(each)))) for each in range(world)]
