@@ -61,6 +61,22 @@ def test_the_page_of_a_comparison_is_legible_for_everybody(fw, browser):
         assert page.get_by_role("cell", name="0.001").first.is_visible()
 
 
+def test_the_page_of_a_drift_is_legible_for_everybody(fw, browser):
+    fw("train", "--model", "fasttext", *TINY, "trainer.limit_test_batches=1.0", "experiment.run_name=drifting")
+    (fw.folder / "new.txt").write_text("<b>no words that anybody knows\n" * 40)
+    done = subprocess.run(
+        [fw.command, "drift", "drifting", "new.txt", "-o", "drift.html"],
+        cwd=fw.folder,
+        capture_output=True,
+        timeout=240,
+    )
+    assert done.returncode == 1, done.stderr
+    assert_legible(browser, fw.folder / "drift.html")
+    with opened(browser, (fw.folder / "drift.html").as_uri()) as page:
+        assert page.get_by_role("cell", name="drift").first.is_visible()
+        assert page.get_by_role("img").count() > 3
+
+
 def test_the_page_of_a_server_asks_its_model(fw, browser):
     fw("train", "--model", "fasttext", *TINY, "mlops.report=false", "experiment.run_name=served")
     with (

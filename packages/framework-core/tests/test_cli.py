@@ -26,6 +26,7 @@ OPTIONS = {
     "serve": {
         *("--runtime", "--host", "--port", "--name", "--key-file", "--threads", "--max-batch", "--delay"),
         *("--max-body", "--max-values", "--max-waiting", "--timeout", "--grace", "--reload-every"),
+        *("--log", "--log-share", "--log-fields", "--log-size"),
     },
     "launch": {
         *("--render", "--output", "-o", "--name", "--image", "--storage", "--gpu"),
@@ -33,6 +34,8 @@ OPTIONS = {
     },
     "replay": {"--step", "--output-dir", "--json"},
     "report": {"--output", "-o", "--uri"},
+    "slices": {"--by", "--metric", "--uri", "--json"},
+    "drift": {"--fail-above", "--output", "-o", "--uri", "--json"},
     "reproduce": {"--uri", "--in", "--json"},
     "fit-check": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--devices", "--json"},
     "find": set(),

@@ -170,7 +170,7 @@ def test_events_reach_every_plugin_and_one_that_fails_stops_nothing(install, cap
 
 def test_every_hook_has_a_promise_and_an_example():
     hooks = [getattr(HookSpecs, name) for name in dir(HookSpecs) if not name.startswith("_")]
-    assert len(hooks) == 4
+    assert len(hooks) == 6
     for hook in hooks:
         assert "Called" in hook.__doc__
         assert "Example::" in hook.__doc__

@@ -13,6 +13,7 @@ from test_read_only import without_power_over_files
 
 from framework_core import model_registry
 from framework_core.model_registry.chain import History
+from framework_core.plugins.registry import registry
 
 pytestmark = pytest.mark.drawn("file")
 
@@ -384,6 +385,7 @@ def test_a_model_whose_plugin_is_not_installed_is_told_with_what_to_install(fw, 
     file = Path(run.info.artifact_uri.removeprefix("file://")) / "config.yaml"
     before = file.read_text()
     file.write_text(before.replace("mine.py:Net", "resnet50"))
+    registry.refresh()  # each command is a process of its own
     try:
         done = fw("evaluate", "strange/1", "--no-plugins")
     finally:

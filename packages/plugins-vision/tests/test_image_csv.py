@@ -204,3 +204,9 @@ def test_an_error_in_a_table_is_one_message_of_the_command(rows, project, train)
     table(project / "photos.csv", rows(at=2, label=""))
     done = train("--model", "resnet20", "--dataset", "image_csv", "dataset.path=photos.csv", "dataset.image_size=16")
     assert (done.code, done.out, done.err.count("error:"), "Traceback" in done.err) == (2, "", 1, False)
+
+
+def test_other_columns_with_a_few_values_say_what_images_belong_to(csv_data):
+    module = csv_data(split_column="split", target_columns="label")
+    assert sorted(module.groups["train"]) == ["red", "round", "size", "tags"]
+    assert len(module.groups["train"]["red"]) == len(module.train_dataset) == 8

@@ -12,6 +12,7 @@ from framework_core.serving.processing import Preprocessing, Row, Sample
 from framework_plugins_audio import reading
 from framework_plugins_audio.clips import ClipReader
 from framework_plugins_audio.resampling import resampled_length
+from framework_plugins_audio.sound_features import sound_features
 from framework_plugins_audio.whole_sounds import OVERLAP, clips_of, row_of, together
 
 
@@ -47,6 +48,10 @@ class SoundInputs(Preprocessing):
             window[:, : sound.shape[1]] = sound
             found.append(Sample(window, row))
         return found
+
+    def features(self, sample: Sample) -> dict[str, float]:
+        """Level, peak, changes of sign, silence."""
+        return sound_features(sample.input)
 
     def size_of(self, content: bytes, suffix: str) -> int:
         """The samples of all channels, or those of all windows where they are more; 0 where it is no sound."""

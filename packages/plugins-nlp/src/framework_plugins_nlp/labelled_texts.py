@@ -34,11 +34,13 @@ class Texts:
         texts: The texts.
         labels: The label of each, as text.
         place: Where one stands, for people.
+        groups: What each belongs to, by the name of the group: other columns of its table.
     """
 
     texts: Sequence[str]
     labels: Sequence[str]
     place: Callable[[int], str] = field(default=lambda index: f"text {index + 1:,}")
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -50,6 +52,7 @@ class Texts:
             [self.texts[index] for index in kept],
             [self.labels[index] for index in kept],
             lambda index: place(kept[index]),
+            {name: [values[index] for index in kept] for name, values in self.groups.items()},
         )
 
 
@@ -114,6 +117,7 @@ class LabelledTexts(BaseNLPDataModule):
             raise DataError("Every text to train on is empty.", possible=f"The first is {read['train'].place(0)}.")
         self.tokenizer = self.make_tokenizer(self.texts["train"].texts)
         self.max_length = self.max_length or LONGEST
+        self.groups = {split: texts.groups for split, texts in self.texts.items()}
         for split, texts in self.texts.items():
             encoded = self.tokenizer.encode(texts.texts, max_length=self.max_length)
             say(encoded, split, self.max_length)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from framework_core.errors import DataError
+from framework_core.serving.features import statistics
 from framework_core.serving.processing import Array, Preprocessing, Sample
 from framework_plugins_nlp.padding import stacked
 from framework_plugins_nlp.text_reader import NewText, TextReader
@@ -48,6 +49,14 @@ class LineInputs(Preprocessing):
         found = self.reader.texts(content, path)
         if not found:
             raise DataError(f"There is no text in {path}.")
+        return found
+
+    def features(self, sample: Sample) -> dict[str, float]:
+        """How many tokens a text has, and which shares of them are distinct and unknown to the vocabulary."""
+        found = {**statistics(sample.input)}
+        unknown = self.tokenizer.unknown_id
+        if unknown is not None and sample.input.size:
+            found["unknown"] = float((sample.input == unknown).mean())
         return found
 
     def batch(self, inputs: Sequence[Array]) -> Array:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from framework_core.serving.features import statistics
 from framework_core.serving.processing import Array, Postprocessing, Preprocessing, Row, Sample
 from framework_plugins_timeseries.coming_windows import ComingWindow, coming_windows
 from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
@@ -54,6 +55,10 @@ class ComingInputs(Preprocessing):
         path = Path(f"input{suffix}")
         windows = coming_windows(self.reader.series(content, path), self.known, path)
         return [ComingSample(each.values, window=each) for each in windows]
+
+    def features(self, sample: Sample) -> dict[str, float]:
+        """The statistics of a window, whose steps are its rows."""
+        return statistics(sample.input.T)
 
     def rows(self, samples: Sequence[Sample], said: Sequence[Row]) -> list[Row]:
         """A row for each step and target: the forecast and its interval, on the scale of the data."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from framework_core.serving.features import statistics
 from framework_core.serving.processing import Array, Postprocessing, Preprocessing, Row, Sample
 from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
 from framework_plugins_timeseries.known_series import Known, Policies
@@ -73,6 +74,10 @@ class ScoredInputs(Preprocessing):
         """The values of all windows: each line begins one."""
         layout = self.known.layout
         return content.count(b"\n") * layout.rows * len(layout.columns)
+
+    def features(self, sample: Sample) -> dict[str, float]:
+        """The statistics of a window, whose steps are its rows."""
+        return statistics(sample.input.T)
 
     def rows(self, samples: Sequence[Sample], said: Sequence[Row]) -> list[Row]:
         """One row for each step: its score, the threshold, and whether it is above."""

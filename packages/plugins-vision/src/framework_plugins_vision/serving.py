@@ -11,6 +11,7 @@ from framework_core.contracts import Processing
 from framework_core.errors import DataError
 from framework_core.serving import Preprocessing, Sample
 from framework_plugins_vision import reading
+from framework_plugins_vision.image_features import image_features
 
 REQUIREMENTS = ("pillow>=10.3", "simplejpeg>=1.8")
 SUFFIXES = (".jpg", ".bmp", ".gif", ".jpeg", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -18,6 +19,10 @@ SUFFIXES = (".jpg", ".bmp", ".gif", ".jpeg", ".png", ".ppm", ".tif", ".tiff", ".
 
 class _OfImages(Preprocessing):
     """What preparations of images have in common."""
+
+    def features(self, sample: Sample) -> dict[str, float]:
+        """Brightness, contrast, sharpness and colours."""
+        return image_features(sample.input)
 
     def size_of(self, content: bytes, suffix: str) -> int:
         """Pixels; 0 where it is no image, which is told when it is read."""

@@ -11,6 +11,7 @@ from framework_core.cli import (
     config,
     data,
     doctor,
+    drift,
     evaluate,
     export,
     find,
@@ -28,6 +29,7 @@ from framework_core.cli import (
     runs,
     search,
     serve,
+    slices,
     train,
     ui,
     verify,
@@ -65,6 +67,8 @@ app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(registry.app, name="registry")
 app.add_typer(artifacts.app, name="artifacts")
 app.command("report")(report.report)
+app.command("slices")(slices.slices)
+app.command("drift")(drift.drift)
 app.command("watch")(watch.watch)
 app.command("ui")(ui.ui)
 app.command("doctor")(doctor.doctor)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from framework_core.errors import RequestError, UnknownNameError
+from framework_core.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from framework_core.plugins.discovery import Plugin
@@ -39,7 +39,7 @@ def everything(context: typer.Context, certified: bool = CERTIFIED) -> None:
     if kind := context.invoked_subcommand:
         if certified:
             next_step = f"Of one kind: fw list {kind} --certified"
-            raise RequestError("fw list --certified lists every kind.", next_step=next_step)
+            raise UsageError("fw list --certified lists every kind.", command="fw list", next_step=next_step)
         return
     rows = [{**row, "kind": kind} for kind in KINDS for row in index.rows(kind)]
     found = _certified(rows) if certified else rows

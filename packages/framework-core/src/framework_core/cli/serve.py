@@ -13,6 +13,8 @@ import typer
 
 if TYPE_CHECKING:
     from framework_core.serving.current import Current, Source
+    from framework_core.serving.figures import Figures
+    from framework_core.serving.prediction_log import PredictionLog
 
 KEYS = "FW_SERVE_KEYS"
 """The environment variable that holds keys, separated by commas."""
@@ -47,6 +49,16 @@ def serve(
     max_waiting: int = typer.Option(512, "--max-waiting", min=1, help="Requests that are under way at once."),
     timeout: float = typer.Option(30.0, "--timeout", min=0.1, help="Seconds to an answer."),
     grace: int = typer.Option(30, "--grace", min=0, help="Seconds for requests under way when it ends."),
+    log: Path | None = typer.Option(None, "--log", help="Note answers: a file, or a folder for predictions.jsonl."),
+    log_share: float = typer.Option(1.0, "--log-share", min=0.0, max=1.0, help="The share of answers that is noted."),
+    log_fields: str = typer.Option(
+        "features,prediction",
+        "--log-fields",
+        help="What a line holds, of features, prediction, answer, input, file. The last three may be personal.",
+    ),
+    log_size: float = typer.Option(
+        100.0, "--log-size", min=0.001, help="Megabytes of a file; four full ones are kept beside it."
+    ),
     reload_every: float = typer.Option(2.0, "--reload-every", min=0, help="Seconds between looks for a newer model."),
 ) -> None:
     """Let a trained model answer over HTTP."""
@@ -72,9 +84,28 @@ def serve(
     keys = _keys(key_file)
     figures = Figures()
     current = Current(_source(what, runtime.value, name, threads, max_batch), figures, reload_every)
-    app = application(current, figures, limits=limits, keys=keys, threads=threads or os.cpu_count() or 1)
+    noted = _log_of(log, log_share, log_fields, log_size, figures)
+    cores = threads or os.cpu_count() or 1
+    app = application(current, figures, limits=limits, keys=keys, threads=cores, log=noted)
     listening = listening_socket(host, port)
     answer(app, listening, silence=limits.receiving, grace=grace, started=_told(current, listening, keys, host))
+
+
+def _log_of(place: Path | None, share: float, fields: str, size: float, figures: Figures) -> PredictionLog | None:
+    """The log of answers, where there is to be one."""
+    if place is None:
+        return None
+    from framework_core.errors import OptionValueError, OutputError
+    from framework_core.serving.prediction_log import FIELDS, PredictionLog
+
+    chosen = [name.strip() for name in fields.split(",") if name.strip()]
+    for name in chosen or [""]:
+        if name not in FIELDS:
+            raise OptionValueError("fw serve", "--log-fields", name, known=FIELDS)
+    try:
+        return PredictionLog(place, share=share, fields=chosen, size=size, left_out=figures.unlogged.inc)
+    except OSError as error:
+        raise OutputError(place, f"{(error.strerror or str(error)).lower()}.") from error
 
 
 def _source(what: str, runtime: str, name: str, threads: int, max_batch: int) -> Source:

@@ -35,6 +35,13 @@ def settings_text(config: RunConfig) -> str:
     return str(yaml.safe_dump(settings_file(config), sort_keys=False, allow_unicode=True, width=120))
 
 
+def run_settings_text(config: RunConfig) -> str:
+    """The same for the folder of a run, without where messages go: whoever repeats the run may not know it."""
+    notify = config.notify.model_copy(update={"webhook": None})
+    references = {path: text for path, text in config.references.items() if path != "notify.webhook"}
+    return settings_text(config.model_copy(update={"notify": notify}).written_as(references))
+
+
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings by their dotted path; lists and empty groups are values."""
     found: dict[str, Any] = {}

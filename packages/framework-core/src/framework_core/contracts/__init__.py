@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from framework_core.contracts.config import WarmupConfig as WarmupConfig
     from framework_core.contracts.data import DataSpec as DataSpec
     from framework_core.contracts.faults import FaultsConfig as FaultsConfig
+    from framework_core.contracts.move import VersionMove as VersionMove
+    from framework_core.contracts.notify import NotifyConfig as NotifyConfig
     from framework_core.contracts.processing import Processing as Processing
     from framework_core.contracts.protocols import IConfigurable as IConfigurable
     from framework_core.contracts.protocols import IResumable as IResumable
@@ -69,6 +71,8 @@ _MODULES = {
     "faults": ("FaultsConfig",),
     "processing": ("Processing",),
     "protocols": ("IConfigurable", "IResumable", "ISerializable", "ITrainable"),
+    "move": ("VersionMove",),
+    "notify": ("NotifyConfig",),
     "run": ("RunInfo", "RunResult"),
     "samples": ("SampleHash",),
     "specs": (

@@ -18,6 +18,7 @@ from pydantic import (
 
 from framework_core.contracts._section import Section
 from framework_core.contracts.faults import FaultsConfig
+from framework_core.contracts.notify import NotifyConfig
 from framework_core.contracts.trainer import TrainerConfig
 from framework_core.contracts.training import AveragingConfig, FinetuneConfig, PerformanceConfig
 
@@ -301,6 +302,9 @@ class RunConfig(Section):
 
     mlops: MLOpsConfig = MLOpsConfig()
     """What surrounds the training."""
+
+    notify: NotifyConfig = NotifyConfig()
+    """Messages about runs and registered models, sent to a webhook."""
 
     seed: int = Field(default=42, ge=0, lt=2**32)
     """Seeds Python, NumPy and torch in every process and worker."""

@@ -41,6 +41,9 @@ class RunResult(Contract):
     status: Status
     """How it ended."""
 
+    cause: str = ""
+    """What ended it, in a line; empty where it finished."""
+
     metrics: dict[str, float] = Field(default_factory=dict)
     """Its last metrics: ``train/loss``, ``val/accuracy``, ``test/accuracy`` ..."""
 

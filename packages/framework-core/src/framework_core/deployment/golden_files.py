@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from framework_core.errors import ExportError
 from framework_core.prediction import Row, is_attachment
 from framework_core.run import Predictor
 from framework_core.serving.likeness import difference, furthest
 from framework_core.serving.processing import Array, Postprocessing, Preprocessing, Sample, build
+from framework_core.training.tested_samples import input_of
 
 COUNT = 8
 LARGEST = 2_000_000
@@ -105,7 +105,7 @@ def check_inputs(dataset: Any, paths: Sequence[Path], preprocessing: Preprocessi
     Raises:
         ExportError: They are other inputs.
     """
-    trained = [_array(dataset[index]) for index in range(len(dataset))]
+    trained = [input_of(dataset[index]) for index in range(len(dataset))]
     samples: list[tuple[Path, Sample]] = []
     for path in paths:
         found = preprocessing.samples(path.read_bytes(), path.suffix.lower())
@@ -172,8 +172,3 @@ def _apart(found: Array, expected: Array) -> float:
         return np.inf
     spread = float(expected.std()) if expected.dtype.kind == "f" else 0.0
     return float(np.abs(found.astype(np.float64) - expected).mean()) / (spread or 1.0)
-
-
-def _array(item: Any) -> Array:
-    tensor = item[0] if isinstance(item, list | tuple) else item
-    return np.asarray(tensor.numpy() if isinstance(tensor, torch.Tensor) else tensor)

@@ -17,9 +17,11 @@ from framework_core.errors import DataError, ExportError, FrameworkError
 from framework_core.prediction import Row, is_attachment
 from framework_core.run import Predictor
 from framework_core.serving.exported import fitted
+from framework_core.serving.features import statistics
 from framework_core.serving.model import RawFile
 from framework_core.serving.networks import INPUT, OUTPUTS
-from framework_core.serving.processing import Array, Preprocessing, build
+from framework_core.serving.processing import Array, Preprocessing, Sample, build
+from framework_core.training.tested_samples import input_of
 
 
 class TrainedModel:
@@ -44,6 +46,7 @@ class TrainedModel:
         wanted = {"name": INPUT, "dtype": data.input_dtype, "shape": [None, *data.input_shape]}
         self.about: Mapping[str, Any] = {
             "format": "torch",
+            "run_id": trained.record.run_id,
             "model": trained.config.model.name,
             "dataset": trained.config.dataset.name,
             "task": data.task,
@@ -60,6 +63,21 @@ class TrainedModel:
     def samples_in(self, prepared: RawFile) -> int:
         """Not known before the dataset reads it."""
         return 1
+
+    def features(self, prepared: RawFile) -> Sequence[Mapping[str, float]]:
+        """The features of each input; the file is read once more for it."""
+        if self._preprocessing is not None:
+            samples = self._preprocessing.samples(prepared.content, prepared.suffix)
+            return [self._preprocessing.features(sample) for sample in samples]
+        with tempfile.TemporaryDirectory(prefix="fw-serve-") as folder:
+            path = Path(folder) / f"0{prepared.suffix}"
+            path.write_bytes(prepared.content)
+            dataset = self._predictor.dataset([path])
+            return [statistics(input_of(dataset[index])) for index in range(len(dataset))]
+
+    def features_of(self, inputs: Array) -> Mapping[str, float]:
+        """The features of one prepared input."""
+        return statistics(inputs) if self._preprocessing is None else self._preprocessing.features(Sample(inputs))
 
     def size_of(self, file: RawFile) -> int:
         """How many values a file holds once it is decoded, as far as its beginning tells."""

@@ -36,11 +36,12 @@ class Moves:
         """The history, as it was read last."""
         return self._records
 
-    def register(self, version: int, stage: str, *, why: str) -> None:
+    def register(self, version: int, stage: str, *, why: str) -> Record:
         """Write that a version was registered."""
         while not self._add("register", version, stage, why=why):
             self._read()
         self._read()
+        return next(each for each in reversed(self._records) if (each.action, each.version) == ("register", version))
 
     def move(
         self,

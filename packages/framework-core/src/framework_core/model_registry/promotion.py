@@ -15,6 +15,7 @@ from framework_core.model_registry.moves import Moves
 from framework_core.model_registry.policy import Policy, read_policy
 from framework_core.model_registry.record import Record
 from framework_core.model_registry.store import opened
+from framework_core.model_registry.telling import tell_of_move
 from framework_core.model_registry.version import Version
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def promote(
         evidence = {} if rules is None else {"policy": rules.digest, "gates": [vars(each) for each in findings]}
         record = moves.move("promote", version, stage, why=why, changes=stage, forced=refused, evidence=evidence)
         aliases.show(client, name)
+        tell_of_move(name, record)
         return record
 
 
@@ -104,6 +106,7 @@ def demote(name: str, version: int, *, why: str = "", tracking_uri: str = "") ->
         home = moves.standing.registered.get(version, first)
         record = moves.move("demote", version, home, why=why, changes=stage)
         aliases.show(client, name)
+        tell_of_move(name, record)
         return record
 
 
@@ -135,6 +138,7 @@ def rollback(name: str, stage: str, *, why: str = "", tracking_uri: str = "") ->
             )
         record = moves.move("rollback", earlier[-1], stage, why=why, changes=stage)
         aliases.show(client, name)
+        tell_of_move(name, record)
         return record
 
 

@@ -13,6 +13,7 @@ from framework_core.model_registry.lookup import version_in
 from framework_core.model_registry.moves import Moves
 from framework_core.model_registry.standing import Standing
 from framework_core.model_registry.stored_run import stored_run
+from framework_core.model_registry.telling import tell_of_move
 from framework_core.model_registry.version import Version, check_name
 from framework_core.tracking.lookup import RUNS
 from framework_core.tracking.store_calls import global_store
@@ -48,8 +49,9 @@ def register(run: str, name: str, *, why: str = "", tracking_uri: str = "", outp
                 name, f"models:/{logged.model_id}", found.info.run_id, description=why or None, model_id=logged.model_id
             )
         moves = Moves(client, name)
-        moves.register(int(made.version), stage, why=why)
+        record = moves.register(int(made.version), stage, why=why)
         aliases.show(client, name)
+        tell_of_move(name, record)
         return version_in(client, uri, name, int(made.version), Standing.after(moves.records()))
 
 

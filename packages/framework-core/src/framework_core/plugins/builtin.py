@@ -1,11 +1,15 @@
-"""What core itself offers, through the same hooks as everybody: optimizers, schedulers, Lightning's strategies."""
+"""What core itself offers, through the same hooks as everybody: optimizers, schedulers, strategies, messages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from framework_core.contracts.specs import ComponentSpec, OptimizerSpec, SchedulerSpec, StrategySpec
 from framework_core.plugins.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from framework_core.contracts.run import RunInfo, RunResult
 
 OPTIMIZERS = {
     "adadelta": ("Adadelta", "Adapts each step without a learning rate to tune"),
@@ -101,3 +105,27 @@ def register_components() -> Iterable[ComponentSpec]:
 def register_config_packages() -> list[str]:
     """Core's own config groups."""
     return ["framework_core.conf"]
+
+
+@hookimpl
+def run_started(run: RunInfo) -> None:
+    """Tell the webhook that the settings name."""
+    from framework_core.notify import run_events
+
+    run_events.started(run)
+
+
+@hookimpl
+def epoch_ended(run: RunInfo, epoch: int, metrics: Mapping[str, float]) -> None:
+    """Tell the webhook."""
+    from framework_core.notify import run_events
+
+    run_events.epoch_ended(run, epoch, metrics)
+
+
+@hookimpl
+def run_ended(result: RunResult) -> None:
+    """Tell the webhook."""
+    from framework_core.notify import run_events
+
+    run_events.ended(result)

@@ -85,6 +85,7 @@ class Plugins:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(HookSpecs)
         self._entries = entry_points()
+        self._failed: set[tuple[str, str]] = set()
         self.found = [*self._hook_plugins(), *self._component_plugins()]
 
     def config_packages(self) -> list[tuple[str, str]]:
@@ -99,12 +100,14 @@ class Plugins:
         return packages
 
     def announce(self, event: str, **arguments: Any) -> None:
-        """Call an event hook of every plugin; what goes wrong there is reported and goes no further."""
+        """Call an event hook of every plugin; what goes wrong there is reported once and goes no further."""
         for plugin, hook in self._implementations(event):
             try:
                 hook.function(*(arguments[name] for name in hook.argnames))
             except Exception as error:  # noqa: BLE001  # a stranger's code
-                _log.warning("Plugin %r failed in %s: %s", plugin.name, event, _cause(error))
+                if (plugin.key, event) not in self._failed:
+                    self._failed.add((plugin.key, event))
+                    _log.warning("Plugin %r failed in %s: %s", plugin.name, event, _cause(error))
 
     def _implementations(self, hook: str) -> list[tuple[Plugin, pluggy.HookImpl]]:
         """Each plugin's own implementation, to be called by itself: one that fails must not stop the others."""

@@ -16,13 +16,14 @@ The module is imported whenever models or datasets are listed, so it must stay l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
 
 if TYPE_CHECKING:
     from framework_core.contracts import ComponentSpec
+    from framework_core.contracts.move import VersionMove
     from framework_core.contracts.run import RunInfo, RunResult
 
 PROJECT = "framework"
@@ -86,6 +87,26 @@ class HookSpecs:
         """
 
     @hookspec
+    def epoch_ended(self, run: RunInfo, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Hear that an epoch has ended, its validation included.
+
+        Called on the first process only, and training waits for it. An exception is reported, the first time, and
+        does not stop the run.
+
+        Args:
+            run: The run.
+            epoch: Which epoch, from 1.
+            metrics: The last value of each metric.
+
+        Example::
+
+            @hookimpl
+            def epoch_ended(run, epoch, metrics):
+                if metrics.get("val/accuracy", 0.0) > 0.9:
+                    print(f"{run.name} is good after {epoch} epochs")
+        """
+
+    @hookspec
     def run_ended(self, result: RunResult) -> None:
         """Hear that a run has ended, however it ended.
 
@@ -101,4 +122,21 @@ class HookSpecs:
             def run_ended(result):
                 if result.status == "failed":
                     print(f"{result.run.name} failed")
+        """
+
+    @hookspec
+    def version_moved(self, move: VersionMove) -> None:
+        """Hear that a version of a registered model was registered, promoted, demoted or put back.
+
+        Called in the process that did it, after it was written. An exception is reported and undoes nothing.
+
+        Args:
+            move: What was done.
+
+        Example::
+
+            @hookimpl
+            def version_moved(move):
+                if move.to_stage == "production":
+                    print(f"{move.model}/{move.version} answers from now on")
         """

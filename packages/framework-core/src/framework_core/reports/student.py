@@ -7,14 +7,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-QUANTILES = (
-    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
-    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
-    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
-)
-"""The 0.975 quantiles of Student's t with 1 to 30 degrees of freedom."""
+from scipy.stats import t
 
-NORMAL = 1.96
+LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ def difference_of(first: Sequence[float], second: Sequence[float]) -> Mean:
     if one + other == 0:
         return Mean(middle, middle, middle)
     freedom = (one + other) ** 2 / (one**2 / (len(first) - 1) + other**2 / (len(second) - 1))
-    reach = _quantile(int(freedom)) * math.sqrt(one + other)
+    reach = _quantile(freedom) * math.sqrt(one + other)
     return Mean(middle, middle - reach, middle + reach)
 
 
@@ -61,5 +56,5 @@ def _squared_error(values: Sequence[float]) -> float:
     return statistics.variance(values) / len(values)
 
 
-def _quantile(freedom: int) -> float:
-    return QUANTILES[freedom - 1] if freedom <= len(QUANTILES) else NORMAL
+def _quantile(freedom: float) -> float:
+    return float(t.ppf((1 + LEVEL) / 2, freedom))

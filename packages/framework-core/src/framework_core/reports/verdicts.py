@@ -27,7 +27,7 @@ SURE = 0.975
 """Of each end of an interval: 95 % lie between the two."""
 
 RUN_ONLY = ("seed", "output_dir")
-"""Settings in which two runs of one trial may differ, beside all of ``experiment``."""
+"""Settings in which two runs of one trial may differ, beside all of ``experiment`` and ``notify``."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def by_seeds(first: Trial, second: Trial, runs: Sequence[RecordedRun]) -> list[V
 
 
 def _is_of_run_only(key: str) -> bool:
-    return key in RUN_ONLY or key.startswith("experiment.")
+    return key in RUN_ONLY or key.startswith(("experiment.", "notify."))
 
 
 def _means(runs: Sequence[RecordedRun]) -> dict[str, Mean]:

@@ -11,6 +11,7 @@ from framework_core.errors import FrameworkError
 from framework_core.serving.batching import Batcher
 from framework_core.serving.limits import Limits, Refused
 from framework_core.serving.model import RawFile, ServedModel
+from framework_core.serving.prediction_log import PredictionLog
 from framework_core.serving.processing import Array, Row
 
 
@@ -21,10 +22,12 @@ class Answering:
         batcher: What computes.
         limits: What a request may take.
         threads: How many files are prepared at once.
+        log: Where answers are noted; nowhere without it.
     """
 
-    def __init__(self, batcher: Batcher, limits: Limits, threads: int) -> None:
+    def __init__(self, batcher: Batcher, limits: Limits, threads: int, log: PredictionLog | None = None) -> None:
         self.batcher = batcher
+        self._log = log
         self.limits = limits
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="files")
 
@@ -45,9 +48,12 @@ class Answering:
         if len(inputs.shape) and len(inputs) > self.limits.files:
             raise Refused(413, f"A request may have {self.limits.files} inputs, and this one has {len(inputs)}.")
         try:
-            return await self.batcher.infer(model, inputs)
+            found = await self.batcher.infer(model, inputs)
         except FrameworkError as error:
             raise Refused(422, sentence(error)) from error
+        if self._log is not None:
+            self._log.computed(model, inputs, found)
+        return found
 
     async def in_thread(self, function: Any, *arguments: Any) -> Any:
         """Something that would hold up other requests."""
@@ -56,6 +62,8 @@ class Answering:
     def close(self) -> None:
         """Prepare nothing more."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        if self._log is not None:
+            self._log.close()
 
     async def _file(self, model: ServedModel, file: RawFile, number: int, of: int) -> list[Row]:
         where = f"Input {number}: " if of > 1 else ""
@@ -65,11 +73,14 @@ class Answering:
                 prepared = await self.in_thread(self._prepared, model, file)
             finally:
                 self.batcher.coming -= 1
-            return await self.batcher.answer(model, prepared)
+            rows = await self.batcher.answer(model, prepared)
         except Refused as error:
             raise Refused(error.status, where + error.message) from error
         except FrameworkError as error:
             raise Refused(422, where + sentence(error)) from error
+        if self._log is not None:
+            self._log.answered(model, file, prepared, rows)
+        return rows
 
     def _prepared(self, model: ServedModel, file: RawFile) -> Any:
         size = model.size_of(file)

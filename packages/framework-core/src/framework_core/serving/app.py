@@ -22,6 +22,7 @@ from framework_core.serving.figures import Figures
 from framework_core.serving.gate import Gate, refusal
 from framework_core.serving.limits import Limits, Refused
 from framework_core.serving.model import ServedModel
+from framework_core.serving.prediction_log import PredictionLog
 
 WORDS = {404: "There is nothing here; /docs shows what there is.", 405: "This address is asked in another way."}
 INFER = "/v2/models/{name}/infer"
@@ -29,7 +30,13 @@ Protocol = Callable[[Request, ServedModel, Answering], Awaitable[protocols.Answe
 
 
 def application(
-    current: Current, figures: Figures, *, limits: Limits, keys: Collection[str] = (), threads: int = 4
+    current: Current,
+    figures: Figures,
+    *,
+    limits: Limits,
+    keys: Collection[str] = (),
+    threads: int = 4,
+    log: PredictionLog | None = None,
 ) -> Gate:
     """The application of a server.
 
@@ -39,9 +46,10 @@ def application(
         limits: What a request may take.
         keys: Who may ask; empty lets everybody.
         threads: How many files are prepared at once.
+        log: Where answers are noted; nowhere without it.
     """
     batcher = Batcher(max_batch=limits.batch, delay=limits.delay, observe=figures.batches.observe)
-    answering = Answering(batcher, limits, threads)
+    answering = Answering(batcher, limits, threads, log)
     app = _application(current, answering)
     _add_health(app, current)
     _add_metadata(app, current)

@@ -12,6 +12,7 @@ import numpy as np
 
 from framework_core.contracts.processing import Processing
 from framework_core.errors import DataError, FrameworkError, ServeError
+from framework_core.serving.features import statistics
 from framework_core.serving.likeness import difference
 from framework_core.serving.model import RawFile
 from framework_core.serving.networks import INPUT, NETWORKS, Network
@@ -85,6 +86,14 @@ class ExportedModel:
             DataError: They are not what the network takes.
         """
         return self._network(fitted(inputs, self.about["input"]))
+
+    def features(self, prepared: Sequence[Sample]) -> Sequence[Mapping[str, float]]:
+        """The features of each sample."""
+        return [self._reading.features(sample) for sample in prepared]
+
+    def features_of(self, inputs: Array) -> Mapping[str, float]:
+        """The features of one prepared input."""
+        return statistics(inputs) if self._preprocessing is None else self._preprocessing.features(Sample(inputs))
 
     def size_of(self, file: RawFile) -> int:
         """How many values a file holds once it is decoded, as far as its beginning tells."""

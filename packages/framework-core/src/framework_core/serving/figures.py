@@ -25,6 +25,7 @@ class Figures:
         self.batches = Histogram("fw_batch_inputs", "Inputs computed together.", buckets=SIZES, registry=place)
         self.under_way = Gauge("fw_requests_under_way", "Requests that are being answered.", registry=place)
         self.model = Gauge("fw_model_info", "The model that answers.", ("name", "version"), registry=place)
+        self.unlogged = Counter("fw_log_left_out", "Answers that the log could not take.", registry=place)
         self.reloads = Counter("fw_model_reloads", "Looks that found another model.", ("outcome",), registry=place)
 
     def text(self) -> bytes:

@@ -63,5 +63,11 @@ class ServedModel(Protocol):
             DataError: They are not what the network takes.
         """
 
+    def features(self, prepared: Any, /) -> Sequence[Mapping[str, float]]:
+        """What a log keeps of each input of a prepared file; asked in a thread that nobody waits for."""
+
+    def features_of(self, inputs: Array, /) -> Mapping[str, float]:
+        """The same of one prepared input, without the batch axis."""
+
     def size_of(self, file: RawFile) -> int:
         """How many values a file holds once it is decoded, as far as its beginning tells; 0 where it does not."""

@@ -63,6 +63,18 @@ class Preprocessing(ABC):
         """Inputs as one array, the batch axis first; where they differ in length, filled up to the longest."""
         return np.stack(inputs)
 
+    def features(self, sample: Sample) -> dict[str, float]:
+        """What can be said of an input in a few numbers, by name; drift is told from them, and they go into logs.
+
+        They are made of ``sample.input`` alone, and do not give it away. The default is ``features.statistics``.
+
+        Args:
+            sample: One input; in the reference of training its ``row`` is empty.
+        """
+        from framework_core.serving.features import statistics
+
+        return statistics(sample.input)
+
     def rows(self, samples: Sequence[Sample], said: Sequence[Row]) -> list[Row]:
         """The answer to a file: by default a row for each sample.
 

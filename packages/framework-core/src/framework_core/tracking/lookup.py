@@ -25,6 +25,9 @@ CHECKPOINTS = "checkpoints"
 RESAMPLED = "resampled.json"
 """The test of a run drawn again many times, by which it is compared with that of another."""
 
+TESTED = "tested_samples.json"
+"""What is kept of each sample of the test, in numbers: slices and drift are told from it."""
+
 DUPLICATES = "duplicates.json"
 """What was found of samples of the test that training has too."""
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from framework_core.config.saved import settings_text
+from framework_core.config.saved import run_settings_text
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import quoted
 from framework_core.secrets import conceal, concealed
@@ -99,7 +99,7 @@ def keep(failure: Failure, *, config: RunConfig, run: Path, error: BaseException
     """
     folder = _new_folder(run / FOLDER, failure.kind)
     texts = {
-        "config.yaml": settings_text(config),
+        "config.yaml": run_settings_text(config),
         "traceback.txt": "".join(traceback.format_exception(error)) if error is not None else "",
         "stacks.txt": stacks(),
         "environment.json": json.dumps(_environment(), indent=2) + "\n",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from framework_core.config.saved import settings_text
+from framework_core.config.saved import run_settings_text
 from framework_core.config.validate import short_name
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import OutputError, RunNotFoundError
@@ -147,7 +147,7 @@ def unfinished(config: RunConfig) -> Resumed | None:
     if not is_main_process() and inherited:
         begun = (Path(inherited) / RECORD).is_file()
         return _from_newest(RunRecord.read(Path(inherited))) if begun else None
-    wanted = settings_text(config)
+    wanted = run_settings_text(config)
     for record in reversed(runs_in(Path(config.output_dir))):
         settings = record.directory / CONFIG
         same = settings.is_file() and settings.read_text("utf-8") == wanted

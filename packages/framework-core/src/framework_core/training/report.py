@@ -19,13 +19,14 @@ from framework_core.plugins.registry import registry
 from framework_core.secrets import conceal
 from framework_core.tracking import plots
 from framework_core.tracking.lineage import code_state
-from framework_core.tracking.lookup import CONFIG, DUPLICATES, RESAMPLED, STEPS, RunRecord
+from framework_core.tracking.lookup import CONFIG, DUPLICATES, RESAMPLED, STEPS, TESTED, RunRecord
 from framework_core.tracking.model_card import CardFacts, model_card
 from framework_core.training import evidence, step_clock
 from framework_core.training.bottleneck import Verdict
 from framework_core.training.duplicates import Duplicates
 from framework_core.training.evidence import Answers
 from framework_core.training.preparation import Prepared
+from framework_core.training.tested_samples import tested_samples
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,6 +105,11 @@ class Report:
         if self._resampled is not None:
             written.append(self._write("intervals.json", json.dumps(self.intervals, indent=2)))
             written.append(self._write(RESAMPLED, json.dumps(_short(self._resampled))))
+        samples = None
+        if self._model is not None:
+            samples = tested_samples(self._model, self._answers, self._prepared.datamodule)
+        if samples is not None:
+            written.append(self._write(TESTED, conceal(json.dumps(samples))))
         if self._prepared.duplicates is not None:
             written.append(self._write(DUPLICATES, json.dumps(_counts(self._prepared.duplicates), indent=2)))
         if self._outcome.steps is not None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 
-from framework_core.config.saved import settings_text
+from framework_core.config.saved import run_settings_text
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.run import RunInfo, RunResult, Status
 from framework_core.errors import DataError, RunInterrupted
@@ -32,6 +32,7 @@ from framework_core.training.callbacks import training_callbacks
 from framework_core.training.checkpoint_io import step_of, where_it_goes_on
 from framework_core.training.checkpointing import BestCheckpoint, LastCheckpoint
 from framework_core.training.concealment import ConcealedHyperparameters
+from framework_core.training.epoch_ends import EpochEnds
 from framework_core.training.evidence import Answers, KeptAnswers
 from framework_core.training.failures import FOLDER, to_be_sent
 from framework_core.training.faults import Faults
@@ -116,6 +117,7 @@ class Session:
             RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
         """
         status: Status = "failed"
+        cause = ""
         checkpoint = self._record.directory / CHECKPOINTS / LAST
         if self._main:
             clean(checkpoint.parent)
@@ -129,11 +131,14 @@ class Session:
         except (RunInterrupted, KeyboardInterrupt, SystemExit) as stop:
             if not interruption.cause:
                 raise
-            status = "interrupted"
+            status, cause = "interrupted", interruption.cause
             continued = self._record.name if checkpoint.exists() else ""
             raise RunInterrupted(interruption.cause, run=continued) from stop
+        except BaseException as error:
+            cause = f"{type(error).__name__}: {error}".partition("\n")[0]
+            raise
         finally:
-            result = self._close(status)
+            result = self._close(status, cause)
         return result
 
     def _fit_and_test(self, interruption: Interruption) -> None:
@@ -190,7 +195,7 @@ class Session:
         monitor, mode = prepared.monitor, prepared.mode
         asked = training_callbacks(config)
         callbacks = [*own, *asked, *self._callbacks, MonitoredMetrics(self._monitored()), ConcealedHyperparameters()]
-        callbacks.append(SameEverywhere(config, prepared.data))
+        callbacks += [SameEverywhere(config, prepared.data), EpochEnds(self._announce_epoch)]
         if config.trainer.enable_checkpointing and not config.trainer.fast_dev_run:
             callbacks += self._checkpoints()
         if config.early_stopping.patience is not None:
@@ -252,7 +257,7 @@ class Session:
     def _files(self) -> dict[str, str]:
         """What tells what the run is."""
         data = conceal(self._prepared.data.model_dump_json(indent=2))
-        return {CONFIG: settings_text(self._config), DATA: data}
+        return {CONFIG: run_settings_text(self._config), DATA: data}
 
     def _take_best(self) -> None:
         """Note the best checkpoint, and go on with its weights."""
@@ -291,12 +296,13 @@ class Session:
                 card=self._record.directory / CARD,
             )
 
-    def _close(self, status: Status) -> RunResult:
+    def _close(self, status: Status, cause: str) -> RunResult:
         last = self._record.last_checkpoint
         best = self._record.directory / self._record.best_checkpoint if self._record.best_checkpoint else None
         result = RunResult(
             run=self._info,
             status=status,
+            cause=conceal(cause),
             metrics=dict(sorted(self._metrics.items())),
             intervals=self._intervals,
             best_checkpoint=best,
@@ -321,6 +327,9 @@ class Session:
         for folder in sorted((self._record.directory / FOLDER).glob("*-*")):
             for file in to_be_sent(folder):
                 to.log_file(file, f"{FOLDER}/{folder.name}")
+
+    def _announce_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        self._announce("epoch_ended", run=self._info, epoch=epoch, metrics=metrics)
 
     def _announce(self, event: str, **facts: Any) -> None:
         if self._main:

@@ -9,6 +9,9 @@ from typing import Any
 from framework_plugins_nlp.columns import label_column, text_column
 from framework_plugins_nlp.labelled_texts import LabelledTexts, Texts
 
+MOST_GROUPS = 50
+"""Values of a column that divides texts into groups; one with more tells single texts apart."""
+
 
 class TextTable(LabelledTexts):
     """A CSV, TSV, JSON lines or Parquet file with a column of texts and one of labels.
@@ -49,9 +52,17 @@ class TextTable(LabelledTexts):
 
     def _texts(self, path: Path) -> Texts:
         table = self.read_table(path)
-        texts = table.column(text_column(table, self.text_column), "text_column")
-        labels = table.column(label_column(table, self.label_column), "label_column")
-        return Texts([_written(text) for text in texts], [_written(label).strip() for label in labels], table.place)
+        text, label = text_column(table, self.text_column), label_column(table, self.label_column)
+        texts, labels = table.column(text, "text_column"), table.column(label, "label_column")
+        others = {name: [_written(each) for each in table.columns[name]] for name in table.columns}
+        groups = {
+            name: values
+            for name, values in others.items()
+            if name not in (text, label) and 1 < len(set(values)) <= MOST_GROUPS
+        }
+        return Texts(
+            [_written(text) for text in texts], [_written(label).strip() for label in labels], table.place, groups
+        )
 
 
 def _written(value: Any) -> str:

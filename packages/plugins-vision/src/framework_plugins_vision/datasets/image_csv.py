@@ -18,6 +18,9 @@ from framework_plugins_vision.splits import random_split, stratified_split
 SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """The words of a split column."""
 
+MOST_GROUPS = 50
+"""Values of a column that divides images into groups; one with more tells single images apart."""
+
 
 class ImageCsv(ImageFilesDataModule):
     """Images named in a table, CSV or Parquet, with a class, several classes or numbers each.
@@ -88,6 +91,7 @@ class ImageCsv(ImageFilesDataModule):
         self._tables = list(tables.values())
         self.listed = f"named in {', '.join(str(table.path) for table in self._tables)}"
         self.use(self.root, self._samples(tables, rows, found))
+        self.groups = {split: self._groups(tables, chosen) for split, chosen in rows.items()}
 
     def where(self, path: Path) -> str:
         """An image, and the line of the table that names it."""
@@ -100,6 +104,13 @@ class ImageCsv(ImageFilesDataModule):
     def source(self) -> str:
         """The table."""
         return str(Path(str(self.paths["train"])).resolve())
+
+    def _groups(self, tables: Mapping[str, Table], rows: Sequence[tuple[str, int]]) -> dict[str, list[str]]:
+        """What images belong to by the other columns of the table, where some belong together."""
+        own = {self.image_column, self.split_column, *self.target_columns}
+        common = set.intersection(*(set(table.columns) for table in tables.values())) - own
+        found = {name: [str(tables[table].columns[name][index]) for table, index in rows] for name in sorted(common)}
+        return {name: values for name, values in found.items() if 1 < len(set(values)) <= MOST_GROUPS}
 
     def _rows(self, tables: Mapping[str, Table]) -> dict[str, list[tuple[str, int]]]:
         """The rows of each split, as the table and the number of each."""
