@@ -256,6 +256,7 @@ def benchmarks(session: nox.Session) -> None:
     session.run("python", "benchmarks/many_plugins.py")
     session.run("python", "benchmarks/typos.py")
     session.run("python", "benchmarks/training_loop.py", *session.posargs)
+    session.run("python", "benchmarks/several_processes.py")
     session.run("python", "benchmarks/journal.py")
     session.run("python", "benchmarks/checkpoint.py", "--parameters", "25", "350")
     session.run("python", "benchmarks/resume.py")

@@ -28,7 +28,10 @@ OPTIONS = {
         *("--max-body", "--max-values", "--max-waiting", "--timeout", "--grace", "--reload-every"),
         *("--log", "--log-share", "--log-fields", "--log-size"),
     },
-    "launch": {"--render", "--output", "-o", "--name", "--image", "--storage", "--gpu"},
+    "launch": {
+        *("--render", "--output", "-o", "--name", "--image", "--storage", "--gpu"),
+        *("--dry-run", "--ranks", "--json"),
+    },
     "replay": {"--step", "--output-dir", "--json"},
     "report": {"--output", "-o", "--uri"},
     "slices": {"--by", "--metric", "--uri", "--json"},

@@ -1,6 +1,7 @@
 """Training in two processes."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def train(fresh, components, project, empty_store):
     return run
 
 
+@pytest.fixture
+def one_core():
+    """For processes that are started meanwhile."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -57,7 +67,7 @@ def train(fresh, components, project, empty_store):
         ("distributed.enabled=true", "distributed.devices=2"),
     ],
 )
-def test_two_processes_are_one_run(words, train):
+def test_two_processes_are_one_run(words, train, one_core):
     done = train(*words, "--json")
     assert done.code == 0, done.err
     (folder,) = Path("runs").iterdir()
@@ -77,6 +87,7 @@ def test_two_processes_are_one_run(words, train):
     assert done.err.count("Chosen for you:") == 1
     assert done.err.count("model     Net: 131 parameters") == 1
     assert done.err.count("devices   2 processes, a processor each, strategy ddp") == 1
+    assert done.err.count("cores     1 for 2 processes of this machine, which take turns  faster:") == 1
     assert done.err.count("batch     16 of all devices, 8 on each, learning rate 0.001") == 1
 
 
@@ -152,3 +163,20 @@ def test_averages_and_frozen_layers_are_the_same_in_two_processes(words, train, 
             "frozen    1 of 2 layers",
             "frozen    0 of 2 layers",
         ]
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "said"),
+    [
+        ("mine.py:Net", "astray.py:Streamed dataset.share=uneven", "Epoch 1 is over for process 0 after 3 batches"),
+        ("astray.py:Waits", "mine.py:Iris", "process 1 in barrier at astray.py:"),
+    ],
+)
+def test_processes_that_wait_in_vain_are_named_with_the_place_in_seconds(model, data, said, fresh, components, project):
+    (project / "astray.py").write_text(Path(__file__).with_name("astray.py").read_text())
+    two = ("distributed.enabled=true", "distributed.devices=2", "trainer.accelerator=cpu", "trainer.max_epochs=2")
+    words = (*two, "scheduler=constant", "mlops.report=false")
+    # Without being told, they would wait for half an hour.
+    done = fresh("train", "-m", model, "-d", *data.split(), *words, "mlops.tracking.backend=none", "preflight=false")
+    assert done.code == 1
+    assert said in done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from framework_core.config.compose import compose
 from framework_core.errors import NothingFoundError
-from framework_core.run import _prepared, find_batch_size, find_lr
+from framework_core.run import find_batch_size, find_lr, made_ready
 from framework_core.run import train as run_train
 from framework_core.training import finding
 from framework_core.training.finding import steepest
@@ -64,7 +65,7 @@ def test_a_fall_from_one_batch_to_the_next_is_not_taken_for_one_of_the_rate():
 def test_weights_random_numbers_and_the_order_of_the_data_are_what_they_were(settings):
     config = settings("trainer.max_epochs=1")
     torch.manual_seed(5)
-    prepared, config = _prepared(config)
+    prepared, config = made_ready(config)
     weights = {name: value.clone() for name, value in prepared.model.state_dict().items()}
     optimization, size = prepared.model.optimization, prepared.datamodule.batch_size
     for search in (
@@ -141,3 +142,30 @@ def test_a_loss_that_runs_away_at_once_is_told(settings, fw):
     done = fw("find", "lr", *COMMON, "optimizer=sgd", "--from", "1e30", "--to", "1e38", "--steps", "30")
     assert done.code == 2
     assert "ran away at once" in done.err
+
+
+TOGETHER = ("distributed.enabled=true", "distributed.devices=2", "trainer.accelerator=cpu")
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+@pytest.mark.parametrize("hungry", ["0", "1"])
+def test_processes_that_train_together_find_one_batch_size_whichever_runs_out_of_memory(hungry, components, fresh):
+    text = Path(components).read_text() + HUNGRY.replace("len(x) > 20", f"len(x) > 10 and self.global_rank == {hungry}")
+    Path(components).write_text(text)
+    words = ("-m", "mine.py:Hungry", "-d", "mine.py:Iris", "preflight=false", *TOGETHER, "--json")
+    done = fresh("find", "batch-size", *words)
+    assert done.code == 0, done.err
+    assert (done.json["largest"], done.json["ended"]) == (16, "32 does not fit into memory")
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp2"])
+def test_processes_that_train_together_find_the_learning_rate_that_one_finds(strategy, settings, fresh):
+    alone = find_lr(settings("optimizer=sgd"), highest=50.0, steps=30)
+    words = ("-m", "mine.py:Net", "-d", "mine.py:Iris", "optimizer=sgd", "--to", "50", "--steps", "30", "--json")
+    two = fresh("find", "lr", *words, *TOGETHER, f"strategy={strategy}")
+    assert two.code == 0, two.err
+    assert two.json["losses"] == pytest.approx(alone.losses, rel=1e-4)
+    assert two.json["suggestion"] == alone.suggestion

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
+from framework_core.process import is_main_process
 from framework_core.training.checkpoint_io import read
 from framework_core.training.together import fits
 
@@ -169,6 +170,26 @@ def test_processes_with_other_settings_are_told_which(program, components, monke
         _, err = process.communicate(timeout=120)
         assert process.returncode == 2
         assert "optimizer.lr: is 0.2 in process 1, and 0.1 in process 0" in err
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [
+        ({}, True),
+        ({"RANK": "0", "LOCAL_RANK": "0", "GROUP_RANK": "0"}, True),
+        ({"RANK": "4", "LOCAL_RANK": "0", "GROUP_RANK": "1"}, False),
+        ({"LOCAL_RANK": "1", "NODE_RANK": "0"}, False),
+        ({"NODE_RANK": "1"}, False),
+        ({"SLURM_PROCID": "0", "SLURM_LOCALID": "0"}, True),
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_only_the_first_process_of_the_first_node_speaks_for_a_run(told, first, monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert is_main_process() is first
 
 
 @pytest.mark.drawn

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+INTERVALS = ("pinball", "crps", "coverage", "mase")
 TABLE = ("--dataset", "series_table", "dataset.look_back=14", "dataset.horizon=7")
 
 
@@ -124,3 +127,19 @@ def test_the_scale_is_kept_with_the_run_and_not_fitted_on_the_new_file(train, wi
     moved.to_csv("moved.csv", index=False)
     assert fw("predict", "sales", "moved.csv", "-o", "next.csv").code == 0
     assert float(rows("next.csv")[0]["forecast"]) == pytest.approx(moved["s0"].iloc[-1], rel=1e-5)
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+def test_two_processes_measure_intervals_that_one_measures(train, wide):
+    path = wide(steps=150)
+    words = ("--model", "nlinear", *TABLE, f"dataset.path={path.name}", "dataset.batch_size=16")
+    alone = train(*words)
+    quick = ("trainer.accelerator=cpu", "mlops.tracking.backend=none", "mlops.report=false", "preflight=false")
+    short = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
+    together = (*quick, *short, "distributed.enabled=true", "distributed.devices=2")
+    command = [sys.executable, "-m", "framework_core", "train", *words, *together, "--json"]
+    two = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert two.returncode == 0, two.stderr
+    found = {name: json.loads(two.stdout)["metrics"][f"test/{name}"] for name in INTERVALS}
+    assert found == pytest.approx({name: alone.json["metrics"][f"test/{name}"] for name in INTERVALS}, rel=1e-4)

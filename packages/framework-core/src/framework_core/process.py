@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 
-_RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
-"""Environment variables in which launchers say it, as Lightning reads them."""
+_RANK = "RANK"
+"""Environment variable in which torchrun says it."""
+
+_PARTS = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
+"""Where others say it, as Lightning reads it: which process of its node, which node, which of a job."""
 
 JOB = "FRAMEWORK_JOB"
 """Environment variable: the cluster's job that this process belongs to, the same when it is started again."""
@@ -16,8 +19,8 @@ COMPLETE = "FRAMEWORK_COMPLETE"
 
 def is_main_process() -> bool:
     """Whether this process writes and speaks for the run: the first one, or the only one."""
-    rank = next((os.environ[name] for name in _RANKS if name in os.environ), "0")
-    return rank in ("", "0")
+    said = [_RANK] if _RANK in os.environ else _PARTS
+    return all(os.environ.get(name, "0") in ("", "0") for name in said)
 
 
 def is_started_again() -> bool:

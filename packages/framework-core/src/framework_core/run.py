@@ -79,7 +79,7 @@ def train(
     resumed = resumable(resume, config) if resume and resume != AUTO else None
     with _quiet(), memory_errors(config):
         with _dead_runs_closed(config, resumed) as closed:
-            prepared, config = _prepared(config)
+            prepared, config = made_ready(config)
             found = duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
             prepared = replace(prepared, duplicates=found)
             with one_folder(config, prepared.model) as again:
@@ -97,7 +97,7 @@ def dry_run(config: RunConfig) -> None:
         RequestError: Something that was asked for cannot be done.
     """
     with _quiet(), data_errors_of_workers(), memory_errors(config):
-        prepared, config = _prepared(config)
+        prepared, config = made_ready(config)
         duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
         callbacks = [*training_callbacks(config), SameEverywhere(config, prepared.data)]
@@ -121,7 +121,7 @@ def find_lr(config: RunConfig, *, lowest: float = 1e-6, highest: float = 1.0, st
         RequestError: Something that was asked for cannot be done, or the loss fell nowhere.
     """
     with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
-        prepared, config = _prepared(config)
+        prepared, config = made_ready(config)
         return finding.learning_rate(config, prepared, lowest=lowest, highest=highest, steps=steps)
 
 
@@ -137,7 +137,7 @@ def find_batch_size(config: RunConfig, *, first: int = 8, most: int | None = Non
         RequestError: Something that was asked for cannot be done, or not even the first fits.
     """
     with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
-        prepared, config = _prepared(config)
+        prepared, config = made_ready(config)
         return finding.batch_size(config, prepared, first=first, most=most)
 
 
@@ -152,7 +152,7 @@ def fit_check(config: RunConfig, devices: Devices | None = None) -> FitCheck:
         RequestError: Something that was asked for cannot be done.
     """
     with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
-        prepared, config = _prepared(config)
+        prepared, config = made_ready(config)
         return fitting.fit_check(config, prepared, devices)
 
 
@@ -310,7 +310,7 @@ def replay(run: str, step: int, *, output_dir: Path | None = None) -> ReplayedSt
     record = find_run(run, output_dir=output_dir or RUNS)
     config = without_outlets(compose([], config_file=record.directory / CONFIG).config)
     with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
-        prepared, config = _prepared(config)
+        prepared, config = made_ready(config)
         return replay_step(config, prepared, record, step)
 
 
@@ -347,8 +347,18 @@ def _dead_runs_closed(config: RunConfig, resumed: Resumed | None) -> Iterator[li
             tell_stores(closed)
 
 
-def _prepared(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
-    """Check everything that can be checked before something is written; settings complete with what follows."""
+def made_ready(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
+    """Check everything that can be checked before something is written.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        Data and model, and the settings complete with what follows from them.
+
+    Raises:
+        RequestError: Something that was asked for cannot be done.
+    """
     check_places(config)
     trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False)
     check_started(trainer)

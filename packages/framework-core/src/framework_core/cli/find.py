@@ -36,10 +36,13 @@ def lr(
     """Raise the learning rate step by step, and find where the loss falls most steeply. Nothing is written."""
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.cli.training import training_library
+    from framework_core.process import is_main_process
 
     found = training_library("fw find lr").find_lr(
         _composed(overrides, model, dataset, config), lowest=lowest, highest=highest, steps=steps
     )
+    if not is_main_process():
+        return
     if as_json:
         print_json({"suggestion": found.suggestion, "rates": found.rates, "losses": found.losses})
         return
@@ -65,10 +68,13 @@ def batch_size(
     """Double the batch size until it does not fit, and time a few steps with each. Nothing is written."""
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.cli.training import training_library
+    from framework_core.process import is_main_process
 
     found = training_library("fw find batch-size").find_batch_size(
         _composed(overrides, model, dataset, config), first=first, most=most
     )
+    if not is_main_process():
+        return
     if as_json:
         trials = [
             {"batch_size": each.batch_size, "samples_per_second": each.samples_per_second} for each in found.trials

@@ -102,9 +102,10 @@ def _values_of(options: Sequence[str], words: Sequence[str]) -> typing.Iterator[
 
 
 def choices_of(command: Any, parameter: str) -> list[str]:
-    """The words that a parameter of a command can be, where its type is an enumeration."""
+    """The words that a parameter of a command can be, where its type is an enumeration, or that and nothing."""
     annotation = typing.get_type_hints(command.callback).get(parameter) if command.callback else None
-    return [each.value for each in annotation] if isinstance(annotation, type) and issubclass(annotation, Enum) else []
+    kinds = [each for each in typing.get_args(annotation) or (annotation,) if isinstance(each, type)]
+    return [word.value for kind in kinds if issubclass(kind, Enum) for word in kind]
 
 
 def _options(context: Any) -> list[str]:

@@ -41,6 +41,7 @@ from framework_core.training.preparation import Prepared
 from framework_core.training.samples import sample_ids
 from framework_core.training.skips import Skips
 from framework_core.training.watchdog import Watchdog
+from framework_core.training.whereabouts import TOGETHER, Whereabouts
 from framework_core.training.workers import TIMED_OUT, Workers, whoever_dies
 
 _log = logging.getLogger("framework_core")
@@ -70,6 +71,7 @@ class Faults(Callback):
         self._skips = Skips(run)
         self._workers = Workers(config.faults.worker_seconds)
         self._guard = guard_for(config, run, self._skips)
+        self._whereabouts = Whereabouts()
         self._last = Failure("crash", "")
         self._traces = ""
         self._over = threading.Event()
@@ -79,7 +81,8 @@ class Faults(Callback):
     def callbacks(self) -> list[Callback]:
         """What takes part in the next training."""
         self._guard = guard_for(self._config, self._run, self._skips, closely=self._closely)
-        return [self._guard, self]
+        self._whereabouts = Whereabouts()
+        return [self._guard, self, self._whereabouts]
 
     @contextmanager
     def watched(self, trainer: Trainer) -> Iterator[None]:
@@ -95,6 +98,9 @@ class Faults(Callback):
             with ExitStack() as stack:
                 stack.enter_context(self._workers.watched(trainer, self._prepared.datamodule))
                 stack.enter_context(self._guard.watching(trainer, self._prepared.model))
+                if trainer.world_size > 1 and self._config.strategy_name.startswith(TOGETHER):
+                    on_processors = trainer.strategy.root_device.type == "cpu"
+                    stack.enter_context(self._whereabouts.watched(self._lost, on_processors=on_processors))
                 if seconds := self._config.faults.hang_seconds:
                     hangs = Watchdog(seconds, lambda: self._guard.beat, lambda: self._hangs(trainer, seconds))
                     stack.enter_context(hangs)
@@ -165,7 +171,8 @@ class Faults(Callback):
             folder = self._keep("worker", f"a process that loads data {what}", error, likely)
             return WorkerError(what, likely=likely, remedy=remedy, folder=folder)
         resume = quoted(self._run.name) if self._run_goes_on else ""
-        if lost := processes.told(trainer, self._config, error, resume=resume):
+        lost = self._whereabouts.verdict or processes.told(trainer, self._config, error, resume=resume)
+        if lost:
             let_others_end()
             return lost
         folder = self._keep("crash", f"{type(error).__name__}: {error}", error)

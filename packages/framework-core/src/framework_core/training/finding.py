@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import ContractError, NothingFoundError
 from framework_core.training.callbacks import training_callbacks
+from framework_core.training.common_answer import highest, memory_ran_out_elsewhere, summed, tell_memory_ran_out
 from framework_core.training.lean_loop import without_empty_hooks
 from framework_core.training.memory import is_out_of_memory
 from framework_core.training.optimization import Optimization
@@ -25,6 +26,7 @@ from framework_core.training.performance import applied
 from framework_core.training.preparation import Prepared
 from framework_core.training.recorder import batch_loss
 from framework_core.training.scheduler_settings import Constant
+from framework_core.training.shares import weight_of_loss
 from framework_core.training.trainer import build_trainer
 
 SMOOTHING = 0.95
@@ -38,6 +40,10 @@ TIMED_STEPS = 4
 
 NEARLY_BEST = 0.95
 """The smallest batch that has this share of the best speed is the one to take."""
+
+
+SHARDING = ("fsdp", "deepspeed")
+"""Strategies that leave a model in parts, which nobody puts together again."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +96,8 @@ def learning_rate(
         NothingFoundError: The loss ran away at once.
     """
     ramp = _Ramp(lowest, highest, steps)
-    with _without_trace(prepared):
-        _train(config, prepared, steps, [ramp])
+    with _without_trace(config, prepared) as own:
+        _train(config, own, steps, [ramp])
     if len(ramp.losses) < 3:
         step = "Begin lower: fw find lr --from 1e-8"
         possible = "It is looked for where the loss still falls."
@@ -192,7 +198,10 @@ class _Ramp(Callback):
         found = batch_loss(trainer, outputs)
         if found is None:  # the author left the batch out
             return
-        loss = float(found)
+        # Each process sees a loss of its own, and all must come to the same end.
+        device = trainer.strategy.root_device
+        own = float(found) * weight_of_loss(trainer, pl_module) / trainer.world_size
+        (loss,) = summed(own, device=device)
         count = len(self.losses) + 1
         self._mean = SMOOTHING * self._mean + (1 - SMOOTHING) * loss
         smooth = self._mean / (1 - SMOOTHING**count)
@@ -221,10 +230,15 @@ class _Clock(Callback):
         if len(self.times) > 1:
             self.samples += len(batch[0]) if isinstance(batch, list | tuple) else 1
 
-    @property
-    def samples_per_second(self) -> float:
-        """Of the steps that were timed."""
-        return self.samples / max(1e-9, self.times[-1] - self.times[0])
+    def samples_per_second(self, device: torch.device) -> float:
+        """Of the steps that were timed, those of all processes together, and as long as the slowest took.
+
+        Args:
+            device: Where tensors are that processes exchange.
+        """
+        (samples,) = summed(self.samples, device=device)
+        (seconds,) = highest(self.times[-1] - self.times[0], device=device)
+        return samples / max(1e-9, seconds)
 
 
 def _tried(config: RunConfig, prepared: Prepared, size: int) -> Trial:
@@ -232,16 +246,18 @@ def _tried(config: RunConfig, prepared: Prepared, size: int) -> Trial:
     datamodule.batch_size = size
     clock = _Clock()
     try:
-        with _without_trace(prepared):
-            _train(config, prepared, TIMED_STEPS, [clock])
+        with _without_trace(config, prepared) as own:
+            trainer = _train(config, own, TIMED_STEPS, [clock])
     except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
+        if is_out_of_memory(error):
+            tell_memory_ran_out()
+        elif not memory_ran_out_elsewhere():
             raise
         return Trial(size, None)
     finally:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    return Trial(size, clock.samples_per_second if clock.samples else 0.0)
+    return Trial(size, clock.samples_per_second(trainer.strategy.root_device))
 
 
 def _judged(trials: list[Trial], ended: str) -> BatchSizes:
@@ -263,10 +279,13 @@ def _room_for_twice(config: RunConfig) -> bool:
         return True
     import psutil
 
-    return bool(psutil.virtual_memory().available > psutil.Process().memory_info().rss)
+    processor = torch.device("cpu")
+    (taken,) = summed(psutil.Process().memory_info().rss, device=processor)
+    (missing,) = highest(-psutil.virtual_memory().available, device=processor)
+    return -missing > taken / config.num_nodes
 
 
-def _train(config: RunConfig, prepared: Prepared, steps: int, callbacks: list[Callback]) -> None:
+def _train(config: RunConfig, prepared: Prepared, steps: int, callbacks: list[Callback]) -> Trainer:
     """A short training with a constant learning rate, recorded nowhere."""
     model: Any = prepared.model
     optimization = getattr(model, "optimization", None)
@@ -286,20 +305,25 @@ def _train(config: RunConfig, prepared: Prepared, steps: int, callbacks: list[Ca
     try:
         with applied(config, model), without_empty_hooks(trainer, model):
             trainer.fit(model, datamodule=prepared.datamodule)
+        return trainer
     finally:
         if optimization is not None:
             model.optimization = optimization
 
 
 @contextmanager
-def _without_trace(prepared: Prepared) -> Iterator[None]:
-    """Weights, gradients, random numbers and the mode of the model as they were."""
+def _without_trace(config: RunConfig, prepared: Prepared) -> Iterator[Prepared]:
+    """What may be trained; weights, gradients, random numbers and the mode of the model are afterwards as they were."""
     model = prepared.model
+    if config.strategy_name.startswith(SHARDING):
+        with isolate_rng():
+            yield replace(prepared, model=copy.deepcopy(model))
+        return
     saved = copy.deepcopy(model.state_dict())
     training = model.training
     with isolate_rng():
         try:
-            yield
+            yield prepared
         finally:
             model.cpu().load_state_dict(saved)
             model.zero_grad(set_to_none=True)

@@ -41,19 +41,27 @@ class SameEverywhere(Callback):
         if trainer.world_size == 1 or stage != "fit" or not torch.distributed.is_initialized():
             return
         everyone: list[Any] = [None] * trainer.world_size
-        torch.distributed.all_gather_object(everyone, self._facts(pl_module))
+        torch.distributed.all_gather_object(everyone, facts(self._config, self._data, pl_module))
         if problems := list(differences(everyone))[:MOST]:
             raise ConfigError(problems)
 
-    def _facts(self, module: LightningModule) -> dict[str, str]:
-        settings = self._config.model_dump(mode="json")
-        found = {key: value for key, value in flat(settings) if not key.startswith(ITS_OWN)}
-        found |= {f"data {name}": f"{size:,} samples" for name, size in self._data.split_sizes.items()}
-        found["data"] = f"fingerprint {self._data.fingerprint}"
-        found["model"] = f"{sum(each.numel() for each in module.parameters()):,} parameters"
-        found["torch"] = torch.__version__
-        found["python"] = ".".join(platform.python_version_tuple()[:2])
-        return found
+
+def facts(config: RunConfig, data: DataSpec, module: LightningModule) -> dict[str, str]:
+    """What must be the same in all processes, by name.
+
+    Args:
+        config: The settings of this process.
+        data: Its data.
+        module: Its model.
+    """
+    settings = config.model_dump(mode="json")
+    found = {key: value for key, value in flat(settings) if not key.startswith(ITS_OWN)}
+    found |= {f"data {name}": f"{size:,} samples" for name, size in data.split_sizes.items()}
+    found["data"] = f"fingerprint {data.fingerprint}"
+    found["model"] = f"{sum(each.numel() for each in module.parameters()):,} parameters"
+    found["torch"] = torch.__version__
+    found["python"] = ".".join(platform.python_version_tuple()[:2])
+    return found
 
 
 def differences(everyone: Sequence[Mapping[str, str]]) -> Iterator[ConfigProblem]:

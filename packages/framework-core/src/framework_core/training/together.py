@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
+from framework_core.base.datamodule import cores
 from framework_core.contracts.config import RunConfig
 from framework_core.training.preparation import Prepared
 
@@ -56,6 +57,9 @@ def say(config: RunConfig, asked: RunConfig, prepared: Prepared, trainer: Traine
     processes = "1 process" if world == 1 else f"{world} processes"
     nodes = f" on {config.num_nodes} nodes" if config.num_nodes > 1 else ""
     _log.info("devices   %s%s, a %s each, %s", processes, nodes, kind, _strategy(config, asked, world, kind))
+    if kind == "processor" and trainer.num_devices > cores():
+        told = "cores     %s for %s processes of this machine, which take turns  faster: distributed.devices=%s"
+        _log.info(told, cores(), trainer.num_devices, cores())
     size: Any = getattr(prepared.datamodule, "batch_size", None)
     if not isinstance(size, int):
         return

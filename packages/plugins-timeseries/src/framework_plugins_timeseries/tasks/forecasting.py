@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
+from torchmetrics.utilities.distributed import gather_all_tensors
 
 from framework_core import DataSpec
 from framework_core.contracts import Processing
@@ -109,10 +110,11 @@ class Forecasting(nn.Module):
         self._seen.append((target[rows] - self.head.point(outputs)[rows]).detach().float())
 
     def end_validation(self) -> None:
-        """Take the quantiles of the errors."""
+        """Take the quantiles of the errors, of all processes together."""
         if self._seen:
             # Sorting along neighbouring numbers is many times faster than across them.
-            errors = torch.cat(self._seen).movedim(0, -1).contiguous().sort(dim=-1).values
+            seen = torch.cat(_of_all_processes(torch.cat(self._seen)))
+            errors = seen.movedim(0, -1).contiguous().sort(dim=-1).values
             # The finite-sample quantile of split conformal prediction, from both ends.
             count = errors.shape[-1]
             places = (self.levels.double() * (count + 1)).tolist()
@@ -286,6 +288,12 @@ class Forecasting(nn.Module):
                 parts |= {"low": quantiles[one][..., 0], "high": quantiles[one][..., -1]}
                 self._examples.append({name: self._own(each, number)[0].cpu() for name, each in parts.items()})
         self._count += len(target)
+
+
+def _of_all_processes(values: Tensor) -> list[Tensor]:
+    """The tensor of every process, as long as each is; of one that trains alone its own."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return list(gather_all_tensors(values)) if together else [values]
 
 
 def _origins_of(windows: Windows, device: torch.device) -> tuple[list[str], Tensor] | None:

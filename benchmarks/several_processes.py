@@ -1,0 +1,192 @@
+"""What a trainer adds to a step of several processes, and how long they take to the first: against hand-written loops.
+
+    python benchmarks/several_processes.py               DDP and FSDP2 on 2 processes; 1, 2 and 4 to the first step
+    python benchmarks/several_processes.py --problems transformer --rounds 5 --starts
+
+All are started by torchrun and train the same network with AdamW on the same data in memory, each process on a thread
+of its own with its part of every batch, and exchange by gloo. The rounds are interleaved, and a ratio is taken inside
+its round. The framework has everything on: tracking to SQLite, progress, checkpoints, system metrics. The time to the
+first step begins where torchrun is typed, and ends when the first process has taken it. Where there are fewer cores
+than processes, they take turns, and the figures say little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+BEGAN = "BENCHMARK_BEGAN"
+"""Environment variable: when torchrun was typed."""
+
+
+class Steps:
+    """The stopwatch of ``training_loop``, and when the first step was over."""
+
+    def __init__(self, watch: Any) -> None:
+        self._watch = watch
+        self.first = 0.0
+
+    def step(self) -> None:
+        """Count one step."""
+        self.first = self.first or time.time() - float(os.environ[BEGAN])
+        self._watch.step()
+
+
+def raw(task: Any, steps: Steps, strategy: str) -> None:
+    """A loop written by hand around torch's own DDP or FSDP2."""
+    import torch
+    from tasks import dataset, loss
+    from torch import distributed
+    from torch.utils.data import DataLoader, DistributedSampler
+    from training_loop import LR
+
+    distributed.init_process_group("gloo")
+    network = task.network().train()
+    if strategy == "ddp":
+        network = torch.nn.parallel.DistributedDataParallel(network)
+    else:
+        from torch.distributed.fsdp import fully_shard
+
+        from framework_core.training.strategies.blocks import blocks_of
+
+        for part in [*blocks_of(network), network]:
+            fully_shard(part)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LR)
+    samples = dataset(task)
+    sampler: Any = DistributedSampler(samples)
+    batch = task.batch_size // distributed.get_world_size()
+    for inputs, labels in DataLoader(samples, batch_size=batch, sampler=sampler):
+        optimizer.zero_grad()
+        loss(network(inputs), labels).backward()
+        optimizer.step()
+        steps.step()
+    distributed.destroy_process_group()
+
+
+def framework(task: Any, steps: Steps, strategy: str) -> None:
+    """``framework_core.train`` with everything on."""
+    from tasks import CLASSES, dataset, loss
+
+    import framework_core
+    from framework_core import BaseDataModule, BaseModel, DataSpec, register_dataset, register_model
+
+    @register_model("benchmark")
+    class Model(BaseModel):
+        def _build_model(self) -> Any:
+            return task.network()
+
+        def loss(self, outputs: Any, target: Any) -> Any:
+            return loss(outputs, target)
+
+        def on_train_batch_end(self, *arguments: Any) -> None:
+            steps.step()
+
+    @register_dataset("benchmark")
+    class Data(BaseDataModule):
+        in_memory = True
+
+        def setup(self, stage: str | None = None) -> None:
+            self.train_dataset = dataset(task)
+
+        def data_spec(self) -> DataSpec:
+            names = tuple(str(index) for index in range(CLASSES))
+            return DataSpec(task="classification", input_shape=task.input_shape, class_names=names)
+
+    settings = ["model=benchmark", "dataset=benchmark", f"dataset.batch_size={task.batch_size}"]
+    settings += ["trainer.max_epochs=1", "trainer.accelerator=cpu", "optimizer.decay_norm_and_bias=true"]
+    processes = int(os.environ["WORLD_SIZE"])
+    if processes > 1:
+        settings += ["distributed.enabled=true", f"distributed.devices={processes}", f"strategy={strategy}"]
+    framework_core.train(framework_core.compose(settings).config)
+
+
+TRAINERS: dict[str, Callable[[Any, Steps, str], None]] = {"raw": raw, "framework": framework}
+
+
+def measure(trainer: str, problem: str, strategy: str, file: Path) -> None:
+    """One process of a measurement; the first writes its figures."""
+    sys.path.insert(0, str(HERE))
+    import torch
+    from tasks import TASKS
+    from training_loop import Stopwatch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    task = TASKS[problem]
+    watch = Stopwatch(task.steps)
+    steps = Steps(watch)
+    TRAINERS[trainer](task, steps, strategy)
+    if os.environ["RANK"] == "0":
+        file.write_text(json.dumps({**watch.report(), "first": steps.first}))
+
+
+def measured(trainer: str, problem: str, strategy: str, processes: int) -> dict[str, float]:
+    """One measurement, in processes and a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "figures.json"
+        only = [str(Path(__file__).resolve()), "--only", trainer, problem, strategy, str(file)]
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", BEGAN: repr(time.time())}
+        done = subprocess.run([*torchrun, *only], cwd=folder, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{trainer} on {problem} by {strategy} failed:\n{done.stderr[-3000:]}")
+        figures: dict[str, float] = json.loads(file.read_text())
+        return figures
+
+
+def rounds_of(problem: str, strategy: str, processes: int, rounds: int) -> dict[str, list[dict[str, float]]]:
+    """Every trainer's figures, round by round."""
+    found: dict[str, list[dict[str, float]]] = {trainer: [] for trainer in TRAINERS}
+    for _ in range(rounds):
+        for trainer, figures in found.items():
+            figures.append(measured(trainer, problem, strategy, processes))
+    return found
+
+
+def median(figures: list[dict[str, float]], key: str) -> float:
+    """Of all rounds."""
+    return statistics.median(each[key] for each in figures)
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", nargs="*", default=["mlp", "transformer", "resnet18"])
+    parser.add_argument("--strategies", nargs="*", default=["ddp", "fsdp2"])
+    parser.add_argument("--starts", nargs="*", type=int, default=[1, 2, 4], help="processes to the first step")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs=4, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.only:
+        trainer, problem, strategy, file = chosen.only
+        measure(trainer, problem, strategy, Path(file))
+        return
+    print(f"2 processes, medians of {chosen.rounds} interleaved rounds; {len(os.sched_getaffinity(0))} cores")
+    print("| problem | strategy | raw steps/s | framework steps/s | ratio |\n|---|---|---|---|---|")
+    for problem in chosen.problems:
+        for strategy in chosen.strategies:
+            found = rounds_of(problem, strategy, 2, chosen.rounds)
+            pairs = zip(found["raw"], found["framework"], strict=True)
+            ratio = statistics.median(raw["wall"] / ours["wall"] for raw, ours in pairs)
+            speeds = " | ".join(f"{1 / median(figures, 'wall'):.1f}" for figures in found.values())
+            print(f"| {problem} | {strategy} | {speeds} | {ratio:.3f} |", flush=True)
+    if chosen.starts:
+        print("\n| processes | raw, s to the first step | framework |\n|---|---|---|")
+    for processes in chosen.starts:
+        found = rounds_of("transformer", "ddp", processes, chosen.rounds)
+        times = " | ".join(f"{median(figures, 'first'):.1f}" for figures in found.values())
+        print(f"| {processes} | {times} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
