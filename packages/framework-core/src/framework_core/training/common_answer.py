@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import torch
 from torch import distributed
@@ -37,7 +38,7 @@ def highest(*values: float, device: torch.device) -> list[float]:
     return _reduced(values, distributed.ReduceOp.MAX, device)
 
 
-def _reduced(values: tuple[float, ...], how: object, device: torch.device) -> list[float]:
+def _reduced(values: tuple[float, ...], how: Any, device: torch.device) -> list[float]:
     if not are_several():
         return list(values)
     found = torch.tensor(values, dtype=torch.float64, device=device)
