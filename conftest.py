@@ -1,7 +1,7 @@
 """Which tests are run where all would take too long: the commit draws them. With ``ALL_CASES`` set all are run.
 
-Of a test marked ``some_of(count)`` so many cases are run, and of the tests marked ``drawn`` each fourth; of one that is
-marked with both, so many cases each fourth time. Another commit draws others, so that each is run every few commits;
+Of a test marked ``some_of(count)`` so many cases are run, and of the tests marked ``drawn`` each fifth; of one that is
+marked with both, so many cases each fifth time. Another commit draws others, so that each is run every few commits;
 ``nox -s catalogue`` runs all.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-SHARE = 1 / 4
+SHARE = 1 / 5
 """Of the tests that are drawn."""
 
 

@@ -104,7 +104,7 @@ def test_the_run_has_its_metrics_and_their_curves(job, client, run):
 
 
 def test_the_run_has_its_plots(client, run):
-    drawn = ("confusion_matrix", "learning_curves", "worst_mistakes")
+    drawn = ("calibration", "confusion_matrix", "learning_curves", "precision_recall", "roc", "worst_mistakes")
     assert artifacts(client, run, "plots") == {f"plots/{name}.png" for name in drawn}
 
 

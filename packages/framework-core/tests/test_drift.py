@@ -19,6 +19,8 @@ from framework_core.serving import prediction_log
 from framework_core.serving.model import RawFile
 from framework_core.serving.prediction_log import PredictionLog
 
+pytestmark = pytest.mark.drawn("file")
+
 EVIL = "<script>alert(1)</script>"
 
 
@@ -302,7 +304,6 @@ def test_numbers_that_are_none_take_part_in_nothing(folder, fw, tmp_path):
     assert sum(each["samples"] for each in done.json["slices"] if each["column"] == "position") == 20
 
 
-@pytest.mark.drawn
 def test_of_a_registered_version_the_store_knows_the_test(trained_in, fw, monkeypatch, tmp_path):
     folder = trained_in("registered", {"stored": ["trainer.max_epochs=5", "preflight=false"]})
     monkeypatch.chdir(folder)

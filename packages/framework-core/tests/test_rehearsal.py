@@ -39,6 +39,7 @@ def rehearse(fw, components, project):
     return done
 
 
+@pytest.mark.drawn
 @pytest.mark.some_of(1)
 @pytest.mark.parametrize("model", MODELS)
 def test_what_a_model_does_in_some_ranks_only_is_named(model, rehearse):
@@ -46,6 +47,7 @@ def test_what_a_model_does_in_some_ranks_only_is_named(model, rehearse):
     holds(found, *MODELS[model])
 
 
+@pytest.mark.drawn
 @pytest.mark.some_of(1)
 @pytest.mark.parametrize("data", DATA)
 def test_data_that_ranks_cannot_share_is_named(data, rehearse):

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from framework_core.errors import ProofError, RequestError
+from framework_core.errors import ProofError, UsageError
 from framework_core.rehearsal.asked import Asked
 from framework_core.rehearsal.faults import Fault, faults
 from framework_core.rehearsal.told import Told, told_in
@@ -46,13 +46,13 @@ def rehearse(asked: Asked) -> Rehearsal:
         asked: The training.
 
     Raises:
-        RequestError: The first rank already finds that what was asked for cannot be done.
+        UsageError: The first rank already finds that what was asked for cannot be done.
     """
     began = time.monotonic()
     told = _told(asked)
     first = told[0].trouble
     if len(told) < asked.ranks and first is not None:
-        raise RequestError(first.what, possible=first.possible, next_step=first.next_step)
+        raise UsageError(first.what, command="fw train", possible=first.possible, next_step=first.next_step)
     return Rehearsal(
         asked.ranks,
         told[0].strategy,
