@@ -75,39 +75,12 @@ def raw(task: Any, steps: Steps, strategy: str) -> None:
 
 def framework(task: Any, steps: Steps, strategy: str) -> None:
     """``framework_core.train`` with everything on."""
-    from tasks import CLASSES, dataset, loss
+    from tasks import dataset
+    from training_loop import train_framework
 
-    import framework_core
-    from framework_core import BaseDataModule, BaseModel, DataSpec, register_dataset, register_model
-
-    @register_model("benchmark")
-    class Model(BaseModel):
-        def _build_model(self) -> Any:
-            return task.network()
-
-        def loss(self, outputs: Any, target: Any) -> Any:
-            return loss(outputs, target)
-
-        def on_train_batch_end(self, *arguments: Any) -> None:
-            steps.step()
-
-    @register_dataset("benchmark")
-    class Data(BaseDataModule):
-        in_memory = True
-
-        def setup(self, stage: str | None = None) -> None:
-            self.train_dataset = dataset(task)
-
-        def data_spec(self) -> DataSpec:
-            names = tuple(str(index) for index in range(CLASSES))
-            return DataSpec(task="classification", input_shape=task.input_shape, class_names=names)
-
-    settings = ["model=benchmark", "dataset=benchmark", f"dataset.batch_size={task.batch_size}"]
-    settings += ["trainer.max_epochs=1", "trainer.accelerator=cpu", "optimizer.decay_norm_and_bias=true"]
     processes = int(os.environ["WORLD_SIZE"])
-    if processes > 1:
-        settings += ["distributed.enabled=true", f"distributed.devices={processes}", f"strategy={strategy}"]
-    framework_core.train(framework_core.compose(settings).config)
+    together = ["distributed.enabled=true", f"distributed.devices={processes}", f"strategy={strategy}"]
+    train_framework(task, steps, dataset(task), *(together if processes > 1 else ()))
 
 
 TRAINERS: dict[str, Callable[[Any, Steps, str], None]] = {"raw": raw, "framework": framework}

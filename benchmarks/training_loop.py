@@ -71,17 +71,25 @@ def framework(task: Any, watch: Stopwatch) -> None:
     """``framework_core.train`` with everything on; tensors in memory are taken a batch at a time."""
     from tasks import dataset
 
-    _framework(task, watch, dataset(task))
+    train_framework(task, watch, dataset(task))
 
 
 def framework_by_sample(task: Any, watch: Stopwatch) -> None:
     """The same on a dataset that gives one sample at a time, as the others take it."""
     from tasks import BySample, dataset
 
-    _framework(task, watch, BySample(dataset(task)))
+    train_framework(task, watch, BySample(dataset(task)))
 
 
-def _framework(task: Any, watch: Stopwatch, train_dataset: Any) -> None:
+def train_framework(task: Any, watch: Any, train_dataset: Any, *more: str) -> None:
+    """``framework_core.train`` with everything on.
+
+    Args:
+        task: The problem.
+        watch: Its ``step`` is called after each step.
+        train_dataset: The data.
+        *more: Settings.
+    """
     from tasks import CLASSES, loss
 
     import framework_core
@@ -111,7 +119,7 @@ def _framework(task: Any, watch: Stopwatch, train_dataset: Any) -> None:
 
     settings = ["model=benchmark", "dataset=benchmark", f"dataset.batch_size={task.batch_size}"]
     settings += ["trainer.max_epochs=1", "trainer.accelerator=cpu", "optimizer.decay_norm_and_bias=true"]
-    framework_core.train(framework_core.compose(settings).config)
+    framework_core.train(framework_core.compose([*settings, *more]).config)
 
 
 def _lightning(task: Any, watch: Stopwatch, *, log: bool, **arguments: Any) -> None:

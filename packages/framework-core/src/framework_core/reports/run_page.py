@@ -75,12 +75,12 @@ def _figure(name: str, content: bytes) -> str:
 
 
 def _inner_page(name: str, files: RunFiles) -> str:
-    """A page that the model made, as sounds that can be heard, inside this one."""
+    """A page that the model made, as sounds that can be heard, inside this one; a script in it does nothing."""
     if not name.endswith(".html"):
         return ""
     content = files.read(f"{MISTAKES}/{name}").decode("utf-8", "replace")
     title = name.removesuffix(".html").replace("_", " ")
-    return f'<iframe title="{escape(title)}" srcdoc="{escape(content)}"></iframe>'
+    return f'<iframe sandbox="allow-same-origin" title="{escape(title)}" srcdoc="{escape(content)}"></iframe>'
 
 
 def _facts(run: RecordedRun) -> str:

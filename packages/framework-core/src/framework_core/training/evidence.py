@@ -195,11 +195,11 @@ def _measured(model: BaseModel, answers: Answers, indices: Sequence[int]) -> dic
     return {key.removeprefix("test/"): round(float(value), 6) for key, value in found.items() if value.numel() == 1}
 
 
-def hardest(model: BaseModel, answers: Answers, count: int) -> list[int]:
-    """The samples with the highest loss, the highest first."""
-    with torch.inference_mode():
-        losses = [
+def losses(model: BaseModel, answers: Answers) -> list[float]:
+    """The loss of each sample, taken alone."""
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [
             float(model.loss(answers.outputs[index : index + 1], answers.target[index : index + 1]))
             for index in range(len(answers.target))
         ]
-    return sorted(range(len(losses)), key=losses.__getitem__, reverse=True)[:count]

@@ -107,7 +107,7 @@ class Report:
             written.append(self._write(RESAMPLED, json.dumps(_short(self._resampled))))
         samples = None
         if self._model is not None:
-            samples = tested_samples(self._model, self._answers, self._prepared.datamodule)
+            samples = tested_samples(self._model, self._answers, self._losses, self._prepared.datamodule)
         if samples is not None:
             written.append(self._write(TESTED, conceal(json.dumps(samples))))
         if self._prepared.duplicates is not None:
@@ -162,6 +162,11 @@ class Report:
         }
 
     @cached_property
+    def _losses(self) -> list[float]:
+        """The loss of each sample of the test; none where they are not known one by one."""
+        return [] if self._model is None or self._answers is None else evidence.losses(self._model, self._answers)
+
+    @cached_property
     def _worst(self) -> Mistakes | None:
         """The samples of the test with the highest loss."""
         dataset = getattr(self._prepared.datamodule, "test_dataset", None)
@@ -171,7 +176,7 @@ class Report:
         shows = (BaseModel.mistakes_figure, BaseModel.mistakes_files)
         if (type(model).mistakes_figure, type(model).mistakes_files) == shows:
             return None
-        worst = evidence.hardest(model, answers, MISTAKES)
+        worst = sorted(range(len(self._losses)), key=self._losses.__getitem__, reverse=True)[:MISTAKES]
         return [dataset[index][0] for index in worst], answers.outputs[worst], answers.target[worst]
 
     def _mistakes_files(self) -> list[Path]:

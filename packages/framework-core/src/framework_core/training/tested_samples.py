@@ -6,7 +6,6 @@ import hashlib
 import math
 import random
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,13 +33,16 @@ SECONDS = 5.0
 DIGITS = 6
 
 
-def tested_samples(model: BaseModel, answers: Answers | None, datamodule: Any) -> dict[str, Any] | None:
+def tested_samples(
+    model: BaseModel, answers: Answers | None, losses: Sequence[float], datamodule: Any
+) -> dict[str, Any] | None:
     """What is kept of each sample of the test; nothing where there is no test.
 
     Args:
         model: It is in evaluation mode and on the processor.
         answers: What it answered, where that can be told sample by sample; windows of a series and words of a sentence
             depend on each other, and of those there are features alone.
+        losses: The loss of each answer.
         datamodule: The data; its ``test_dataset`` is in the order of the answers.
 
     Returns:
@@ -60,7 +62,7 @@ def tested_samples(model: BaseModel, answers: Answers | None, datamodule: Any) -
         "samples": count,
         "target": hashlib.sha256(answers.target.contiguous().numpy().tobytes()).hexdigest(),
         "index": index,
-        "scores": _scores(model, kept),
+        "scores": {**_right(model, kept), "loss": [_number(losses[each]) for each in index]},
         "groups": _groups(kept, names, getattr(datamodule, "groups", {}).get("test", {}), index, count),
         "features": _features(model, datamodule, index, count),
         "predictions": _columns(said),
@@ -93,18 +95,12 @@ def _has_label(answers: Answers) -> bool:
     return outputs.ndim == 2 and target.ndim == 1 and not target.is_floating_point()
 
 
-def _scores(model: BaseModel, answers: Answers) -> dict[str, list[float | None]]:
-    scores: dict[str, list[float | None]] = {}
-    if _has_label(answers) and model.data.class_names:
-        right = answers.outputs.argmax(dim=1) == answers.target
-        scores["correct"] = [float(each) for each in right.tolist()]
-    with torch.inference_mode(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        scores["loss"] = [
-            _number(float(model.loss(answers.outputs[each : each + 1], answers.target[each : each + 1])))
-            for each in range(len(answers.target))
-        ]
-    return scores
+def _right(model: BaseModel, answers: Answers) -> dict[str, list[float | None]]:
+    """Whether each answer is right, where there are classes."""
+    if not _has_label(answers) or not model.data.class_names:
+        return {}
+    right = answers.outputs.argmax(dim=1) == answers.target
+    return {"correct": [float(each) for each in right.tolist()]}
 
 
 def _said(model: BaseModel, outputs: Tensor) -> list[dict[str, Any]]:
