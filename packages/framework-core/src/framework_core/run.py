@@ -461,6 +461,18 @@ class Predictor:
         found: Processing | None = getattr(self.datamodule, "preprocessing", lambda data: None)(self.trained.data)
         return found
 
+    @property
+    def postprocessing(self) -> Processing | None:
+        """How rows are made of outputs without torch; nothing where the model does not say.
+
+        What is drawn is drawn by the seed of the settings.
+        """
+        if not isinstance(self.trained.model, BaseModel):
+            return None
+        with isolate_rng():
+            seed_everything(self.trained.config.seed, verbose=False)
+            return self.trained.model.postprocessing()
+
     def dataset(self, files: Sequence[Path]) -> Any:
         """The samples of files.
 

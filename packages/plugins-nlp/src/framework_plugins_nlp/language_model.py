@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,8 @@ from torch.utils.data import Dataset
 from torchmetrics import Metric, MetricCollection
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract
+from framework_core.contracts import ModelContract, Processing
+from framework_plugins_nlp.drawing import chance_of, drawn
 from framework_plugins_nlp.tokenization import Tokenizer
 
 SAMPLES = 3
@@ -26,7 +26,7 @@ SAMPLES = 3
 class LanguageModel(BaseModel):
     """Learns which token follows. Inputs are tokens ``(batch, length)``, outputs ``(batch, length, vocabulary)``.
 
-    A subclass gives ``_build_model`` and ``steps``, which says how text is continued token by token.
+    A subclass gives ``_build_model``, ``room``, and ``steps``, which says how text is continued token by token.
 
     Args:
         max_new_tokens: How many tokens ``fw predict`` adds to a text.
@@ -39,6 +39,7 @@ class LanguageModel(BaseModel):
 
     domain: ClassVar[str] = "nlp"
     tasks: ClassVar[tuple[str, ...]] = ("text-generation",)
+    takes_any_length = True
 
     def __init__(
         self,
@@ -77,6 +78,11 @@ class LanguageModel(BaseModel):
     def packed_by(self) -> int | None:
         """The token that begins a document which sees itself alone in a block."""
         return None if self.across_documents else self.separator_id
+
+    @property
+    @abstractmethod
+    def room(self) -> int:
+        """How many tokens are looked back at; where they are more, all but the last half of them are forgotten."""
 
     @abstractmethod
     def steps(self, tokens: Tensor) -> Iterator[Tensor]:
@@ -119,16 +125,27 @@ class LanguageModel(BaseModel):
         self._evaluate(batch, "test", self.test_metrics)
         return {}
 
-    def on_predict_start(self) -> None:
-        """Draw anew."""
-        self._chances = self._chance_of_each()
+    def postprocessing(self) -> Processing:
+        """How a text goes on, token by token, without torch; drawn by the seed that is set."""
+        settings = {
+            "first": self._first_token(),
+            "separator": self.separator_id,
+            "pad": Tokenizer.of(self.data.facts).pad_id,
+            "room": self.room,
+            "max_new_tokens": self.max_new_tokens,
+            "temperature": self.temperature,
+            "top_k": self.top_k,
+            "top_p": self.top_p,
+            "seed": torch.initial_seed(),
+        }
+        return Processing(builder="framework_plugins_nlp.serving_continued:Continued", settings=settings)
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Texts, each continued."""
         inputs = batch[0] if isinstance(batch, list | tuple) else batch
         tokenizer = Tokenizer.of(self.data.facts)
         rows = [row[row != tokenizer.pad_id] for row in inputs]
-        found = [list(self.generate(row, generator=next(self._chances))) for row in rows]
+        found = [list(self.generate(row, generator=chance_of(torch.initial_seed(), row.tolist()))) for row in rows]
         return {"continued": [tokenizer.decode(made) for made in found]}
 
     def generate(
@@ -139,7 +156,7 @@ class LanguageModel(BaseModel):
         temperature: float | None = None,
         top_k: int | None = None,
         top_p: float | None = None,
-        generator: torch.Generator | None = None,
+        generator: np.random.Generator | None = None,
     ) -> Iterator[int]:
         """Continue a row of tokens, one by one as they are drawn; a separator ends it.
 
@@ -149,22 +166,27 @@ class LanguageModel(BaseModel):
             temperature: How daring; without it, the model's setting.
             top_k: Among how many; without it, the model's setting.
             top_p: With how much probability together; without it, the model's setting.
-            generator: What is drawn with.
+            generator: What is drawn with; without it, what torch draws with decides.
         """
         wanted = self.max_new_tokens if max_new_tokens is None else max_new_tokens
         heat = self.temperature if temperature is None else temperature
         most, share = top_k or self.top_k, self.top_p if top_p is None else top_p
         begin = tokens.new_full((1,), self._first_token())
         row = tokens if self.separator_id is None and len(tokens) else torch.cat([begin, tokens])
+        chance = np.random.default_rng(int(torch.randint(2**62, ()))) if generator is None else generator
+        # In full precision, so that it is the same text wherever the model runs.
+        exact = torch.autocast(self.device.type, enabled=False)
         with torch.inference_mode():
             steps: Any = self.steps(row.to(self.device))
-            logits = next(steps)
+            with exact:
+                logits = next(steps)
             for _ in range(wanted):
-                chosen = drawn(logits, heat, most, generator, top_p=share)
-                if int(chosen) == self.separator_id:
+                chosen = drawn(logits.float().cpu().numpy(), heat, most, chance, top_p=share)
+                if chosen == self.separator_id:
                     return
-                yield int(chosen)
-                logits = steps.send(chosen)
+                yield chosen
+                with exact:
+                    logits = steps.send(row.new_tensor([chosen], device=self.device))
 
     def stream(self, prompt: str, **how: Any) -> Iterator[str]:
         """Continue a text, piece by piece as it comes.
@@ -173,11 +195,28 @@ class LanguageModel(BaseModel):
             prompt: The text.
             **how: What ``generate`` takes.
         """
+        yield from self._pieces(self._tokens(prompt), **how)
+
+    def stream_predictions(self, dataset: Dataset[Any]) -> Iterator[str]:
+        """Each text and how it goes on, piece by piece, with an empty line between two."""
+        texts: Sequence[Any] = getattr(dataset, "texts", ())
+        for number, each in enumerate(texts):
+            yield ("\n\n" if number else "") + each.text
+            tokens = self._tokens(each.text)
+            yield from self._pieces(tokens, generator=chance_of(torch.initial_seed(), tokens.tolist()))
+        yield "\n"
+
+    def _tokens(self, prompt: str) -> Tensor:
+        """A text as a row of tokens, ``(T)``."""
         tokenizer = Tokenizer.of(self.data.facts)
         found = tokenizer.encode([prompt], special=False).ids if prompt else np.zeros(0, dtype=np.int32)
-        ids = torch.from_numpy(found).long()
+        return torch.from_numpy(found[found != tokenizer.pad_id]).long()
+
+    def _pieces(self, tokens: Tensor, **how: Any) -> Iterator[str]:
+        """How a row of tokens goes on, as text."""
+        tokenizer = Tokenizer.of(self.data.facts)
         said, made = "", []
-        for token in self.generate(ids, **how):
+        for token in self.generate(tokens, **how):
             made.append(token)
             text = tokenizer.decode(made)
             # Half a character of several bytes is shown when its rest is there.
@@ -185,24 +224,11 @@ class LanguageModel(BaseModel):
                 yield text[len(said) :]
                 said = text
 
-    def stream_predictions(self, dataset: Dataset[Any]) -> Iterator[str]:
-        """Each text and how it goes on, piece by piece, with an empty line between two."""
-        texts: Sequence[Any] = getattr(dataset, "texts", ())
-        for number, (each, chance) in enumerate(zip(texts, self._chance_of_each(), strict=False)):
-            yield ("\n\n" if number else "") + each.text
-            yield from self.stream(each.text, generator=chance)
-        yield "\n"
-
-    def _chance_of_each(self) -> Iterator[torch.Generator]:
-        """What each text is drawn with, so that it is the same whatever stands beside it."""
-        for number in itertools.count():
-            yield torch.Generator(self.device).manual_seed(torch.initial_seed() + number)
-
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Some texts that the model makes up."""
         rows = []
         for number in range(SAMPLES):
-            chance = torch.Generator(self.device).manual_seed(number)
+            chance = np.random.default_rng(number)
             rows.append({"sample": number, "text": "".join(self.stream("", generator=chance))})
         return {"samples": rows}
 
@@ -214,23 +240,3 @@ class LanguageModel(BaseModel):
         return int(ids[0])
 
 
-def drawn(
-    logits: Tensor,
-    temperature: float,
-    top_k: int | None,
-    generator: torch.Generator | None,
-    *,
-    top_p: float = 1.0,
-) -> Tensor:
-    """A token, ``(1)``."""
-    if temperature == 0:
-        return logits.argmax().view(1)
-    logits = logits.float() / temperature
-    if top_k is not None and top_k < len(logits):
-        logits = logits.masked_fill(logits < logits.topk(top_k).values[-1], -torch.inf)
-    chances = logits.softmax(dim=0)
-    if top_p < 1:
-        # Nucleus sampling, Holtzman et al., https://arxiv.org/abs/1904.09751: the likeliest one is always there.
-        found, order = chances.sort(descending=True)
-        chances = chances.index_fill(0, order[found.cumsum(dim=0) - found >= top_p], 0)
-    return torch.multinomial(chances, 1, generator=generator)

@@ -16,10 +16,9 @@ def documents(tokens: Tensor, separator: int) -> tuple[Tensor, Tensor]:
         tokens: The blocks, ``(B, T)``. One may begin within a document.
         separator: The token that each document begins with.
     """
-    begins = tokens.eq(separator)
-    numbers = torch.arange(tokens.shape[1], device=tokens.device)
-    first = torch.where(begins, numbers, 0).cummax(dim=1).values
-    return numbers - first, begins.cumsum(dim=1)
+    document = tokens.eq(separator).cumsum(dim=1)
+    # Counted, for ONNX has no running maximum.
+    return seen(document).sum(dim=3).squeeze(1) - 1, document
 
 
 def seen(document: Tensor) -> Tensor:

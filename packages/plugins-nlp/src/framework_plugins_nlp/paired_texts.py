@@ -17,12 +17,11 @@ from torch.utils.data import Dataset, Sampler
 
 from framework_core import DataError, DataSpec
 from framework_core.base.batches import BatchDataset
-from framework_core.contracts import SampleHash
-from framework_plugins_nlp.columns import source_column
-from framework_plugins_nlp.datamodule import BaseNLPDataModule
+from framework_core.contracts import Processing, SampleHash
+from framework_plugins_nlp.datamodule import REQUIREMENTS, BaseNLPDataModule
+from framework_plugins_nlp.sample_files import sample_file
 from framework_plugins_nlp.splits import divided
-from framework_plugins_nlp.tables import TABLES
-from framework_plugins_nlp.text_reader import NewText
+from framework_plugins_nlp.text_reader import TextReader
 from framework_plugins_nlp.tokenization import Encoded, Tokenizer, say
 from framework_plugins_nlp.tokens import LengthBuckets, padded
 
@@ -192,16 +191,29 @@ class PairedTexts(BaseNLPDataModule):
             for index, digest in zip(indices, digests, strict=True)
         ]
 
-    def new_texts(self, path: Path) -> list[NewText]:
-        """The texts of a file to predict: the column of sources of a table, or the lines of any other file."""
-        if path.suffix.lower() not in TABLES:
-            return super().new_texts(path)
-        table = self.read_table(path)
-        column = table.column(source_column(table, self.source_column), "source_column")
-        return [
-            NewText(path, line, "" if text is None else str(text))
-            for line, text in zip(table.lines, column, strict=True)
-        ]
+    def text_reader(self) -> TextReader:
+        """How texts to predict stand in files: the column of sources of a table, or the lines of any other file."""
+        return TextReader(**self.reading(), column=self.source_column, sources=True)
+
+    def preprocessing(self, data: DataSpec) -> Processing:
+        """Sources as tokens, without torch."""
+        kept = {name: data.facts[name] for name in ("tokenizer", "max_length")}
+        return Processing(
+            builder="framework_plugins_nlp.serving_made:Sources",
+            settings={**kept, **self.text_reader().settings()},
+            requirements=REQUIREMENTS,
+        )
+
+    def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
+        """Sources of the test, a file each."""
+        pairs = self.pairs.get("test") or self.pairs["val"]
+        found: list[Path] = []
+        for index in range(min(count, len(pairs))):
+            place = folder / str(index)
+            place.mkdir()
+            column = self.source_column or "source"
+            found += sample_file(place, [pairs.sources[index]], column, self.encoding)
+        return found
 
 
 def _check(pairs: Pairs, split: str) -> None:

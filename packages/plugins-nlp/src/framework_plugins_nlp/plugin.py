@@ -82,9 +82,6 @@ EXPORTS: dict[str, tuple[Literal["onnx", "torch-export"], ...]] = {
     "fasttext": ("onnx",),  # torch.export takes its sum of embeddings for one of two texts at least
     "text_gru": (),  # packed sequences are no graph
     "text_lstm": (),
-    "small_gpt": ("torch-export",),  # ONNX has no running maximum, which tells documents of a window apart
-    "transformer_lm": ("torch-export",),
-    "transformer_seq2seq": (),  # it writes word by word
 }
 """What models are exported to that are not exported to everything."""
 
@@ -115,7 +112,7 @@ def register_components() -> Iterable[ComponentSpec]:
         tags=("transformer",),
         licence="MIT",
         paper="Radford et al., Language Models are Unsupervised Multitask Learners, https://github.com/openai/gpt-2",
-        exports=EXPORTS["small_gpt"],
+        exports=EVERYWHERE,
     )
     yield ModelSpec(
         name="small_bert_qa",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -23,6 +24,9 @@ from framework_plugins_nlp.tokens import LengthBuckets
 MASKING = "fill-mask"
 SHOWN = 32
 """Tokens of a text to be tried on."""
+
+CONTINUED = 4
+"""Texts to be continued on trial: each takes as many steps as it grows by tokens."""
 
 SPLITS = ("train", "val", "test")
 
@@ -165,21 +169,22 @@ class RunningText(BaseNLPDataModule):
         return TextsToPredict(prompts, Tokenizer.of(data.facts), max_length=None, special=False)
 
     def preprocessing(self, data: DataSpec) -> Processing | None:
-        """Texts with masks as tokens, without torch; nothing for text that is continued word by word."""
-        if data.task != MASKING:
-            return None
-        kept = {name: data.facts[name] for name in ("tokenizer", "max_length")}
-        return Processing(
-            builder="framework_plugins_nlp.serving_masks:MaskedInputs",
-            settings={**kept, **self.text_reader().settings()},
-            requirements=REQUIREMENTS,
-        )
+        """Texts to be continued, or with masks, as tokens, without torch."""
+        if data.task == MASKING:
+            kept, builder = ("tokenizer", "max_length"), "framework_plugins_nlp.serving_masks:MaskedInputs"
+        else:
+            kept, builder = ("tokenizer",), "framework_plugins_nlp.serving_continued:Beginnings"
+        settings = {**{name: data.facts[name] for name in kept}, **self.text_reader().settings()}
+        return Processing(builder=builder, settings=settings, requirements=REQUIREMENTS)
 
     def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
-        """Beginnings of the texts of the test with a mask in the middle, where masks are learned."""
-        test = self.test_dataset
-        if not isinstance(test, MaskedTexts) or self.tokenizer is None:
+        """Beginnings of the texts of the test, a file each where they are continued, with a mask where masks are learned."""
+        test = self.test_dataset or self.val_dataset
+        if isinstance(test, Blocks) and self.tokenizer is not None:
+            return self._beginnings(test, min(count, CONTINUED), folder)
+        if not isinstance(self.test_dataset, MaskedTexts) or self.tokenizer is None:
             return ()
+        test = self.test_dataset
         beginnings = [test.text(index)[: min(SHOWN, self.block_size // 2)] for index in range(min(count, len(test)))]
         texts = [
             f" {MASK} ".join(
@@ -188,6 +193,18 @@ class RunningText(BaseNLPDataModule):
             for each in beginnings
         ]
         return sample_file(folder, texts, self.text_column or "text", self.encoding)
+
+    def _beginnings(self, test: Blocks, count: int, folder: Path) -> list[Path]:
+        """A file for each of some blocks, with its first tokens in a line."""
+        assert self.tokenizer is not None  # noqa: S101  # setup has made it
+        found: list[Path] = []
+        for index in np.linspace(0, len(test) - 1, min(count, len(test))).astype(int).tolist():
+            tokens = test.batch(torch.tensor([index]))[0][0, : min(SHOWN, self.block_size // 2)].tolist()
+            place = folder / str(index)
+            place.mkdir()
+            text = " ".join(self.tokenizer.decode(tokens).split())
+            found += sample_file(place, [text], self.text_column or "text", self.encoding)
+        return found
 
     def tokenizer_settings(self) -> dict[str, Any]:
         """What a tokenizer is learned with; for masks it has tokens of its own."""

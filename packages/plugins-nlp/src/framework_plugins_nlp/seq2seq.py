@@ -30,7 +30,8 @@ class Seq2SeqModel(BaseModel):
 
     Inputs are the tokens of sources and targets over one another, ``(batch, 2, length)``, filled up with
     ``self.pad_id``; outputs are ``(batch, length, vocabulary)``: at each place the token that follows, given the target
-    before it. A subclass gives ``_build_model`` and ``generate``.
+    before it. A subclass gives ``_build_model`` and ``generate``, and ``outputs_of`` where it can leave out places where
+    no target has a token.
 
     Args:
         label_smoothing: The share of a label that is spread over all tokens.
@@ -65,10 +66,28 @@ class Seq2SeqModel(BaseModel):
     def generate(self, sources: Tensor) -> Tensor:
         """The texts that are made of sources, ``(B, T)`` to ``(B, any length)``."""
 
+    def outputs_of(self, inputs: Tensor) -> Tensor:
+        """The outputs as far as a target has tokens."""
+        found: Tensor = self(inputs)
+        return found
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """One batch to its loss."""
+        inputs, target = batch
+        return self.loss(self.outputs_of(inputs), target)
+
+    def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> Mapping[str, Any]:
+        inputs, target = batch
+        outputs = self.outputs_of(inputs)
+        width = min(outputs.shape[1], target.shape[1])
+        self._log_evaluation(outputs[:, :width], target[:, :width], split, metrics)
+        return {}
+
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy of the tokens of the target, in nats."""
-        # A part of a batch may be narrower than its targets were filled up to.
-        target = target[:, : outputs.shape[1]]
+        # Sources may be longer, and a part of a batch narrower than its targets were filled up to.
+        width = min(outputs.shape[1], target.shape[1])
+        outputs, target = outputs[:, :width], target[:, :width]
         smoothing = self.label_smoothing if self.training else 0.0
         total = functional.cross_entropy(
             outputs.flatten(0, 1), target.flatten(), ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum"
@@ -119,7 +138,10 @@ class Seq2SeqModel(BaseModel):
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """One batch of sources to the texts that are made of them."""
         inputs = batch[0] if isinstance(batch, list | tuple) else batch
-        return {"generated": _texts(Tokenizer.of(self.data.facts), self.generate(inputs))}
+        # In full precision, so that it is the same text wherever the model runs.
+        with torch.autocast(self.device.type, enabled=False):
+            made = self.generate(inputs)
+        return {"generated": _texts(Tokenizer.of(self.data.facts), made)}
 
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Texts that were made in the test, the first ones and the worst."""

@@ -54,6 +54,9 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
 
     Else it is taken for a mean over the samples of its process, and weighed by how many those are."""
 
+    takes_any_length: ClassVar[bool] = False
+    """Whether inputs may be longer or shorter than those of the data, as a text is that is continued; for exports."""
+
     monitor: tuple[str, Literal["min", "max"]] = ("val/loss", "min")
     """The metric that tells which checkpoint is best, and whether less or more of it is better."""
 

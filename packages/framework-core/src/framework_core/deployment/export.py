@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from framework_core import __version__
-from framework_core.base.model import BaseModel
 from framework_core.config.saved import saved_settings
 from framework_core.deployment.comparison import TOLERANCE, difference_of, expected_of
 from framework_core.deployment.formats import FORMATS, Answer, Read
@@ -161,9 +160,9 @@ def _about(predictor: Predictor, to: str, inputs: Tensor, expected: Answer) -> d
     """What a program that runs it has to know."""
     found = predictor.trained
     data = found.data
-    free = free_axes(data, inputs)
+    free = free_axes(found.model, data, inputs)
     before = predictor.preprocessing
-    after = found.model.postprocessing() if isinstance(found.model, BaseModel) else None
+    after = predictor.postprocessing
     return {
         "format": to,
         "framework_version": __version__,

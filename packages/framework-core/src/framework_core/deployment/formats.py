@@ -79,7 +79,7 @@ def to_mlflow(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, 
     with torch.no_grad():
         outputs = logged_model.to_numpy(source.model.eval()(inputs))
     example = inputs.numpy()
-    free = len(free_axes(source.data, inputs))
+    free = len(free_axes(source.model, source.data, inputs))
     with _quiet():
         mlflow.pyfunc.save_model(
             folder / "model",
@@ -103,7 +103,7 @@ def _read(network: Callable[[np.ndarray[Any, Any]], Mapping[str, np.ndarray[Any,
 
 def _exported(source: Source, network: Network, inputs: Tensor) -> torch.export.ExportedProgram:
     """The network as a graph, for a batch of any size."""
-    free = dict.fromkeys(free_axes(source.data, inputs), torch.export.Dim.DYNAMIC)
+    free = dict.fromkeys(free_axes(source.model, source.data, inputs), torch.export.Dim.DYNAMIC)
     with torch.no_grad():
         return torch.export.export(network, (inputs.clone(),), dynamic_shapes={"input": free}, strict=False)
 

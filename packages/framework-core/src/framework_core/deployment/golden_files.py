@@ -17,7 +17,7 @@ from framework_core.errors import ExportError
 from framework_core.prediction import Row, is_attachment
 from framework_core.run import Predictor
 from framework_core.serving.likeness import difference, furthest
-from framework_core.serving.processing import Array, Postprocessing, Preprocessing, Sample, build
+from framework_core.serving.processing import Array, Asking, Network, Preprocessing, Sample, build
 from framework_core.training.tested_samples import input_of
 
 COUNT = 8
@@ -77,18 +77,18 @@ class FromFiles:
     Attributes:
         preprocessing: From the content to inputs.
         network: From inputs to outputs by name.
-        postprocessing: From outputs to rows.
+        postprocessing: How the network is asked, and what is made of its outputs.
     """
 
     preprocessing: Preprocessing
-    network: Callable[[Array], Mapping[str, Array]]
-    postprocessing: Postprocessing
+    network: Network
+    postprocessing: Asking
 
     def rows(self, path: Path) -> list[Row]:
         """The answer to a file."""
         samples = self.preprocessing.samples(path.read_bytes(), path.suffix.lower())
-        outputs = self.network(self.preprocessing.batch([sample.input for sample in samples]))
-        return self.preprocessing.rows(samples, self.postprocessing.rows(outputs))
+        inputs = self.preprocessing.batch([sample.input for sample in samples])
+        return self.preprocessing.rows(samples, self.postprocessing.answer(self.network, inputs))
 
 
 def check_inputs(dataset: Any, paths: Sequence[Path], preprocessing: Preprocessing) -> float:

@@ -61,9 +61,10 @@ def answers(network: nn.Module, inputs: Tensor) -> tuple[Tensor, ...]:
     return found
 
 
-def free_axes(data: DataSpec, inputs: Tensor) -> list[int]:
+def free_axes(model: nn.Module, data: DataSpec, inputs: Tensor) -> list[int]:
     """The axes of inputs that have any length: the batch, and all of data without a fixed shape, as text is."""
-    return [0] if data.input_shape else list(range(inputs.ndim))
+    fixed = data.input_shape and not getattr(model, "takes_any_length", False)
+    return [0] if fixed else list(range(inputs.ndim))
 
 
 def made_up_inputs(data: DataSpec, count: int) -> Tensor | None:

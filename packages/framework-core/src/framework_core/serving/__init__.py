@@ -9,11 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from framework_core.serving.processing import Asking as Asking
     from framework_core.serving.processing import Postprocessing as Postprocessing
     from framework_core.serving.processing import Preprocessing as Preprocessing
     from framework_core.serving.processing import Sample as Sample
 
 _HOMES = {
+    "Asking": "processing",
     "Postprocessing": "processing",
     "Preprocessing": "processing",
     "Sample": "processing",

@@ -15,8 +15,8 @@ from framework_core.errors import DataError, FrameworkError, ServeError
 from framework_core.serving.features import statistics
 from framework_core.serving.likeness import difference
 from framework_core.serving.model import RawFile
-from framework_core.serving.networks import INPUT, NETWORKS, Network
-from framework_core.serving.processing import Array, Postprocessing, Preprocessing, Row, Sample, build
+from framework_core.serving.networks import INPUT, NETWORKS
+from framework_core.serving.processing import Array, Asking, Network, Preprocessing, Row, Sample, build
 
 ABOUT, GOLDEN = "export.json", "golden.npz"
 FILES, ROWS = "golden", "golden.json"
@@ -45,7 +45,7 @@ class ExportedModel:
         self.version = version or str(self.about["run_id"])
         self.max_batch = max_batch
         self._preprocessing: Preprocessing | None = _built(self.about.get("preprocessing"))
-        self._postprocessing: Postprocessing | None = _built(self.about.get("postprocessing"))
+        self._postprocessing: Asking | None = _built(self.about.get("postprocessing"))
         self.suffixes: tuple[str, ...] = () if self._preprocessing is None else tuple(self._preprocessing.suffixes)
         with _told(folder):
             self._network: Network = NETWORKS[self.about["format"]](folder, threads=threads)
@@ -105,9 +105,10 @@ class ExportedModel:
         return self._preprocessing
 
     def _said(self, samples: Sequence[Sample]) -> list[Row]:
-        outputs = self._network(self._reading.batch([sample.input for sample in samples]))
+        inputs = self._reading.batch([sample.input for sample in samples])
         if self._postprocessing is not None:
-            return self._postprocessing.rows(outputs)
+            return self._postprocessing.answer(self._network, inputs)
+        outputs = self._network(inputs)
         columns = {name: values.tolist() for name, values in outputs.items()}
         return [{name: values[index] for name, values in columns.items()} for index in range(len(samples))]
 

@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 
 from framework_core.errors import MissingPackageError
-from framework_core.serving.processing import Array
+from framework_core.serving.processing import Array, Network
 
 INPUT, OUTPUTS = "input", ("output", "probabilities")
 """What the input and the outputs are called, wherever a format names them."""
 
 ONNX_FILE, TORCH_FILE = "model.onnx", "model.pt2"
-
-Network = Callable[[Array], Mapping[str, Array]]
-"""From prepared inputs, the batch first, to outputs by name."""
 
 
 def onnx_network(folder: Path, *, threads: int = 0) -> Network:

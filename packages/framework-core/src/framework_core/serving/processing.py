@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar
@@ -15,6 +15,9 @@ from framework_core.errors import MissingPackageError
 
 Array = np.ndarray[Any, Any]
 Row = dict[str, Any]
+
+Network = Callable[[Array], Mapping[str, Array]]
+"""From prepared inputs, the batch first, to outputs by name."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,28 @@ class Preprocessing(ABC):
         return [{**sample.row, **row} for sample, row in zip(samples, said, strict=True)]
 
 
-class Postprocessing(ABC):
+class Asking(ABC):
+    """How a network is asked, and what is made of its answers: the rows of ``predict_step`` of the model. No torch.
+
+    A model that makes a text token by token is asked again and again; for any other there is ``Postprocessing``.
+    """
+
+    @abstractmethod
+    def answer(self, network: Network, inputs: Array) -> list[Row]:
+        """What the network says of each sample, as plain values.
+
+        Args:
+            network: From prepared inputs to outputs by name: ``output``, and ``probabilities`` where there are some.
+            inputs: The samples, the batch axis first, as ``Preprocessing.batch`` gives them.
+        """
+
+
+class Postprocessing(Asking):
     """From the outputs of a network to a row for each sample, as ``predict_step`` of the model gives. No torch."""
+
+    def answer(self, network: Network, inputs: Array) -> list[Row]:
+        """The rows of what the network gives, asked once."""
+        return self.rows(network(inputs))
 
     @abstractmethod
     def rows(self, outputs: Mapping[str, Array]) -> list[Row]:

@@ -18,7 +18,7 @@ from framework_core.contracts.processing import Processing
 from framework_core.errors import FrameworkError
 from framework_core.serving.features import Values, predicted, statistics
 from framework_core.serving.networks import OUTPUTS
-from framework_core.serving.processing import Array, Sample, build
+from framework_core.serving.processing import Array, Postprocessing, Sample, build
 from framework_core.training.evidence import Answers
 
 MOST_SAMPLES = 20_000
@@ -108,7 +108,7 @@ def _said(model: BaseModel, outputs: Tensor) -> list[dict[str, Any]]:
     with torch.inference_mode():
         shares = model.probabilities(outputs)
     described = _built(model.postprocessing())
-    if described is not None:
+    if isinstance(described, Postprocessing):
         given = [outputs] if shares is None else [outputs, shares]
         arrays = {name: each.float().numpy() for name, each in zip(OUTPUTS, given, strict=False)}
         rows: list[dict[str, Any]] = described.rows(arrays)

@@ -57,17 +57,22 @@ class SmallGPT(LanguageModel):
             separator=self.packed_by,
         )
 
+    @property
+    def room(self) -> int:
+        """As many tokens as there are positions: those of a block."""
+        return int(self.data.input_shape[0])
+
     def steps(self, tokens: Tensor) -> Generator[Tensor, Tensor, None]:
         """The next token by the keys and values of those before; where there is no room left, half is forgotten."""
         model: Any = self.model
         while True:
-            tokens = tokens[-model.positions :]
+            tokens = tokens[-self.room :]
             logits, cache = model.cached(tokens[None])
             while True:
                 token = yield logits[0, -1]
                 tokens = torch.cat([tokens, token])
-                if len(tokens) > model.positions:
-                    tokens = tokens[-max(1, model.positions // 2) :]
+                if len(tokens) > self.room:
+                    tokens = tokens[-max(1, self.room // 2) :]
                     break
                 logits, cache = model.cached(token[None], cache)
 
@@ -90,7 +95,6 @@ class _Decoder(nn.Module):
         width = embedding.embedding_dim
         self.embedding = embedding
         self.position = nn.Embedding(positions, width)
-        self.positions = positions
         self.separator = separator
         self.drop = nn.Dropout(drop_rate)
         self.layers = nn.ModuleList(Layer(width, heads, feed_forward, drop_rate) for _ in range(depth))

@@ -230,10 +230,15 @@ class TransformerLM(LanguageModel):
                 next_step=f"Take smaller ones: dataset.block_size={positions}",
             )
 
+    @property
+    def room(self) -> int:
+        """As many tokens as there are positions; where the architecture has none, those of a block."""
+        return positions_of(hugging(self.model).config) or self.data.input_shape[0]
+
     def steps(self, tokens: Tensor) -> Generator[Tensor, Tensor, None]:
         """The next token by what the network keeps of those before; where there is no room left, half is forgotten."""
         network: Any = hugging(self.model)
-        room = getattr(network.config, "max_position_embeddings", None) or self.data.input_shape[0]
+        room = self.room
         while True:
             tokens = tokens[-room:]
             out = network(input_ids=tokens[None], use_cache=True)

@@ -49,7 +49,7 @@ class Attention(nn.Module):
         rate = self.drop_rate if self.training else 0.0
         # A single token after others sees them all.
         found = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=rate, is_causal=causal and query.shape[2] > 1
+            query, key, value, attn_mask=mask, dropout_p=rate, is_causal=causal and cache is None
         )
         return self.drop(self.out(found.transpose(1, 2).flatten(2))), (key, value)
 

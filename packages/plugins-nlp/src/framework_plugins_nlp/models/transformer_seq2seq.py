@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from framework_core.contracts import Processing
 from framework_plugins_nlp.models.transformer import Chosen, compute_again, hugging, wishes
 from framework_plugins_nlp.seq2seq import Seq2SeqModel
 
@@ -52,15 +53,43 @@ class TransformerSeq2Seq(Seq2SeqModel):
         """Compute activations again in the backward pass, as the architecture does it."""
         compute_again(hugging(self.model))
 
+    def outputs_of(self, inputs: Tensor) -> Tensor:
+        """The outputs as far as a target has tokens: the rest is not computed."""
+        found: Tensor = self.model(inputs, short=True)
+        return found
+
+    @property
+    def longest(self) -> int:
+        """How many tokens a text that is made has at most."""
+        most = getattr(hugging(self.model).config, "max_position_embeddings", None) or self.max_new_tokens
+        return min(self.max_new_tokens, most)
+
+    def postprocessing(self) -> Processing | None:
+        """How a text is made, token by token, without torch; nothing where the likeliest token is not simply taken."""
+        network: Any = hugging(self.model)
+        chosen = network.generation_config
+        asked = {name for name, value in chosen.to_diff_dict().items() if value not in (None, False)}
+        if self.beams > 1 or asked - _PLAIN:
+            return None
+        ends = self._tokens().get("eos_token_id", chosen.eos_token_id)
+        settings = {
+            "pad": self.pad_id,
+            "begin": self.model.begin,
+            "ends": [] if ends is None else [ends] if isinstance(ends, int) else list(ends),
+            "first": chosen.forced_bos_token_id,
+            "last": chosen.forced_eos_token_id,
+            "most": self.longest,
+        }
+        return Processing(builder="framework_plugins_nlp.serving_made:Made", settings=settings)
+
     def generate(self, sources: Tensor) -> Tensor:
         """The likeliest text of each source, by beams where there are several."""
         network: Any = hugging(self.model)
-        most = getattr(network.config, "max_position_embeddings", None) or self.max_new_tokens
         with torch.no_grad():
             made: Tensor = network.generate(
                 input_ids=sources,
                 attention_mask=sources.ne(self.pad_id).long(),
-                max_new_tokens=min(self.max_new_tokens, most),
+                max_new_tokens=self.longest,
                 num_beams=self.beams,
                 do_sample=False,
                 **self._tokens(),
@@ -80,6 +109,13 @@ class TransformerSeq2Seq(Seq2SeqModel):
 _FORCED = ("forced_eos_token_id", "forced_bos_token_id")
 """Tokens of the architecture's first checkpoint that would be put into every text."""
 
+_PLAIN = {
+    *("transformers_version", "_from_model_config", "use_cache", "num_beams", "max_length", "early_stopping"),
+    *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", *_FORCED),
+    *("output_attentions", "output_hidden_states", "length_penalty"),
+}
+"""What a checkpoint says of generation that is followed without transformers, or means nothing without beams."""
+
 
 class _Pairs(nn.Module):
     """Sources and targets ``(B, 2, T)`` to the logits of each token of the targets ``(B, T, V)``.
@@ -94,22 +130,31 @@ class _Pairs(nn.Module):
         self.network = network
         self.pad_id = pad_id
 
-    def forward(self, pairs: Tensor) -> Tensor:
-        inside = pairs.ne(self.pad_id)
-        # Both were filled up to the longer of the two.
-        source, target = (max(1, length) for length in inside.sum(dim=2).amax(dim=0).tolist())
-        sources, targets = pairs[:, 0, :source], pairs[:, 1, :target]
-        begin = targets.new_full((len(targets), 1), self._begin())
+    def forward(self, pairs: Tensor, *, short: bool = False) -> Tensor:
+        """The logits.
+
+        Args:
+            pairs: Sources and targets.
+            short: Whether what fills up all sources, or all targets, is left out, as far as each reaches.
+        """
+        sources, targets = pairs[:, 0], pairs[:, 1]
+        if short:
+            # Both were filled up to the longer of the two.
+            source, target = (max(1, length) for length in pairs.ne(self.pad_id).sum(dim=2).amax(dim=0).tolist())
+            sources, targets = sources[:, :source], targets[:, :target]
+        begin = targets.new_full((targets.shape[0], 1), self.begin)
         outputs = self.network(
             input_ids=sources,
-            attention_mask=inside[:, 0, :source].long(),
+            attention_mask=sources.ne(self.pad_id).long(),
             decoder_input_ids=torch.cat([begin, targets[:, :-1]], dim=1),
             use_cache=False,
         )
         logits: Tensor = outputs.logits
         return logits
 
-    def _begin(self) -> int:
+    @property
+    def begin(self) -> int:
+        """The token before each text that is made."""
         network: Any = self.network
         found = getattr(network.config, "decoder_start_token_id", None)
         return self.pad_id if found is None else int(found)
