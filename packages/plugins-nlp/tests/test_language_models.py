@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from made_texts import made_texts
@@ -18,7 +19,7 @@ from made_texts import made_texts
 from framework_core import registry
 from framework_core.cli import predict as predict_command
 from framework_core.errors import ContractError, DataError
-from framework_plugins_nlp.language_model import drawn
+from framework_plugins_nlp.drawing import chance_of, drawn
 
 pytestmark = pytest.mark.drawn
 
@@ -164,17 +165,26 @@ def test_kept_keys_give_what_the_whole_text_gives(length):
 
 
 def test_a_daring_draw_is_among_the_likeliest():
-    logits = torch.tensor([0.0, 3.0, 1.0, 2.0])
-    chance = torch.Generator().manual_seed(0)
-    assert int(drawn(logits, 0, None, None)) == 1
-    assert {int(drawn(logits, 5.0, 2, chance)) for _ in range(50)} == {1, 3}
-    assert {int(drawn(logits, 50.0, None, chance)) for _ in range(200)} == {0, 1, 2, 3}
+    logits = np.array([0.0, 3.0, 1.0, 2.0], dtype=np.float32)
+    chance = np.random.default_rng(0)
+    assert drawn(logits, 0, None, chance) == 1
+    assert {drawn(logits, 5.0, 2, chance) for _ in range(50)} == {1, 3}
+    assert {drawn(logits, 50.0, None, chance) for _ in range(200)} == {0, 1, 2, 3}
+
+
+def test_tokens_are_drawn_as_often_as_they_are_likely():
+    logits = np.log(np.array([0.6, 0.3, 0.1]))
+    chance = np.random.default_rng(0)
+    counts = np.bincount([drawn(logits, 1.0, None, chance) for _ in range(4000)])
+    assert counts / 4000 == pytest.approx([0.6, 0.3, 0.1], abs=0.03)
+    hot = np.bincount([drawn(logits, 0.5, None, chance) for _ in range(4000)])
+    assert hot / 4000 == pytest.approx(np.array([0.36, 0.09, 0.01]) / 0.46, abs=0.03)
 
 
 def test_a_text_comes_piece_by_piece():
     module = set_up(tokenizer="bpe", vocabulary_size=300, text=PLAY.replace("soup", "süß"))
     model = small(module)
-    chance = torch.Generator().manual_seed(0)
+    chance = np.random.default_rng(0)
     pieces = list(model.stream("Fool: ", max_new_tokens=40, temperature=1.0, generator=chance))
     assert len(pieces) > 10
     whole = list(
@@ -182,7 +192,7 @@ def test_a_text_comes_piece_by_piece():
             torch.from_numpy(module.tokenizer.encode(["Fool: "]).ids).long(),
             max_new_tokens=40,
             temperature=1.0,
-            generator=torch.Generator().manual_seed(0),
+            generator=np.random.default_rng(0),
         )
     )
     assert module.tokenizer.decode(whole).startswith("".join(pieces))
@@ -198,7 +208,8 @@ def test_what_is_measured_is_in_nats_of_tokens_and_of_characters(train):
     found = done.json["metrics"]
     assert found["test/perplexity"] == pytest.approx(math.exp(found["test/loss"]), rel=1e-3)
     assert found["test/nats_per_character"] < found["test/loss"]
-    samples = list(csv.DictReader((Path("runs/fool/tables/samples.csv")).read_text("utf-8").splitlines(True)))
+    with Path("runs/fool/tables/samples.csv").open(encoding="utf-8", newline="") as file:
+        samples = list(csv.DictReader(file))
     assert len(samples) == 3
     assert len({each["text"] for each in samples}) == 3
 
@@ -261,10 +272,26 @@ def test_ctrl_c_ends_text_that_is_made_with_one_message(train, project):
 
 
 def test_the_likeliest_tokens_that_make_up_a_share_are_drawn_among():
-    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
-    chance = torch.Generator().manual_seed(0)
-    assert {int(drawn(logits, 1.0, None, chance, top_p=0.6)) for _ in range(200)} == {0, 1}
-    assert {int(drawn(logits, 1.0, None, chance, top_p=0.01)) for _ in range(20)} == {0}
+    logits = np.log(np.array([0.5, 0.3, 0.15, 0.05]))
+    chance = np.random.default_rng(0)
+    assert {drawn(logits, 1.0, None, chance, top_p=0.6) for _ in range(200)} == {0, 1}
+    assert {drawn(logits, 1.0, None, chance, top_p=0.01) for _ in range(20)} == {0}
+
+
+def test_a_text_goes_on_the_same_whatever_stands_beside_it():
+    module = set_up()
+    model = small(module, max_new_tokens=12, temperature=1.0)
+
+    def continued(*texts: str) -> list[str]:
+        tokens = torch.from_numpy(module.tokenizer.encode(texts, special=False).ids).long().view(len(texts), -1)
+        return model.predict_step(tokens, 0)["continued"]
+
+    torch.manual_seed(0)
+    first = continued("Fool")
+    assert continued("King", "Fool")[1] == first[0]
+    torch.manual_seed(1)
+    assert continued("Fool") != first
+    assert chance_of(0, [1, 2]).random() != chance_of(0, [2, 1]).random()
 
 
 def test_each_kind_of_model_has_data_of_its_own_where_none_is_named(fw):

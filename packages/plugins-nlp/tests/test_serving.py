@@ -50,8 +50,8 @@ names = [each.name for each in session.get_outputs()]
 rows = []
 for path in map(Path, sys.argv[1:]):
     samples = before.samples(path.read_bytes(), path.suffix)
-    outputs = session.run(None, {"input": before.batch([each.input for each in samples])})
-    said = behind.rows(dict(zip(names, outputs)))
+    network = lambda inputs: dict(zip(names, session.run(None, {"input": inputs})))
+    said = behind.answer(network, before.batch([each.input for each in samples]))
     rows += [{"path": str(path), **row} for row in before.rows(samples, said)]
 print(json.dumps(rows))
 """
@@ -139,7 +139,7 @@ def answered(model, datamodule, files, network) -> list:
     rows = []
     for path in files:
         samples = before.samples(path.read_bytes(), path.suffix)
-        said = behind.rows(network(before.batch([each.input for each in samples])))
+        said = behind.answer(network, before.batch([each.input for each in samples]))
         rows += [{"path": str(path), **row} for row in before.rows(samples, json.loads(json.dumps(said)))]
     return rows
 
@@ -245,6 +245,49 @@ def test_masks_are_filled_in_as_predict_fills_them_in(project, tmp_path):
         with pytest.raises(DataError) as told:
             build(datamodule.preprocessing(model.data)).samples(text.encode(), ".txt")
         assert told.value.what == refused.value.what.replace(name, "input.txt")
+
+
+PLAY = "".join(f"Fool: it is the number {n} of the soup.\nKing: nay!\n" for n in range(40))
+PROMPTS = "Fool: the\n\nKing\nFool: it is the number 7 of the soup. And so it goes on\n"
+
+
+@pytest.mark.parametrize(("documents", "settings"), [(1, {"temperature": 0}), (4, {"top_k": 9, "top_p": 0.9})])
+def test_texts_are_continued_as_predict_continues_them(project, tmp_path, documents, settings):
+    Path("plays").mkdir()
+    for number in range(documents):
+        Path("plays", f"{number}.txt").write_text(PLAY, "utf-8")
+    data = {"path": "plays", "block_size": 16, "test_size": 0.1, "batch_size": 4}
+    sizes = {"width": 16, "depth": 1, "heads": 2, "feed_forward": 16, "max_new_tokens": 30}
+    datamodule = registry.create_dataset("text_files", **data)
+    datamodule.setup("fit")
+    model = registry.create_model("small_gpt", data=datamodule.data_spec(), **sizes, **settings).eval()
+    Path("new.txt").write_text(PROMPTS, "utf-8")
+    Path("more.csv").write_text('text\n"King: nay, and"\n', "utf-8")
+    files = [Path("new.txt"), Path("more.csv"), *datamodule.sample_files(8, tmp_path)]
+    network = in_onnx(model, datamodule, tmp_path)
+    with torch.no_grad():
+        wanted = predicted(model, datamodule, files)
+    assert answered(model, datamodule, files, network) == wanted
+    assert len(wanted) == 8
+    assert sum(len(row["continued"]) > 16 for row in wanted) > 4  # longer than a block
+
+
+@pytest.mark.parametrize("architecture", ["bart", "t5"])
+def test_texts_are_made_of_others_as_predict_makes_them(project, tmp_path, architecture):
+    Path("pairs.csv").write_text("src,target\n" + "".join(f"number {n},{n * n}\n" for n in range(60)), "utf-8")
+    data = {"path": "pairs.csv", "tokenizer": "character", "max_length": 14, "max_target_length": 8}
+    datamodule = registry.create_dataset("text_pairs", **data, batch_size=4)
+    datamodule.setup("fit")
+    chosen = {"architecture": architecture, "max_new_tokens": 9, **TINY_BERT}
+    model = registry.create_model("transformer_seq2seq", data=datamodule.data_spec(), **chosen).eval()
+    Path("new.txt").write_text("number 7\n\nand number 70 and on\n", "utf-8")
+    Path("more.csv").write_text("src,count\nnumber 8,1\n,2\n", "utf-8")
+    files = [Path("new.txt"), Path("more.csv"), *datamodule.sample_files(2, tmp_path)]
+    wanted = predicted(model, datamodule, files)
+    assert answered(model, datamodule, files, in_onnx(model, datamodule, tmp_path)) == wanted
+    assert len(wanted) == 6
+    model.beams = 2
+    assert model.postprocessing() is None
 
 
 def test_samples_of_the_test_come_as_files_that_are_read(topics, project, tmp_path):

@@ -38,7 +38,7 @@ def to_onnx(source: Source, inputs: Tensor, folder: Path, about: Mapping[str, An
         _needed(package)
     network = Network(source.model)
     names = list(OUTPUTS[: len(answers(network, inputs))])
-    with _quiet(), _told():
+    with _quiet(), _told(), torch.no_grad():
         program: Any = torch.onnx.export(
             _exported(source, network, inputs), dynamo=True, input_names=[INPUT], output_names=names
         )
