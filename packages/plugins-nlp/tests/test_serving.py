@@ -251,6 +251,7 @@ PLAY = "".join(f"Fool: it is the number {n} of the soup.\nKing: nay!\n" for n in
 PROMPTS = "Fool: the\n\nKing\nFool: it is the number 7 of the soup. And so it goes on\n"
 
 
+@pytest.mark.some_of(1)
 @pytest.mark.parametrize(("documents", "settings"), [(1, {"temperature": 0}), (4, {"top_k": 9, "top_p": 0.9})])
 def test_texts_are_continued_as_predict_continues_them(project, tmp_path, documents, settings):
     Path("plays").mkdir()
@@ -269,9 +270,10 @@ def test_texts_are_continued_as_predict_continues_them(project, tmp_path, docume
         wanted = predicted(model, datamodule, files)
     assert answered(model, datamodule, files, network) == wanted
     assert len(wanted) == 8
-    assert sum(len(row["continued"]) > 16 for row in wanted) > 4  # longer than a block
+    assert max(len(row["continued"]) for row in wanted) > 16  # longer than a block
 
 
+@pytest.mark.some_of(1)
 @pytest.mark.parametrize("architecture", ["bart", "t5"])
 def test_texts_are_made_of_others_as_predict_makes_them(project, tmp_path, architecture):
     Path("pairs.csv").write_text("src,target\n" + "".join(f"number {n},{n * n}\n" for n in range(60)), "utf-8")

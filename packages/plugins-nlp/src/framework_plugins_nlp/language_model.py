@@ -238,5 +238,3 @@ class LanguageModel(BaseModel):
             return self.separator_id
         ids = Tokenizer.of(self.data.facts).encode(["\n"], special=False).ids
         return int(ids[0])
-
-

@@ -5,7 +5,6 @@ Axes: B blocks, T tokens.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 

@@ -178,7 +178,7 @@ class RunningText(BaseNLPDataModule):
         return Processing(builder=builder, settings=settings, requirements=REQUIREMENTS)
 
     def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
-        """Beginnings of the texts of the test, a file each where they are continued, with a mask where masks are learned."""
+        """Beginnings of the texts of the test, a file each; where masks are learned, in one, with a mask in the middle."""
         test = self.test_dataset or self.val_dataset
         if isinstance(test, Blocks) and self.tokenizer is not None:
             return self._beginnings(test, min(count, CONTINUED), folder)

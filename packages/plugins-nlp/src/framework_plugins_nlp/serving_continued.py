@@ -1,4 +1,4 @@
-"""Texts that a model continues where it answers: from the content of a file to tokens, and to those that follow. No torch.
+"""Texts that a model continues where it answers: from the content of a file to tokens, and to what follows. No torch.
 
 Axes: B texts, T tokens, V vocabulary.
 """
@@ -16,7 +16,7 @@ from framework_plugins_nlp.padding import stacked
 from framework_plugins_nlp.serving_texts import LineInputs
 
 AT_ONCE = 50_000_000
-"""Logits that a network is asked for at once, 200 MB: it gives one for each token of the vocabulary and of the texts."""
+"""Logits that a network is asked for at once, 200 MB: it gives as many as there are tokens, for each of a text."""
 
 
 class Beginnings(LineInputs):

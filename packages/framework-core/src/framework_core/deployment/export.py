@@ -27,6 +27,7 @@ from framework_core.deployment.golden_files import (
     check_rows,
     from_files,
     golden_files,
+    steady,
     write_rows,
 )
 from framework_core.deployment.images import MODEL, kubernetes_name, write_dockerfile, write_inference_service
@@ -144,11 +145,12 @@ def _compare_files(predictor: Predictor, datamodule: Any, folder: Path, read: Re
     if datamodule is None or before is None or after is None or about["format"] == "mlflow":
         return 0
     golden = golden_files(predictor, datamodule, folder / FILES)
-    if not golden:
-        return 0
     way = from_files(before, lambda inputs: dict(zip(OUTPUTS, read(torch.from_numpy(inputs)), strict=False)), after)
     paths = [each.path for each in golden]
-    inputs = check_inputs(predictor.dataset(paths), paths, way.preprocessing)
+    inputs = check_inputs(predictor.dataset(paths), paths, way.preprocessing) if paths else 0.0
+    golden = steady(golden, way)
+    if not golden:
+        return 0
     apart = {"inputs": inputs, "answers": check_rows(golden, way.rows)}
     write_rows(golden, folder / ROWS)
     tolerance = {"inputs": INPUT_TOLERANCE, "answers": ROW_TOLERANCE}
