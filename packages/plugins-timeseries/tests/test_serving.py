@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,9 @@ from framework_core.run import train, trained
 from framework_core.serving.processing import build
 from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
 from framework_plugins_timeseries.heads import head_for
+from framework_plugins_timeseries.layout import Layout
+from framework_plugins_timeseries.scaling import Scaler
+from framework_plugins_timeseries.serving_forecasts import M4Inputs, TsfInputs
 
 pytestmark = pytest.mark.drawn("file")
 
@@ -113,7 +117,7 @@ def answered(model, datamodule, files, network=None) -> list:
     rows = []
     for path in files:
         samples = before.samples(path.read_bytes(), path.suffix)
-        said = behind.rows((network or in_torch(model))(before.batch([each.input for each in samples])))
+        said = behind.answer(network or in_torch(model), before.batch([each.input for each in samples]))
         rows += [{"path": str(path), **row} for row in before.rows(samples, json.loads(json.dumps(said)))]
     return rows
 
@@ -186,6 +190,74 @@ def test_commas_for_points_and_other_names_are_read_and_written(long, project, t
     files = datamodule.sample_files(3, tmp_path)
     assert files[0].read_text("utf-8").startswith("shop;day;y;visitors;price;size\nshop 0;2024-")
     same(answered(model, datamodule, files), predicted(model, datamodule, files))
+
+
+MONASH = """@attribute series_name string
+@attribute start_timestamp date
+@frequency {frequency}
+@horizon 4
+@data
+"""
+
+
+@pytest.mark.parametrize("frequency", ["monthly", "weekly", "minutely"])
+def test_files_of_the_monash_archive_are_continued_as_predict_continues_them(project, tmp_path, frequency):
+    head = MONASH.format(frequency=frequency)
+    lines = [
+        f"T{number}:2001-01-{8 + 7 * number:02} 00-00-00:" + ",".join(map(str, range(number, 40))) for number in (1, 2)
+    ]
+    Path("learned.tsf").write_text(head + "\n".join(lines) + "\n", "cp1252")
+    model, datamodule = made("tsf", "dlinear", path="learned.tsf", missing="forward")
+    Path("new.tsf").write_text(
+        head + "T2:2003-05-05 12-30-00:1,2.5,?,4,5,6,7,8\n\nN\xe9w:2003-06-02 12-30-00:" + "3," * 9 + "4\n", "cp1252"
+    )
+    files = [Path("new.tsf"), *datamodule.sample_files(4, tmp_path)]
+    assert [path.suffix for path in files] == [".tsf"] * 5
+    rows = answered(model, datamodule, files)
+    same(rows, predicted(model, datamodule, files))
+    assert [row["unique_id"] for row in rows[:8:4]] == ["T2", "N\xe9w"]
+    assert len(rows) == 6 * 4
+
+
+def test_files_of_the_m4_competition_are_continued_as_predict_continues_them(project, tmp_path):
+    for part, values in (("train", range(120)), ("test", range(120, 134))):
+        lines = [f'"D{number}",' + ",".join(str(number * value) for value in values) for number in (1, 2)]
+        Path(f"Daily-{part}.csv").write_text('"V1","V2"\n' + "\n".join(lines) + ",,\n", "utf-8")
+    model, datamodule = made("m4_daily", "nlinear", path=".", look_back=20)
+    Path("new.csv").write_text(
+        '"V1","V2"\nD2,' + "5," * 30 + "6,,\nmine," + ",".join(map(str, range(25))) + "\n", "utf-8"
+    )
+    files = [Path("new.csv"), *datamodule.sample_files(4, tmp_path)]
+    rows = answered(model, datamodule, files)
+    same(rows, predicted(model, datamodule, files))
+    assert [(row["unique_id"], row["ds"]) for row in rows[:28:14]] == [("D2", "32"), ("mine", "26")]
+    assert len(rows) == 6 * 14
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.tsf", b"@data\nno:1,2\n", "line 2 has 1 attributes, and the head names 0"),
+        ("b.tsf", b"@attribute series_name string\n@data\nT1:1,x\n", "could not convert string to float: 'x'"),
+        ("c.tsf", b"@attribute start_timestamp date\n@frequency daily\n@data\n2001:1,2\n", "line 4: time data"),
+        ("d.tsf", b"\x81\x00", "has no line @data"),
+        ("a.csv", b"V1,V2\nD1,x\n", "line 2: could not convert string to float: 'x'"),
+        ("b.csv", b"V1,V2\nD\xe91,1\n", "is not UTF-8"),
+        ("c.csv", b"V1,V2\n" + b"D1," + b"1" * 200_000, "line 2: field larger than field limit"),
+        ("d.csv", b"", "has no series"),
+        ("e.csv", b"V1\nD1\n", "line 2: the series 'D1' has no values"),
+    ],
+)
+def test_a_file_of_an_archive_that_cannot_be_read_is_told(name, content, said, project):
+    inputs = TsfInputs if name.endswith("tsf") else M4Inputs
+    facts = {
+        "layout": Layout(4, 2, ("y",), (), (), ()).facts(),
+        "scaler": Scaler.fit("none", [np.zeros((9, 1))]).facts(),
+        "step": 1,
+        "series": ["D1"],
+    }
+    with pytest.raises(DataError, match=re.escape(said)):
+        inputs({}, facts, {}).samples(content, Path(name).suffix)
 
 
 @pytest.mark.parametrize("loss", ["quantile", "normal", "student_t"])

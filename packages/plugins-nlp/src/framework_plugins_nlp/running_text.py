@@ -170,39 +170,42 @@ class RunningText(BaseNLPDataModule):
 
     def preprocessing(self, data: DataSpec) -> Processing | None:
         """Texts to be continued, or with masks, as tokens, without torch."""
+        settings = {"tokenizer": data.facts["tokenizer"], **self.text_reader().settings()}
+        builder = "framework_plugins_nlp.serving_continued:Beginnings"
         if data.task == MASKING:
-            kept, builder = ("tokenizer", "max_length"), "framework_plugins_nlp.serving_masks:MaskedInputs"
-        else:
-            kept, builder = ("tokenizer",), "framework_plugins_nlp.serving_continued:Beginnings"
-        settings = {**{name: data.facts[name] for name in kept}, **self.text_reader().settings()}
+            settings["max_length"] = data.facts["max_length"]
+            builder = "framework_plugins_nlp.serving_masks:MaskedInputs"
         return Processing(builder=builder, settings=settings, requirements=REQUIREMENTS)
 
     def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
-        """Beginnings of the texts of the test, a file each; where masks are learned, in one, with a mask in the middle."""
-        test = self.test_dataset or self.val_dataset
-        if isinstance(test, Blocks) and self.tokenizer is not None:
-            return self._beginnings(test, min(count, CONTINUED), folder)
-        if not isinstance(self.test_dataset, MaskedTexts) or self.tokenizer is None:
+        """Beginnings of the texts of the test, a file each; or, in one, with a mask in the middle of each."""
+        if self.tokenizer is None:
             return ()
-        test = self.test_dataset
+        if isinstance(self.test_dataset, MaskedTexts):
+            return self._with_masks(self.test_dataset, count, self.tokenizer, folder)
+        blocks = self.test_dataset or self.val_dataset
+        if isinstance(blocks, Blocks):
+            return self._beginnings(blocks, min(count, CONTINUED), self.tokenizer, folder)
+        return ()
+
+    def _with_masks(self, test: MaskedTexts, count: int, tokenizer: Tokenizer, folder: Path) -> list[Path]:
         beginnings = [test.text(index)[: min(SHOWN, self.block_size // 2)] for index in range(min(count, len(test)))]
         texts = [
             f" {MASK} ".join(
-                self.tokenizer.written_text(part) for part in (each[: len(each) // 2], each[len(each) // 2 + 1 :])
+                tokenizer.written_text(part) for part in (each[: len(each) // 2], each[len(each) // 2 + 1 :])
             )
             for each in beginnings
         ]
         return sample_file(folder, texts, self.text_column or "text", self.encoding)
 
-    def _beginnings(self, test: Blocks, count: int, folder: Path) -> list[Path]:
+    def _beginnings(self, blocks: Blocks, count: int, tokenizer: Tokenizer, folder: Path) -> list[Path]:
         """A file for each of some blocks, with its first tokens in a line."""
-        assert self.tokenizer is not None  # noqa: S101  # setup has made it
         found: list[Path] = []
-        for index in np.linspace(0, len(test) - 1, min(count, len(test))).astype(int).tolist():
-            tokens = test.batch(torch.tensor([index]))[0][0, : min(SHOWN, self.block_size // 2)].tolist()
+        for index in np.linspace(0, len(blocks) - 1, min(count, len(blocks))).astype(int).tolist():
+            tokens = blocks.batch(torch.tensor([index]))[0][0, : min(SHOWN, self.block_size // 2)].tolist()
             place = folder / str(index)
             place.mkdir()
-            text = " ".join(self.tokenizer.decode(tokens).split())
+            text = " ".join(tokenizer.decode(tokens).split())
             found += sample_file(place, [text], self.text_column or "text", self.encoding)
         return found
 

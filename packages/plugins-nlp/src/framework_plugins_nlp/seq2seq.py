@@ -30,8 +30,8 @@ class Seq2SeqModel(BaseModel):
 
     Inputs are the tokens of sources and targets over one another, ``(batch, 2, length)``, filled up with
     ``self.pad_id``; outputs are ``(batch, length, vocabulary)``: at each place the token that follows, given the target
-    before it. A subclass gives ``_build_model`` and ``generate``, and ``outputs_of`` where it can leave out places where
-    no target has a token.
+    before it. A subclass gives ``_build_model`` and ``generate``, and ``outputs_of`` where it can leave out places
+    where no target has a token.
 
     Args:
         label_smoothing: The share of a label that is spread over all tokens.

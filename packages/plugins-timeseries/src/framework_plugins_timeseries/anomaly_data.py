@@ -111,7 +111,7 @@ class BaseAnomalyDataModule(BaseTimeSeriesDataModule):
 
     def preprocessing(self, data: DataSpec) -> Processing | None:
         """The windows of each series of a table, without torch."""
-        return self.table_processing(data, "framework_plugins_timeseries.serving_scores:ScoredInputs")
+        return self.series_processing(data, "framework_plugins_timeseries.serving_scores:ScoredInputs")
 
     def _stretches(self, found: SeriesSet, count: int) -> Iterator[Stretch]:
         """Stretches of a few windows each, evenly over the test of each series."""

@@ -22,13 +22,13 @@ from framework_plugins_timeseries.known_series import Known, Policies, settings_
 from framework_plugins_timeseries.layout import SERIES, Layout
 from framework_plugins_timeseries.naive_errors import naive_errors
 from framework_plugins_timeseries.same_length import by_length
-from framework_plugins_timeseries.sample_tables import Stretch, write_table
+from framework_plugins_timeseries.sample_tables import Stretch
 from framework_plugins_timeseries.scaling import Scaler
 from framework_plugins_timeseries.series import Array, Series, SeriesSet, without_missing
 from framework_plugins_timeseries.series_files import content_of
+from framework_plugins_timeseries.series_reader import SeriesReader
 from framework_plugins_timeseries.splits import Borders, borders_by_size, check_room
 from framework_plugins_timeseries.stamps import checked, regular, step_of
-from framework_plugins_timeseries.table_reader import TableReader
 from framework_plugins_timeseries.windows import Span, Windows
 
 _log = logging.getLogger("framework_core")
@@ -61,6 +61,10 @@ class BaseTimeSeriesDataModule(BaseDataModule):
     domain: ClassVar[str] = "timeseries"
     tasks: ClassVar[tuple[str, ...]] = ("forecasting",)
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".parquet", ".pq")
+
+    forecast_inputs: ClassVar[str] = "ComingInputs"
+    """What of ``serving_forecasts`` reads files where a model answers."""
+
     in_memory = True
 
     def __init__(
@@ -110,8 +114,8 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         """
         raise DataError(f"{type(self).__name__} does not say how its series are read (read_series).")
 
-    def table_reader(self) -> TableReader | None:
-        """How series to predict from stand in tables; nothing where files are no tables."""
+    def series_reader(self) -> SeriesReader | None:
+        """How series to predict from stand in files; nothing where there are no such files."""
         return None
 
     def read_file(self, path: Path) -> SeriesSet:
@@ -120,7 +124,7 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         Raises:
             DataError: It cannot be read, or this data has no way to read a file.
         """
-        reader = self.table_reader()
+        reader = self.series_reader()
         if reader is None:
             raise DataError(f"{type(self).__name__} does not say how a file is read (read_file).")
         return reader.series(content_of(path), path)
@@ -224,27 +228,28 @@ class BaseTimeSeriesDataModule(BaseDataModule):
         return Policies(self.sort, self.irregular, self.missing, self.calendar)
 
     def preprocessing(self, data: DataSpec) -> Processing | None:
-        """The end of each series of a table, without torch."""
-        return self.table_processing(data, "framework_plugins_timeseries.serving_forecasts:ComingInputs")
+        """The end of each series of a file, without torch."""
+        return self.series_processing(data, f"framework_plugins_timeseries.serving_forecasts:{self.forecast_inputs}")
 
-    def table_processing(self, data: DataSpec, builder: str) -> Processing | None:
-        """What takes tables, and what is known of series, as its arguments; nothing where files are no tables."""
-        reader = self.table_reader()
+    def series_processing(self, data: DataSpec, builder: str) -> Processing | None:
+        """What takes files, and what is known of series, as its arguments; nothing where there are no such files."""
+        reader = self.series_reader()
         if reader is None:
             return None
         settings = {"reading": reader.settings(), **settings_of(data.facts, self.policies())}
         return Processing(builder=builder, settings=settings, requirements=("pandas>=2.2",))
 
     def sample_files(self, count: int, folder: Path) -> Sequence[Path]:
-        """Tables that end where windows of the test do, where files to predict from are tables."""
-        reader, layout = self.table_reader(), self.layout
+        """Files that end where windows of the test do."""
+        reader, layout = self.series_reader(), self.layout
         if reader is None or layout is None or self.test_dataset is None:
             return ()
         found = checked(self.read_series(), sort=self.sort)
         columns = [name for name in found.columns if name in layout.columns]
         stretches = islice((each for each in self._stretches(found, count) if each.has_values), count)
         return [
-            write_table(folder / f"{number}.csv", each, found, columns, reader) for number, each in enumerate(stretches)
+            reader.write(folder / f"{number}{reader.suffix}", each, found, columns)
+            for number, each in enumerate(stretches)
         ]
 
     def _stretches(self, found: SeriesSet, count: int) -> Iterator[Stretch]:

@@ -6,11 +6,14 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from framework_plugins_timeseries.series import Series, SeriesSet, stamp_text
-from framework_plugins_timeseries.table_reader import TableReader
+
+if TYPE_CHECKING:
+    from framework_plugins_timeseries.table_reader import TableReader
 
 
 @dataclass(frozen=True)

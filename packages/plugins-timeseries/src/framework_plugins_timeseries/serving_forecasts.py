@@ -17,7 +17,10 @@ from framework_core.serving.processing import Array, Postprocessing, Preprocessi
 from framework_plugins_timeseries.coming_windows import ComingWindow, coming_windows
 from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
 from framework_plugins_timeseries.known_series import Known, Policies
+from framework_plugins_timeseries.m4_files import M4Reader
+from framework_plugins_timeseries.series_reader import SeriesReader
 from framework_plugins_timeseries.table_reader import TableReader
+from framework_plugins_timeseries.tsf_files import TsfReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +38,17 @@ class ComingInputs(Preprocessing):
     """The end of each series of a table, whose next steps are the rows.
 
     Args:
-        reading: What ``TableReader`` takes.
+        reading: What ``reader_class`` takes.
         facts: What is known of the data that was learned: ``layout``, ``scaler``, ``step``, ``series``.
         policies: What ``Policies`` takes.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    reader_class: ClassVar[Any] = TableReader
+    """What reads a file."""
 
     def __init__(self, reading: Mapping[str, Any], facts: Mapping[str, Any], policies: Mapping[str, Any]) -> None:
-        self.reader = TableReader.of_settings(reading)
+        self.reader: SeriesReader = self.reader_class.of_settings(reading)
         self.known = Known.of_facts(facts, Policies(**policies))
 
     def samples(self, content: bytes, suffix: str) -> Sequence[Sample]:
@@ -64,6 +69,19 @@ class ComingInputs(Preprocessing):
         """A row for each step and target: the forecast and its interval, on the scale of the data."""
         of_file = cast("Sequence[ComingSample]", samples)
         return [row for sample, each in zip(of_file, said, strict=True) for row in sample.window.rows(each)]
+
+
+class TsfInputs(ComingInputs):
+    """The same of a ``.tsf`` file of the Monash archive."""
+
+    suffixes: ClassVar[tuple[str, ...]] = (".tsf",)
+    reader_class: ClassVar[Any] = TsfReader
+
+
+class M4Inputs(ComingInputs):
+    """The same of a file of the M4 competition."""
+
+    reader_class: ClassVar[Any] = M4Reader
 
 
 class ForecastAnswers(Postprocessing):

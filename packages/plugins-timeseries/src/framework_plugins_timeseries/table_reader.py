@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from framework_core.errors import DataError
+from framework_plugins_timeseries.sample_tables import Stretch, write_table
 from framework_plugins_timeseries.series import SeriesSet
 from framework_plugins_timeseries.tables import Columns, series_of
 
@@ -23,6 +24,8 @@ class TableReader:
         only: The one column of values that a model was trained on, whatever it is called in a table; ``None`` where
             there may be several.
     """
+
+    suffix: ClassVar[str] = ".csv"
 
     columns: Columns
     delimiter: str = ","
@@ -62,3 +65,14 @@ class TableReader:
                 possible=f"A file to predict from has a column of stamps and one of values: ds,{self.only}",
             )
         return found
+
+    def write(self, path: Path, stretch: Stretch, found: SeriesSet, columns: Sequence[str]) -> Path:
+        """Write a stretch as a table.
+
+        Args:
+            path: The file.
+            stretch: The stretch.
+            found: The series that it is of.
+            columns: The columns that are written.
+        """
+        return write_table(path, stretch, found, columns, self)

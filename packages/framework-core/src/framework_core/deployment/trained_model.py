@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from framework_core.prediction import Row, is_attachment
 from framework_core.run import Predictor
 from framework_core.serving.exported import fitted
 from framework_core.serving.features import statistics
-from framework_core.serving.model import RawFile
+from framework_core.serving.model import Abandoned, RawFile, always
 from framework_core.serving.networks import INPUT, OUTPUTS
 from framework_core.serving.processing import Array, Preprocessing, Sample, build
 from framework_core.training.tested_samples import input_of
@@ -83,12 +83,19 @@ class TrainedModel:
         """How many values a file holds once it is decoded, as far as its beginning tells."""
         return 0 if self._preprocessing is None else self._preprocessing.size_of(file.content, file.suffix)
 
-    def answer(self, prepared: Sequence[RawFile]) -> Sequence[list[Row]]:
+    def answer(self, prepared: Sequence[RawFile], wanted: Callable[[], bool] = always) -> Sequence[list[Row]]:
         """The rows of each file.
+
+        Args:
+            prepared: The files.
+            wanted: Whether somebody still waits.
 
         Raises:
             DataError: One cannot be read.
+            Abandoned: Nobody waits any more.
         """
+        if not wanted():
+            raise Abandoned
         with tempfile.TemporaryDirectory(prefix="fw-serve-") as folder:
             paths = [Path(folder) / f"{number}{file.suffix}" for number, file in enumerate(prepared)]
             for path, file in zip(paths, prepared, strict=True):

@@ -128,4 +128,8 @@ class Batcher:
 
     async def _answered(self, batch: Sequence[_Waiting]) -> Sequence[list[Row]]:
         prepared = [each.prepared for each in batch]
-        return await asyncio.get_running_loop().run_in_executor(self._thread, batch[0].model.answer, prepared)
+
+        def wanted() -> bool:
+            return not all(each.rows.done() for each in batch)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, batch[0].model.answer, prepared, wanted)

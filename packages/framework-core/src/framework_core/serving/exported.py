@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from framework_core.contracts.processing import Processing
 from framework_core.errors import DataError, FrameworkError, ServeError
 from framework_core.serving.features import statistics
 from framework_core.serving.likeness import difference
-from framework_core.serving.model import RawFile
+from framework_core.serving.model import Abandoned, RawFile, always
 from framework_core.serving.networks import INPUT, NETWORKS
 from framework_core.serving.processing import Array, Asking, Network, Preprocessing, Row, Sample, build
 
@@ -67,12 +67,26 @@ class ExportedModel:
         """How many inputs of the network a prepared file is."""
         return len(prepared)
 
-    def answer(self, prepared: Sequence[Sequence[Sample]]) -> Sequence[list[Row]]:
-        """The rows of each prepared file: all of them go through the network together."""
+    def answer(self, prepared: Sequence[Sequence[Sample]], wanted: Callable[[], bool] = always) -> Sequence[list[Row]]:
+        """The rows of each prepared file: all of them go through the network together.
+
+        Args:
+            prepared: The files.
+            wanted: Whether somebody still waits; asked whenever the network is.
+
+        Raises:
+            Abandoned: Nobody waits any more.
+        """
+
+        def network(inputs: Array) -> Mapping[str, Array]:
+            if not wanted():
+                raise Abandoned
+            return self._network(inputs)
+
         samples = [sample for file in prepared for sample in file]
         said: list[Row] = []
         for start in range(0, len(samples), self.max_batch):
-            said += self._said(samples[start : start + self.max_batch])
+            said += self._said(samples[start : start + self.max_batch], network)
         found = []
         for file in prepared:
             own, said = said[: len(file)], said[len(file) :]
@@ -104,11 +118,11 @@ class ExportedModel:
         assert self._preprocessing is not None  # noqa: S101  # without it there are no suffixes, and nobody asks
         return self._preprocessing
 
-    def _said(self, samples: Sequence[Sample]) -> list[Row]:
+    def _said(self, samples: Sequence[Sample], network: Network) -> list[Row]:
         inputs = self._reading.batch([sample.input for sample in samples])
         if self._postprocessing is not None:
-            return self._postprocessing.answer(self._network, inputs)
-        outputs = self._network(inputs)
+            return self._postprocessing.answer(network, inputs)
+        outputs = network(inputs)
         columns = {name: values.tolist() for name, values in outputs.items()}
         return [{name: values[index] for name, values in columns.items()} for index in range(len(samples))]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +22,15 @@ class RawFile:
     content: bytes
     suffix: str
     name: str = ""
+
+
+class Abandoned(Exception):  # noqa: N818  # nobody hears of it
+    """An answer that nobody waits for any more."""
+
+
+def always() -> bool:
+    """Somebody waits."""
+    return True
 
 
 class ServedModel(Protocol):
@@ -49,11 +58,16 @@ class ServedModel(Protocol):
     def samples_in(self, prepared: Any, /) -> int:
         """How many inputs of the network a prepared file is."""
 
-    def answer(self, prepared: Sequence[Any], /) -> Sequence[list[Row]]:
+    def answer(self, prepared: Sequence[Any], wanted: Callable[[], bool] = always, /) -> Sequence[list[Row]]:
         """The rows of each prepared file. Whatever it raises, each file is then asked alone.
+
+        Args:
+            prepared: The files.
+            wanted: Whether somebody still waits; asked before each step of what takes several.
 
         Raises:
             DataError: One has no answer.
+            Abandoned: Nobody waits any more.
         """
 
     def infer(self, inputs: Array) -> Mapping[str, Array]:

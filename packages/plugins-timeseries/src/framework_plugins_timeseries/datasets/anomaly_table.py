@@ -70,9 +70,9 @@ class AnomalyTable(BaseAnomalyDataModule):
         """The table, its labels as one more past covariate."""
         labels = () if self.label is None else (self.label,)
         columns = replace(self.columns, past=(*self.columns.past, *labels))
-        return replace(self.table_reader(), columns=columns).series(content_of(self.path), self.path)
+        return replace(self.series_reader(), columns=columns).series(content_of(self.path), self.path)
 
-    def table_reader(self) -> TableReader:
+    def series_reader(self) -> TableReader:
         """Another table has the same columns, and need have no labels."""
         return TableReader(self.columns, self.delimiter, self.decimal)
 

@@ -45,7 +45,7 @@ class Co2Faults(BaseAnomalyDataModule):
         columns = np.column_stack([faulty, labels.astype(float)])
         return SeriesSet([Series("", series.stamps, columns)], found.targets, past=("fault",))
 
-    def table_reader(self) -> TableReader:
+    def series_reader(self) -> TableReader:
         """A table with the column of values."""
         return TableReader(Columns(targets=("co2",)))
 

@@ -68,7 +68,7 @@ class Ltsf(BaseTimeSeriesDataModule):
         """The file."""
         return self.read_file(self.file)
 
-    def table_reader(self) -> TableReader:
+    def series_reader(self) -> TableReader:
         """A file of the same layout."""
         return TableReader(Columns(time="date"))
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from framework_core import DataError, data_cache
 from framework_plugins_timeseries.datamodule import BaseTimeSeriesDataModule
 from framework_plugins_timeseries.dataset_settings import M4_PERIODS
+from framework_plugins_timeseries.m4_files import M4Reader, lines_of
 from framework_plugins_timeseries.published import FILES
 from framework_plugins_timeseries.series import Array, Series, SeriesSet
 from framework_plugins_timeseries.splits import Borders
@@ -28,6 +28,9 @@ class M4(BaseTimeSeriesDataModule):
         path: The folder of the files; ``None`` fetches them.
         **windows: What every dataset of windows takes: ``look_back``, ``batch_size`` ...
     """
+
+    suffixes: ClassVar[tuple[str, ...]] = (".csv",)
+    forecast_inputs: ClassVar[str] = "M4Inputs"
 
     def __init__(self, edition: str, path: str | None = None, **windows: Any) -> None:
         self.period, self.steps, season = M4_PERIODS[edition]
@@ -64,10 +67,9 @@ class M4(BaseTimeSeriesDataModule):
             found.append(Series(name, np.arange(1, len(whole) + 1), whole[:, None]))
         return SeriesSet(found, ("y",), path=self.folder)
 
-    def read_file(self, path: Path) -> SeriesSet:
-        """A file of lines: id and values."""
-        lines = self._lines(path)
-        return SeriesSet([Series(n, np.arange(1, len(v) + 1), v[:, None]) for n, v in lines.items()], ("y",), path=path)
+    def series_reader(self) -> M4Reader:
+        """Other files are of the same form."""
+        return M4Reader()
 
     def borders(self, series: Series) -> Borders:
         """The competition's test, and as many steps before it for validation."""
@@ -85,18 +87,4 @@ class M4(BaseTimeSeriesDataModule):
                 possible=f"The folder holds {self.period}-train.csv and {self.period}-test.csv of the competition.",
                 next_step="They are in github.com/Mcompetitions/M4-methods, Dataset/Train and Dataset/Test.",
             )
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
-            next(rows, None)
-            return {row[0]: self._values(row, rows.line_num, path) for row in rows if row}
-
-    def _values(self, row: list[str], line: int, path: Path) -> Array:
-        last = max((index for index, cell in enumerate(row) if cell.strip()), default=0)
-        try:
-            return np.array(row[1 : last + 1], dtype=float)
-        except ValueError as error:
-            raise DataError(
-                f"{path}, line {line:,}: {error}.",
-                paths=[path],
-                possible="A line is the id of a series and its values; cells behind the last are empty.",
-            ) from error
+        return lines_of(path.read_bytes(), path)

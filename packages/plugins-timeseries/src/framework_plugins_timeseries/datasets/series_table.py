@@ -61,7 +61,7 @@ class SeriesTable(BaseTimeSeriesDataModule):
         """The table."""
         return self.read_file(self.path)
 
-    def table_reader(self) -> TableReader:
+    def series_reader(self) -> TableReader:
         """Another table has the same columns."""
         return TableReader(self.columns, self.delimiter, self.decimal)
 

@@ -41,7 +41,7 @@ class StatsmodelsSeries(BaseTimeSeriesDataModule):
         """The stamps of the first column."""
         raise NotImplementedError
 
-    def table_reader(self) -> TableReader:
+    def series_reader(self) -> TableReader:
         """A table with one column of values."""
         return TableReader(Columns(), only=self.target)
 
