@@ -10,9 +10,13 @@ from served import serving
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
+SMALL_TEXT = ("model.width=16", "model.depth=1", "model.heads=2", "model.max_new_tokens=12")
+SMALL_PAIRS = ("model.width=16", "model.depth=1", "model.positions=64", "model.heads=2", "model.max_new_tokens=12")
 DOMAINS = {
     "vision": ("resnet20", "digits"),
     "nlp": ("fasttext", "topics"),
+    "text that goes on": ("small_gpt", "manual", *SMALL_TEXT),
+    "text of another": ("transformer_seq2seq", "spoken_numbers", "dataset.tokenizer=character", *SMALL_PAIRS),
     "timeseries": ("dlinear", "sunspots"),
     "audio": ("m5", "dtmf"),
 }
@@ -21,7 +25,7 @@ DOMAINS = {
 @pytest.mark.some_of(1)
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_a_model_is_trained_registered_promoted_served_and_asked(domain, warm, tmp_path):
-    model, dataset = DOMAINS[domain]
+    model, dataset, *settings = DOMAINS[domain]
 
     def fw(*words):
         done = subprocess.run([warm.command, *words], cwd=tmp_path, capture_output=True, text=True, timeout=240)
@@ -29,7 +33,7 @@ def test_a_model_is_trained_registered_promoted_served_and_asked(domain, warm, t
         return done.stdout
 
     words = ("trainer=debug", "trainer.precision=32-true", "mlops.report=false", "experiment.run_name=one")
-    fw("train", "--model", model, "--dataset", dataset, *words, "--register", "thing")
+    fw("train", "--model", model, "--dataset", dataset, *settings, *words, "--register", "thing")
     for stage in ("staging", "production"):
         fw("registry", "promote", "thing", "1", stage)
     fw("export", "thing@production", "--to", "onnx", "-o", "exported")

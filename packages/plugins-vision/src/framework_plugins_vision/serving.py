@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,8 +29,9 @@ class _OfImages(Preprocessing):
         """Pixels; 0 where it is no image, which is told when it is read."""
         try:
             return reading.pixel_count(content)
-        except Image.DecompressionBombError:
-            return reading.most_pixels() or 0
+        except Image.DecompressionBombError as error:
+            told = re.search(r"\((\d+) pixels", str(error))
+            return int(told[1]) if told else reading.most_pixels() or 0
         except reading.UNREADABLE:
             return 0
 

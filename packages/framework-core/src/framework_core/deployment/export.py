@@ -31,7 +31,7 @@ from framework_core.deployment.golden_files import (
     write_rows,
 )
 from framework_core.deployment.images import MODEL, kubernetes_name, write_dockerfile, write_inference_service
-from framework_core.deployment.network import Source, free_axes, made_up_inputs
+from framework_core.deployment.network import Source, free_axes, made_up_inputs, tokens_below
 from framework_core.errors import ExportError, FilesInTheWayError, FrameworkError, OutputError
 from framework_core.run import RUNS, Predictor, Trained
 from framework_core.serving.exported import ABOUT, FILES, GOLDEN, ROWS
@@ -179,6 +179,7 @@ def _about(predictor: Predictor, to: str, inputs: Tensor, expected: Answer) -> d
             "name": INPUT,
             "dtype": str(inputs.dtype).removeprefix("torch."),
             "shape": [None if axis in free else size for axis, size in enumerate(inputs.shape)],
+            **tokens_below(data),
         },
         "outputs": [
             {"name": name, "shape": [None, *each.shape[1:]]} for name, each in zip(OUTPUTS, expected, strict=False)

@@ -67,6 +67,12 @@ def free_axes(model: nn.Module, data: DataSpec, inputs: Tensor) -> list[int]:
     return [0] if fixed else list(range(inputs.ndim))
 
 
+def tokens_below(data: DataSpec) -> dict[str, int]:
+    """How many tokens there are, as a description of inputs says it; nothing where they are no tokens."""
+    found = data.facts.get("vocabulary_size")
+    return {"below": found} if isinstance(found, int) and data.input_dtype == "int64" else {}
+
+
 def made_up_inputs(data: DataSpec, count: int) -> Tensor | None:
     """Inputs for a model whose data is not at hand; nothing where nobody knows what they look like.
 

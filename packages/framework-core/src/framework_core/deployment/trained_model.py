@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from framework_core.deployment.network import Network, answers
+from framework_core.deployment.network import Network, answers, tokens_below
 from framework_core.errors import DataError, ExportError, FrameworkError
 from framework_core.prediction import Row, is_attachment
 from framework_core.run import Predictor
@@ -43,7 +43,7 @@ class TrainedModel:
         self._preprocessing: Preprocessing | None = None if described is None else build(described)
         self.suffixes = predictor.suffixes if self._preprocessing is None else self._preprocessing.suffixes
         data = trained.data
-        wanted = {"name": INPUT, "dtype": data.input_dtype, "shape": [None, *data.input_shape]}
+        wanted = {"name": INPUT, "dtype": data.input_dtype, "shape": [None, *data.input_shape], **tokens_below(data)}
         self.about: Mapping[str, Any] = {
             "format": "torch",
             "run_id": trained.record.run_id,

@@ -99,7 +99,12 @@ class ExportedModel:
         Raises:
             DataError: They are not what the network takes.
         """
-        return self._network(fitted(inputs, self.about["input"]))
+        given = fitted(inputs, self.about["input"])
+        try:
+            return self._network(given)
+        except Exception as error:  # each runtime has errors of its own, and each is about what was sent
+            what = f"Inputs of shape {given.shape} with these values are beyond what the model can read."
+            raise DataError(what) from error
 
     def features(self, prepared: Sequence[Sample]) -> Sequence[Mapping[str, float]]:
         """The features of each sample."""
@@ -191,7 +196,8 @@ def fitted(inputs: Array, wanted: Mapping[str, Any]) -> Array:
 
     Args:
         inputs: What was sent.
-        wanted: ``dtype``, and ``shape`` with nothing where a length is free.
+        wanted: ``dtype``, ``shape`` with nothing where a length is free, and ``below`` where values are numbers of
+            tokens: how many there are.
 
     Raises:
         DataError: They have another shape, or values that do not fit.
@@ -209,6 +215,11 @@ def fitted(inputs: Array, wanted: Mapping[str, Any]) -> Array:
         raise DataError("The model takes whole numbers.")
     if inputs.dtype.kind not in "iufb":
         raise DataError(f"The model takes numbers of the type {dtype}.")
+    below = wanted.get("below")
+    if below is not None and not (inputs.min() >= 0 and inputs.max() < below):
+        raise DataError(
+            f"The model knows tokens from 0 to {below - 1:,}, and not {inputs.min():,} to {inputs.max():,}."
+        )
     found = np.ascontiguousarray(inputs, dtype=dtype)
     if dtype.kind == "f" and not np.isfinite(found).all():
         raise DataError("The inputs have values that are not finite.")
