@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,6 +21,7 @@ from framework_core.deployment.network import Network, Source
 from framework_core.errors import DataError
 from framework_core.prediction import table_of
 from framework_core.run import Trained, train, trained
+from framework_core.serving.exported import ExportedModel
 from framework_core.serving.processing import build
 
 pytestmark = pytest.mark.drawn("file")
@@ -77,6 +79,14 @@ def topics(tmp_path_factory, cache) -> Topics:
         export("topics", "onnx", folder / "exported", output_dir=folder)
         found = trained("topics", output_dir=folder)
         return Topics(folder, found, registry.create_dataset(**found.config.dataset.model_dump()))
+
+
+def test_tokens_that_a_model_does_not_know_are_refused(topics):
+    served = ExportedModel(topics.runs / "exported")
+    for tokens in ([[10**6]], [[-1]]):
+        with pytest.raises(DataError, match="The model knows tokens from 0 to"):
+            served.infer(np.array(tokens))
+    assert served.infer(np.array([[1, 2, 3]]))["output"].shape == (1, len(served.about["class_names"]))
 
 
 def in_json(*processings) -> list:
@@ -288,7 +298,7 @@ def test_texts_are_made_of_others_as_predict_makes_them(project, tmp_path, archi
     wanted = predicted(model, datamodule, files)
     assert answered(model, datamodule, files, in_onnx(model, datamodule, tmp_path)) == wanted
     assert len(wanted) == 6
-    model.beams = 2
+    model.beams = 2  # of which an export knows nothing
     assert model.postprocessing() is None
 
 

@@ -22,6 +22,11 @@ class Sources(LineInputs):
         tokens = sample.input if sample.input.ndim == 1 else sample.input[0]
         return super().features(Sample(tokens[tokens != self.tokenizer.pad_id]))
 
+    def batch(self, inputs: Sequence[Array]) -> Array:
+        """Sources and targets over one another, ``(B, 2, T)``: no target has a token yet."""
+        sources = super().batch(inputs)
+        return np.stack([sources, np.full_like(sources, self.tokenizer.pad_id)], axis=1)
+
     def rows(self, samples: Sequence[Sample], said: Sequence[Row]) -> list[Row]:
         """A row for each text: the text, and the one that is made of it."""
         return [
@@ -53,11 +58,12 @@ class Made(Asking):
         self.most = most
 
     def answer(self, network: Network, inputs: Array) -> list[Row]:
-        """``tokens``: those of the text that is made of each source ``(B, T)``."""
+        """``tokens``: those of the text that is made of each source; targets of ``(B, 2, T)`` are not looked at."""
+        sources = inputs[:, 0]
         made: list[list[int]] = [[] for _ in inputs]
         growing = list(range(len(inputs)))
         for place in range(self.most):
-            for index, token in zip(growing, self._next(network, inputs, made, growing, place), strict=True):
+            for index, token in zip(growing, self._next(network, sources, made, growing, place), strict=True):
                 made[index].append(token)
             growing = [index for index in growing if made[index][-1] not in self.ends]
             if not growing:

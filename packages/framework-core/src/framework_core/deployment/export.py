@@ -165,6 +165,8 @@ def _about(predictor: Predictor, to: str, inputs: Tensor, expected: Answer) -> d
     free = free_axes(found.model, data, inputs)
     before = predictor.preprocessing
     after = predictor.postprocessing
+    if before is not None and after is None:
+        _log.warning("answers   are bare outputs: the model does not say how rows are made of them without torch")
     return {
         "format": to,
         "framework_version": __version__,
