@@ -298,7 +298,15 @@ def test_texts_are_made_of_others_as_predict_makes_them(project, tmp_path, archi
     wanted = predicted(model, datamodule, files)
     assert answered(model, datamodule, files, in_onnx(model, datamodule, tmp_path)) == wanted
     assert len(wanted) == 6
-    model.beams = 2  # of which an export knows nothing
+    rules = model.requires_grad_(False).model.network.generation_config
+    said = answered(model, datamodule, files, in_torch(model))
+    common = datamodule.tokenizer.encode([said[0]["generated"]], special=False).ids.tolist()[0]
+    rules.no_repeat_ngram_size, rules.bad_words_ids = 2, [[common]]
+    wanted = predicted(model, datamodule, files)
+    assert answered(model, datamodule, files, in_torch(model)) == wanted != said
+    rules.min_length = 4  # of which an export knows nothing
+    assert model.postprocessing() is None
+    rules.min_length, model.beams = 0, 2  # of which an export knows nothing
     assert model.postprocessing() is None
 
 

@@ -45,10 +45,21 @@ class Made(Asking):
         first: The token that each begins with behind ``begin``; ``None`` leaves it to the model.
         last: The last token of one that is as long as it may be; ``None`` leaves it to the model.
         most: How many tokens one has at most.
+        never: Tokens that none has.
+        once: How many tokens in a row stand in one but once; 0 lets everything come again.
     """
 
     def __init__(
-        self, *, pad: int, begin: int, ends: Sequence[int], first: int | None, last: int | None, most: int
+        self,
+        *,
+        pad: int,
+        begin: int,
+        ends: Sequence[int],
+        first: int | None,
+        last: int | None,
+        most: int,
+        never: Sequence[int] = (),
+        once: int = 0,
     ) -> None:
         self.pad = pad
         self.begin = begin
@@ -56,6 +67,8 @@ class Made(Asking):
         self.first = first
         self.last = last
         self.most = most
+        self.never = list(never)
+        self.once = once
 
     def answer(self, network: Network, inputs: Array) -> list[Row]:
         """``tokens``: those of the text that is made of each source; targets of ``(B, 2, T)`` are not looked at."""
@@ -84,5 +97,18 @@ class Made(Asking):
         found = np.full((len(growing), 2, width), self.pad, dtype=np.int64)
         found[:, 0, : sources.shape[1]] = sources[growing]
         found[:, 1, : place + 1] = stacked(rows, self.pad)
-        tokens: list[int] = network(found)["output"][:, place].argmax(axis=1).tolist()
+        logits = network(found)["output"][:, place].copy()
+        logits[:, self.never] = -np.inf
+        for index, each in zip(growing, logits, strict=True):
+            each[self._again([self.begin, *made[index]])] = -np.inf
+        tokens: list[int] = logits.argmax(axis=1).tolist()
         return tokens
+
+    def _again(self, tokens: list[int]) -> list[int]:
+        """The tokens that would let a row come again, Paulus et al., https://arxiv.org/abs/1705.04304, section 2.5."""
+        before = self.once - 1
+        if before < 0 or len(tokens) < before:
+            return []
+        end = tokens[len(tokens) - before :]
+        places = range(before, len(tokens))
+        return [tokens[place] for place in places if tokens[place - before : place] == end]

@@ -69,13 +69,17 @@ class TransformerSeq2Seq(Seq2SeqModel):
         network: Any = hugging(self.model)
         chosen = network.generation_config
         asked = {name for name, value in chosen.to_diff_dict().items() if value not in (None, False)}
-        if self.beams > 1 or asked - _PLAIN:
+        words = chosen.bad_words_ids or []
+        if self.beams > 1 or asked - _PLAIN or any(len(word) != 1 for word in words):
             return None
         ends = self._tokens().get("eos_token_id", chosen.eos_token_id)
+        ends = [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
         settings = {
             "pad": self.pad_id,
             "begin": self.model.begin,
-            "ends": [] if ends is None else [ends] if isinstance(ends, int) else list(ends),
+            "ends": ends,
+            "never": sorted({word for word, *_ in words} - {*ends}),
+            "once": chosen.no_repeat_ngram_size or 0,
             "first": chosen.forced_bos_token_id,
             "last": chosen.forced_eos_token_id,
             "most": self.longest,
@@ -112,7 +116,8 @@ _FORCED = ("forced_eos_token_id", "forced_bos_token_id")
 _PLAIN = {
     *("transformers_version", "_from_model_config", "use_cache", "num_beams", "max_length", "early_stopping"),
     *("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", *_FORCED),
-    *("output_attentions", "output_hidden_states", "length_penalty"),
+    *("output_attentions", "output_hidden_states", "length_penalty", "renormalize_logits"),
+    *("bad_words_ids", "no_repeat_ngram_size"),
 }
 """What a checkpoint says of generation that is followed without transformers, or means nothing without beams."""
 
