@@ -296,7 +296,7 @@ def test_numbers_that_are_none_take_part_in_nothing(folder, fw, tmp_path):
     shutil.copytree(folder / "runs" / "good", tmp_path / "holes")
     file = tmp_path / "holes" / "tested_samples.json"
     kept = json.loads(file.read_text())
-    kept["scores"]["loss"][:10] = [None] * 10
+    kept["scores"]["loss"]["values"][:10] = [None] * 10
     kept["features"] = {name: [None] * 30 for name in islice(kept["features"], 2)}
     file.write_text(json.dumps(kept))
     done = fw("slices", tmp_path / "holes", "--metric", "loss", "--json")

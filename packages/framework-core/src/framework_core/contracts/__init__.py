@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from framework_core.contracts.run import RunInfo as RunInfo
     from framework_core.contracts.run import RunResult as RunResult
     from framework_core.contracts.samples import SampleHash as SampleHash
+    from framework_core.contracts.scores import SampleScore as SampleScore
+    from framework_core.contracts.scores import ScoredSamples as ScoredSamples
+    from framework_core.contracts.scores import are_moments as are_moments
+    from framework_core.contracts.scores import moment as moment
     from framework_core.contracts.specs import CallbackSpec as CallbackSpec
     from framework_core.contracts.specs import ComponentSpec as ComponentSpec
     from framework_core.contracts.specs import DatasetSpec as DatasetSpec
@@ -75,6 +79,7 @@ _MODULES = {
     "notify": ("NotifyConfig",),
     "run": ("RunInfo", "RunResult"),
     "samples": ("SampleHash",),
+    "scores": ("SampleScore", "ScoredSamples", "are_moments", "moment"),
     "specs": (
         "CallbackSpec",
         "ComponentSpec",

@@ -49,10 +49,11 @@ def kept_test(run: str, *, tracking_uri: str = "", output_dir: Path | None = Non
     asked, uri = (run, tracking_uri) if version is None else (version.run_id, version.tracking_uri)
     with open_run(asked, tracking_uri=uri, output_dir=output_dir) as (recorded, files):
         text = files.read(TESTED)
-    if not text:
+    kept = json.loads(text) if text else {}
+    if "clusters" not in kept:  # nothing, or what a version before the first release has kept
         raise DataError(
             f"The run {recorded.name!r} has kept nothing of its test.",
             possible="A run does that has a test and mlops.report=true, on one device, with a BaseModel.",
             next_step=f"Train it again: fw train --config runs/{quoted(recorded.name)}/config.yaml",
         )
-    return KeptTest(recorded.name, frozenset({recorded.run_id, recorded.name}), json.loads(text))
+    return KeptTest(recorded.name, frozenset({recorded.run_id, recorded.name}), kept)
