@@ -85,8 +85,9 @@ class WindowScores:
         self._answers += [{"forecast": a, "low": b, "high": c, "level": level} for a, b, c in rows]
 
     def scored(self) -> ScoredSamples | None:
-        """The absolute error of each window, of the parts of its horizon and of each target; the squared error, and how
-        much of it is inside the interval. Nothing before a test.
+        """The absolute error of each window, of parts of its horizon and of each target; nothing before a test.
+
+        The squared error and the share of values inside the interval are of whole windows.
         """
         if not self._squares:
             return None

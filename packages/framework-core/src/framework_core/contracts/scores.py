@@ -40,11 +40,11 @@ class ScoredSamples:
         scores: The metrics, the most telling first.
         groups: What samples have in common, by name: ``{"series": [...]}``.
         features: Numbers that tell samples apart, by name; NaN where there is none.
-        times: When each sample was, by name: a date in ISO's form, or the number of a step; empty where it is not known.
-        clusters: The number of the cluster of each sample, where samples are not independent: windows that overlap, steps
-            that follow each other. An interval is told from clusters then.
-        answers: What was said, as rows that a server answers: ``fw drift`` compares them with those of a log. There may
-            be any number of rows.
+        times: When each sample was, by name: a date in ISO's form, or the number of a step; empty where nobody knows.
+        clusters: The number of the cluster of each sample, where samples are not independent: windows that overlap,
+            steps that follow each other. An interval is told from clusters then.
+        answers: What was said, as rows that a server answers: ``fw drift`` compares them with those of a log. There
+            may be any number of rows.
     """
 
     truth: Sequence[Any]

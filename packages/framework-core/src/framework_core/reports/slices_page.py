@@ -16,11 +16,11 @@ MOST_COLUMNS = 24
 """Columns that are drawn."""
 
 HOW = (
-    "A slice is the part of the test with one value of a column, or values in one quarter of it. apart: its 95 % interval "
+    "A slice is the part of the test with one value of a column, or values of a quarter of it. apart: its 95 % interval "
     f"does not hold what all others come to; of many slices some are by chance. small: fewer than {FEWEST} samples."
 )
 CLUSTERS = (
-    "Samples of this test depend on each other, as windows that overlap do: intervals are told from clusters of them."
+    "Samples of this test depend on each other, as windows that overlap do: intervals are told from their clusters."
 )
 
 

@@ -12,7 +12,7 @@ PARTS = 4
 SHORT = timedelta(days=PARTS)
 """A span of dates below which their time of day is named too."""
 
-ZERO = datetime(1970, 1, 1)  # noqa: DTZ001  # moments have no zone
+ZERO = datetime(1970, 1, 1)
 
 
 def quarters(times: Sequence[str | float | None]) -> list[str | None]:

@@ -58,9 +58,12 @@ def tested_samples(
     Raises:
         ContractError: What the model says has not a value for each sample.
     """
-    if answers is None and own is None:
+    if answers is not None:
+        count = len(answers.target)
+    elif own is not None:
+        count = len(own.truth)
+    else:
         return _inputs_alone(model, datamodule)
-    count = len(own.truth if answers is None and own is not None else answers.target)  # type: ignore[union-attr]
     if own is not None:
         _check(model, own, count)
     index = _spaced(count, MOST_SAMPLES)

@@ -137,7 +137,7 @@ class TokenClassification(torch.nn.Module):
         return {"confusion_matrix": confusion_matrix(self._counts.tolist(), self.data.class_names)}
 
     def scored_samples(self) -> ScoredSamples | None:
-        """F1 of the entities of each sentence, where there are such, the share of its words that are right, and its loss.
+        """F1 of the entities of each sentence, where there are such; the share of words that are right; the loss.
 
         All weigh by what they are of, so that those of all sentences are those of the test.
         """

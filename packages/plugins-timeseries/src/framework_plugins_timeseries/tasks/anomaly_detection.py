@@ -158,7 +158,7 @@ class AnomalyDetection(nn.Module):
             scores=scores,
             groups={"series": [names[number] for number in series.tolist()]} if len(names) > 1 else {},
             times={"time": self._windows.times(self._rows)},
-            clusters=stretches(series, self.layout.look_back + self.layout.horizon),
+            clusters=stretches(series, self.layout.horizon),
             answers=[
                 {"score": score, "threshold": float(self.threshold), "anomaly": flag}
                 for score, flag in zip(self._scores.tolist(), self._flags.tolist(), strict=True)
