@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -116,7 +117,7 @@ def test_scores_are_those_of_sacrebleu_and_of_rouge_score():
 
 
 @pytest.mark.drawn
-def test_pairs_are_learned_measured_and_made_by_the_command(train, fw):
+def test_pairs_are_learned_measured_and_made_by_the_command(train, fw, sliced):
     Path("pairs.tsv").write_text(pairs(40).replace(",", "\t"))
     where = ("--dataset", "text_pairs", "dataset.path=pairs.tsv", "dataset.batch_size=8", "model.max_new_tokens=8")
     done = train("--model", "transformer_seq2seq", *TINY, *where, "experiment.run_name=say", "mlops.report=true")
@@ -126,6 +127,11 @@ def test_pairs_are_learned_measured_and_made_by_the_command(train, fw):
     rows = list(csv.DictReader(Path("runs/say/tables/samples.csv").read_text("utf-8").splitlines()))
     assert len(rows) == 8
     assert all(row["source"] == in_words(int(row["target"])) for row in rows)
+    sliced("say", done.json["metrics"], "rougel", "exact_match")
+    by_loss = fw("slices", "say", "--metric", "loss", "--json").json["whole"]["mean"]
+    assert math.exp(by_loss) == pytest.approx(done.json["metrics"]["test/perplexity"], rel=1e-3)
+    kept = json.loads(Path("runs/say/tested_samples.json").read_text())["predictions"]
+    assert len(kept["generated length"]) == 8
     Path("new.txt").write_text("one hundred\n\nseven\n")
     assert fw("predict", "say", "new.txt", "-o", "made.json").code == 0
     found = json.loads(Path("made.json").read_text())

@@ -94,7 +94,7 @@ class WindowScores:
         series = torch.cat(self._series).numpy()
         lengths = np.diff(self.ends)
         steps, targets = torch.cat(self._steps).double().numpy(), torch.cat(self._targets).double().numpy()
-        parts = {"step": self._by_step(steps)} if len(lengths) > 1 else {}
+        parts = {"horizon": self._by_step(steps)} if len(lengths) > 1 else {}
         if 1 < targets.shape[1] <= MOST_TARGETS:
             parts["target"] = {name: _error(targets[:, at]) for at, name in enumerate(self.layout.targets)}
         origins = self._origins(len(series))

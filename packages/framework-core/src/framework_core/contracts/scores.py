@@ -21,7 +21,7 @@ class SampleScore:
         weights: How much each sample counts, 0 or more; empty lets all count alike.
         less_is_better: Whether it is a loss or an error.
         parts: The metric on parts of each sample, by what the parts are and by their names: the steps of a forecast
-            under ``"step"``, the classes of pixels under ``"class"``.
+            under ``"horizon"``, the classes of pixels under ``"class"``.
     """
 
     values: Sequence[float]

@@ -16,7 +16,7 @@ MOST_COLUMNS = 24
 """Columns that are drawn."""
 
 HOW = (
-    "A slice is the part of the test with one value of a column, or values of a quarter of it. apart: its 95 % interval "
+    "A slice is the part of the test with one value of a column, or a quarter of its values. apart: its 95 % interval "
     f"does not hold what all others come to; of many slices some are by chance. small: fewer than {FEWEST} samples."
 )
 CLUSTERS = (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from framework_core.contracts.scores import moment
 
@@ -16,7 +18,7 @@ ZERO = datetime(1970, 1, 1)
 
 
 def quarters(times: Sequence[str | float | None]) -> list[str | None]:
-    """The quarter of the span in which each time lies, named by its ends.
+    """The quarter of the span in which each time lies, named by its ends; the second is the first of the next.
 
     Args:
         times: Dates in ISO's form, or numbers of steps.
@@ -28,10 +30,11 @@ def quarters(times: Sequence[str | float | None]) -> list[str | None]:
         return [None] * len(numbers)
     first, last = min(known), max(known)
     ends = [first + (last - first) * part / PARTS for part in range(PARTS + 1)]
-    written = [_date(each, last - first) if dates else f"{each:,.6g}" for each in ends]
-    names = [f"{written[part]} to {written[part + 1]}" for part in range(PARTS)]
-    width = (last - first) / PARTS or 1.0
-    return [None if each is None else names[min(int((each - first) / width), PARTS - 1)] for each in numbers]
+    if not dates and all(each == round(each) for each in known):
+        ends = [float(round(each)) for each in ends]
+    written = [_date(each, last - first) if dates else f"{each:.6g}" for each in ends]
+    names = [f"{begin} to {end}" for begin, end in pairwise(written)]
+    return [None if each is None else names[bisect_right(ends[1:-1], each)] for each in numbers]
 
 
 def _seconds(time: str | float | None) -> float | None:
