@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INVALID_STATE
 from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.database import Database
 
@@ -133,18 +131,22 @@ def prepare(database: Database[dict[str, Any]]) -> None:
 
 def check_version(version: int, database: str) -> None:
     """Refuse a schema that this package cannot work on."""
+    if version == VERSION:
+        return
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import INVALID_STATE
+
     if version > VERSION:
         raise MlflowException(
             f"The database '{database}' has schema version {version}; this framework-mlflow-mongodb knows {VERSION}. "
             f"Upgrade it: pip install -U framework-mlflow-mongodb",
             INVALID_STATE,
         )
-    if version < VERSION:
-        raise MlflowException(
-            f"The database '{database}' has schema version {version}, older than {VERSION}. Back it up, then run: "
-            f"framework-mlflow-mongodb migrate URI",
-            INVALID_STATE,
-        )
+    raise MlflowException(
+        f"The database '{database}' has schema version {version}, older than {VERSION}. Back it up, then run: "
+        f"framework-mlflow-mongodb migrate URI",
+        INVALID_STATE,
+    )
 
 
 def create_indexes(database: Database[dict[str, Any]]) -> None:

@@ -42,14 +42,13 @@ def list_runs(
     """
     from framework_core.cli.screen import note, print_json, print_table
     from framework_core.tracking.closing import close_dead_runs, tell_stores
-    from framework_core.tracking.listing import runs_of_store_and_folder
+    from framework_core.tracking.listing import runs_of_store, runs_of_store_and_folder
     from framework_core.tracking.lookup import RUNS
-    from framework_core.tracking.runs import Runs, order
 
     tell_stores(close_dead_runs(RUNS))
     unsent: list[str] = []
     if uri:
-        rows = Runs(uri).search(experiments=experiment, where=where, order_by=[order(sort)], most=limit)
+        rows = runs_of_store(uri, experiments=experiment, where=where, sort=sort, most=limit)
     else:
         rows, unsent = runs_of_store_and_folder(RUNS, experiments=experiment, where=where, sort=sort, most=limit)
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -14,8 +14,35 @@ from framework_core.errors import TrackingError
 from framework_core.tracking.here import Followed, has_journal
 from framework_core.tracking.journal import FOLDER
 from framework_core.tracking.lookup import CONFIG, RunRecord, runs_in
+from framework_core.tracking.newest import newest_runs
 from framework_core.tracking.progress import Progress
 from framework_core.tracking.runs import STARTED, RunRow, Runs, order
+
+
+def runs_of_store(
+    uri: str, *, experiments: Sequence[str], elsewhere: Collection[str] = (), where: str, sort: str, most: int
+) -> list[RunRow]:
+    """Find runs in a store.
+
+    Args:
+        uri: The store; empty takes the usual one.
+        experiments: The names of their experiments; empty takes all.
+        elsewhere: Names of experiments that need not be in the store.
+        where: A filter in MLflow's grammar.
+        sort: A column; ``-`` turns it.
+        most: How many at most.
+
+    Raises:
+        TrackingError: The store cannot be used.
+        UnknownNameError: There is no such experiment.
+        RunSearchError: The filter or the order cannot be read.
+    """
+    if not where and sort == f"-{STARTED}":
+        newest = newest_runs(uri, experiments=experiments, most=most)
+        if newest is not None:
+            return newest
+    store = Runs(uri)
+    return store.search(experiments=experiments, elsewhere=elsewhere, where=where, order_by=[order(sort)], most=most)
 
 
 def runs_of_store_and_folder(
@@ -41,7 +68,7 @@ def runs_of_store_and_folder(
     here = [_row(record) for record in records]
     names = {row.experiment for row in here}
     try:
-        found = Runs().search(experiments=experiments, elsewhere=names, where=where, order_by=[order(sort)], most=most)
+        found = runs_of_store("", experiments=experiments, elsewhere=names, where=where, sort=sort, most=most)
     except TrackingError:
         if not here:
             raise

@@ -54,6 +54,20 @@ class RunRow:
     params: Mapping[str, str]
     tags: Mapping[str, str]
 
+    @classmethod
+    def of(cls, *, name: str | None, status: str, start: int | None, end: int | None, **known: Any) -> RunRow:
+        """A run from what MLflow keeps of it: its word for the status, and milliseconds since 1970."""
+        started = start / 1000 if start else None
+        ended = end / 1000 if end else time.time()
+        ours = known["tags"].get(TAG_STATUS, "")
+        return cls(
+            name=name or known["run_id"],
+            status=ours if ours and status != "RUNNING" else status.lower(),
+            started=started,
+            seconds=None if started is None else ended - started,
+            **known,
+        )
+
     @property
     def is_running(self) -> bool:
         """Whether more is to come."""
@@ -145,17 +159,13 @@ class Runs:
         info, data = run.info, run.data
         if info.experiment_id not in self._names:
             self._names[info.experiment_id] = self.client.get_experiment(info.experiment_id).name
-        started = info.start_time / 1000 if info.start_time else None
-        ended = info.end_time / 1000 if info.end_time else time.time()
-        ours = data.tags.get(TAG_STATUS, "")
-        status = ours if ours and info.status != "RUNNING" else info.status.lower()
-        return RunRow(
+        return RunRow.of(
             run_id=info.run_id,
-            name=info.run_name or info.run_id,
+            name=info.run_name,
             experiment=self._names[info.experiment_id],
-            status=status,
-            started=started,
-            seconds=None if started is None else ended - started,
+            status=info.status,
+            start=info.start_time,
+            end=info.end_time,
             metrics=data.metrics,
             steps={metric.key: metric.step for metric in data._metric_objs or ()},
             params=data.params,

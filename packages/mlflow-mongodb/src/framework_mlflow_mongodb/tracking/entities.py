@@ -44,10 +44,11 @@ def run_info(document: Document) -> RunInfo:
 
 def run_data(document: Document) -> RunData:
     """Return the latest metrics, the parameters and the tags of a run document."""
-    latest = document["mm"]
-    data = RunData(
-        [Metric(unescape(field), value, latest[field][1], latest[field][0]) for field, value in document["mv"].items()]
-    )
+    latest, metrics = document["mm"], []
+    for field, value in document["mv"].items():
+        step, timestamp, _ = latest[field]
+        metrics.append(Metric(unescape(field), value, timestamp, step))
+    data = RunData(metrics)
     # MLflow keeps no entities of these.
     data.params.update(unescaped(document["p"]))
     data.tags.update(unescaped(document["t"]))
