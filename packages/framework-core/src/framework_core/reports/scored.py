@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 from framework_core.reports.student import LEVEL, Mean, reach_of
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
+Places = np.ndarray[Any, np.dtype[np.int64]]
 NOTHING = Mean(math.nan, math.nan, math.nan)
 
 
@@ -92,7 +93,7 @@ class Scored:
         reach = reach_of(off)
         return Mean(middle, middle - reach, middle + reach), count
 
-    def mean(self, places: Numbers) -> float:
+    def mean(self, places: Places) -> float:
         """The weighted mean of some samples, all of which have a value."""
         return float(np.average(self.values[places], weights=self.weights[places]))
 

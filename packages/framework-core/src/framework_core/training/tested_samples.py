@@ -52,8 +52,8 @@ def tested_samples(
     Returns:
         ``samples``: how many the test has; ``target``: a digest of what was right; ``index``: the numbers of those
         kept; and of each of these ``scores`` (what ``SampleScore`` has), ``groups`` (texts, or numbers), ``times``,
-        ``features`` and ``clusters``, lists by name, with nothing where it is not known. ``predictions`` has the columns
-        of answers, and ``inputs`` the features of what the model was given, where that is not the samples.
+        ``features`` and ``clusters``, lists by name, with nothing where it is not known. ``predictions`` has the
+        columns of answers, ``inputs`` the features of what the model was given, where that is not the samples.
 
     Raises:
         ContractError: What the model says has not a value for each sample.
