@@ -63,7 +63,7 @@ class ScoredWindows(Windows):
         for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
             stamp = self.series[number].stamps[row - int(begins[number])]
             dated = isinstance(stamp, np.datetime64)
-            found.append(str(stamp.astype("datetime64[s]")) if dated else float(stamp))  # type: ignore[arg-type]
+            found.append(str(stamp.astype("datetime64[s]")) if dated else float(stamp))
         return found
 
 
