@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from framework_core.contracts import are_moments, moment
+from framework_core.contracts.scores import are_moments, moment
 from framework_core.reports.scored import Scored, rest_of
 from framework_core.reports.spans import quarters
 from framework_core.reports.student import mean_of

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from framework_core.contracts.samples import SampleHash as SampleHash
     from framework_core.contracts.scores import SampleScore as SampleScore
     from framework_core.contracts.scores import ScoredSamples as ScoredSamples
-    from framework_core.contracts.scores import are_moments as are_moments
-    from framework_core.contracts.scores import moment as moment
     from framework_core.contracts.specs import CallbackSpec as CallbackSpec
     from framework_core.contracts.specs import ComponentSpec as ComponentSpec
     from framework_core.contracts.specs import DatasetSpec as DatasetSpec
@@ -79,7 +77,7 @@ _MODULES = {
     "notify": ("NotifyConfig",),
     "run": ("RunInfo", "RunResult"),
     "samples": ("SampleHash",),
-    "scores": ("SampleScore", "ScoredSamples", "are_moments", "moment"),
+    "scores": ("SampleScore", "ScoredSamples"),
     "specs": (
         "CallbackSpec",
         "ComponentSpec",

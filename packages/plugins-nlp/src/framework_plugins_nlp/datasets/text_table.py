@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from framework_core.contracts import are_moments
+from framework_core.contracts.scores import are_moments
 from framework_plugins_nlp.columns import label_column, text_column
 from framework_plugins_nlp.labelled_texts import LabelledTexts, Texts
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from framework_core import DataError
-from framework_core.contracts import are_moments
+from framework_core.contracts.scores import are_moments
 from framework_plugins_vision.datasets.image_module import ImageFilesDataModule, Samples
 from framework_plugins_vision.datasets.table_targets import Targets, targets_of
 from framework_plugins_vision.datasets.tables import Table, read_table
