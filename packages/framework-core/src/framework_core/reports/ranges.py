@@ -8,8 +8,8 @@ from html import escape
 
 from framework_core.reports.student import Mean
 
-WIDTH, ROW, NAME, TOP, BOTTOM, EDGE = 400, 24, 176, 6, 24, 12
-LONGEST = 26
+WIDTH, ROW, NAME, TOP, BOTTOM, EDGE = 400, 24, 190, 6, 24, 12
+LONGEST = 25
 
 
 def ranges(title: str, rows: Sequence[tuple[str, Mean, bool]], *, line: float) -> str:

@@ -37,6 +37,7 @@ class Slice:
         samples: How many samples it has.
         mean: The metric with its 95 % interval; or the difference, the second less the first.
         rest: The same metric, or difference, of all others.
+        place: Its place among those of its column: numbers and times rise.
     """
 
     column: str
@@ -44,6 +45,7 @@ class Slice:
     samples: int
     mean: Mean
     rest: float
+    place: int = 0
 
     @property
     def small(self) -> bool:
@@ -120,10 +122,10 @@ def slices(
     cut = {name: cut_of(column) for name, column in columns.items() if by in ("", name) and name not in parts}
     left_out = [name for name, places in cut.items() if not _cuts_something(places, scored[0].count)]
     found = [
-        _slice(name, value, scored, places)
+        _slice(name, value, scored, places, number)
         for name, values in cut.items()
         if name not in left_out
-        for value, places in values.items()
+        for number, (value, places) in enumerate(values.items())
     ]
     found += [each for name, of_name in parts.items() if by in ("", name) for each in _slices_of_parts(name, of_name)]
     less = bool(kept[0].get("less_is_better"))
@@ -141,24 +143,24 @@ def slices(
     )
 
 
-def _slice(column: str, value: str, scored: Sequence[Scored], places: Sequence[int]) -> Slice | None:
+def _slice(column: str, value: str, scored: Sequence[Scored], places: Sequence[int], number: int) -> Slice | None:
     """A slice; nothing where none of its samples has a value."""
     mean, count = Scored.difference(scored, places)
     if not count:
         return None
     inside = set(places)
     others = [place for place in range(scored[0].count) if place not in inside]
-    return Slice(column, value, count, mean, Scored.difference(scored, others)[0].mean)
+    return Slice(column, value, count, mean, Scored.difference(scored, others)[0].mean, number)
 
 
 def _slices_of_parts(column: str, parts: Mapping[str, Sequence[Scored]]) -> list[Slice]:
     """What a score says of parts of samples: the steps of forecasts, the classes of pixels."""
     found = []
-    for value, scored in parts.items():
+    for number, (value, scored) in enumerate(parts.items()):
         mean, count = Scored.difference(scored, range(scored[0].count))
         others = [each for name, each in parts.items() if name != value]
         if count:
-            found.append(Slice(column, value, count, mean, rest_of(others)))
+            found.append(Slice(column, value, count, mean, rest_of(others), number))
     return found
 
 
@@ -204,26 +206,30 @@ class Times(list[Any]):
 def cut_of(column: Sequence[Any]) -> dict[str, list[int]]:
     """The places of each value; numbers of many values in parts of one size, times in quarters of their span."""
     if isinstance(column, Times):
-        return _by_value(quarters(column))
+        return _by_value(*quarters(column))
     known = [value for value in column if value is not None]
-    if any(isinstance(value, str) for value in known) or len(set(known)) <= PARTS:
-        return _by_value([None if value is None else _text(value) for value in column])
+    if any(isinstance(value, str) for value in known):
+        return _by_value([None if value is None else str(value) for value in column], list(dict.fromkeys(known)))
+    if len(set(known)) <= PARTS:
+        names = [_text(value) for value in sorted(set(known))]
+        return _by_value([None if value is None else _text(value) for value in column], names)
     ends = sorted({statistics.quantiles(known, n=PARTS, method="inclusive")[part] for part in range(PARTS - 1)})
     names = [f"up to {ends[0]:.4g}", *(f"{a:.4g} to {b:.4g}" for a, b in pairwise(ends))]
     names.append(f"above {ends[-1]:.4g}")
-    return _by_value([None if value is None else names[sum(value > end for end in ends)] for value in column])
+    return _by_value([None if value is None else names[sum(value > end for end in ends)] for value in column], names)
 
 
-def _by_value(column: Sequence[str | None]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+def _by_value(column: Sequence[str | None], names: Sequence[str]) -> dict[str, list[int]]:
+    """The places of each name that is there, in the order of names."""
+    found: dict[str, list[int]] = {name: [] for name in names}
     for place, value in enumerate(column):
         if value is not None:
-            found.setdefault(value, []).append(place)
-    return found
+            found[value].append(place)
+    return {name: places for name, places in found.items() if places}
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+def _text(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _cuts_something(parts: Mapping[str, Sequence[int]], count: int) -> bool:

@@ -80,7 +80,7 @@ def _rows(found: Slices) -> str:
 def _charts(found: Slices) -> str:
     drawn = []
     for column in list(dict.fromkeys(each.column for each in found.slices))[:MOST_COLUMNS]:
-        own = [each for each in found.slices if each.column == column][:MOST_DRAWN]
-        rows = [(f"{each.value} ({each.samples:,})", each.mean, each.apart) for each in own]
+        worst = [each for each in found.slices if each.column == column][:MOST_DRAWN]
+        rows = [(each.value, each.mean, each.apart) for each in sorted(worst, key=lambda each: each.place)]
         drawn.append(ranges(f"{column}: {found.metric}", rows, line=found.whole.mean))
     return f'<div class="figures">{"".join(drawn)}</div>' if drawn else ""
