@@ -30,6 +30,8 @@ PROJECT = nox.project.load_toml(HERE / "pyproject.toml")
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+EVERYTHING = {**ONE_THREAD, "ALL_CASES": "1"}
+"""Nothing is drawn (conftest.py)."""
 """Two test processes of two threads each would crawl on two cores."""
 
 WORKERS = "3"
@@ -192,8 +194,7 @@ def gpu(session: nox.Session) -> None:
 def strategies(session: nox.Session) -> None:
     """Every strategy in several processes, with DeepSpeed, which compiles a part of itself: g++ has to be there."""
     session.install(*EDITABLE, f"{CORE}[deepspeed]", *group("test"), *PINNED)
-    everything = {**ONE_THREAD, "ALL_CASES": "1"}
-    session.run("pytest", f"{CORE_TESTS}/test_strategies.py", "-m", "not gpu", *session.posargs, env=everything)
+    session.run("pytest", f"{CORE_TESTS}/test_strategies.py", "-m", "not gpu", *session.posargs, env=EVERYTHING)
 
 
 @nox.session(default=False)
@@ -201,7 +202,7 @@ def coverage(session: nox.Session) -> None:
     """The quick tests once more, and how much of the code they run."""
     session.install(*EDITABLE, *group("test"), *PINNED)
     session.run("coverage", "erase")
-    session.run("pytest", "-m", QUICK, "-n", WORKERS, "--cov", "--cov-report=", env=ONE_THREAD)
+    session.run("pytest", "-m", QUICK, "-n", WORKERS, "--cov", "--cov-report=", env=EVERYTHING)
     session.run("coverage", "report", "--fail-under=85")
 
 
@@ -209,7 +210,7 @@ def coverage(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Runs and servers killed again and again: nothing is lost, nothing doubled, the same weights at the end."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    session.run("pytest", "-m", "faults", *session.posargs, env=ONE_THREAD)
+    session.run("pytest", "-m", "faults", *session.posargs, env=EVERYTHING)
 
 
 @nox.session(default=False)
@@ -217,16 +218,15 @@ def thorough(session: nox.Session) -> None:
     """What takes minutes a test: servers and clients killed a hundred times, networks compiled to machine code."""
     session.install(*EDITABLE, *group("test"), *group("lint"), *group("types"), *PINNED)
     patient = ["--override-ini", "timeout=3600", *session.posargs]
-    session.run("pytest", "-m", "thorough", *patient, env=ONE_THREAD)
-    session.run("pytest", *LIKE_SQL, *patient, env={**ONE_THREAD, "MONGODB_EXAMPLES": "300"})
+    session.run("pytest", "-m", "thorough", *patient, env=EVERYTHING)
+    session.run("pytest", *LIKE_SQL, *patient, env={**EVERYTHING, "MONGODB_EXAMPLES": "300"})
 
 
 @nox.session(default=False)
 def catalogue(session: nox.Session) -> None:
     """Every architecture of the catalogue and every test, where the commit draws some (conftest.py)."""
     session.install(*EDITABLE, *group("test"), *PINNED)
-    everything = {**ONE_THREAD, "ALL_CASES": "1"}
-    session.run("pytest", "-m", "catalogue or some_of or drawn", "-n", "2", *session.posargs, env=everything)
+    session.run("pytest", "-m", "catalogue or some_of or drawn", "-n", "2", *session.posargs, env=EVERYTHING)
 
 
 @nox.session(default=False, python=PYTHONS)

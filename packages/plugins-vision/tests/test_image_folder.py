@@ -138,6 +138,26 @@ def test_training_images_are_cropped_at_random_and_others_are_not(pictures, fold
     assert torch.equal(still.train_dataset[0][0], still.train_dataset[0][0])
 
 
+def test_only_training_images_that_are_decoded_anew_are_decoded_quickly(folder, tmp_path):
+    from sklearn.datasets import load_sample_images
+
+    for index, photo in enumerate(load_sample_images().images):
+        for split in ("train", "val"):
+            path = tmp_path / split / f"class{index}" / "photo.jpg"
+            path.parent.mkdir(parents=True)
+            Image.fromarray(photo).resize((64, 64)).save(path, quality=90)
+
+    def images(split, **settings):
+        module = folder(tmp_path, image_size=64, crop_pct=1.0, augmentation="none", **settings)
+        return getattr(module, f"{split}_dataset").batch(torch.arange(2))[0]
+
+    exact = images("train", cache="none", decode="exact")
+    assert torch.equal(images("val", cache="none", decode="fast"), exact)
+    assert torch.equal(images("train", cache="memory", decode="fast"), exact)
+    fast = images("train", cache="none")
+    assert 0 < (fast - exact).abs().mean() < 0.1
+
+
 def test_an_image_is_checked_once_while_it_does_not_change(pictures, folder, tmp_path):
     root = pictures("set", {"a": 3, "b": 3})
     before = folder(root).fingerprint()

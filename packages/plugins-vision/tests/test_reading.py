@@ -69,6 +69,14 @@ def test_a_smaller_decoding_gives_nearly_the_picture(photo):
     assert (small - whole).abs().mean() < 3
 
 
+def test_a_quick_reading_is_a_little_off(photo):
+    content = encoded(photo)
+    difference = (rgb(content, quick=True).float() - rgb(content).float()).abs()
+    assert 0 < difference.mean() < 2.5
+    assert difference.quantile(0.99) < 16
+    assert near(rgb(encoded(Image.new("RGB", (64, 48), RED)), quick=True), RED)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_a_turned_picture_is_turned_upright(orientation, form, photo):

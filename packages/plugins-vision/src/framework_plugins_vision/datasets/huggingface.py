@@ -110,7 +110,7 @@ class HuggingFaceImages(ImageFilesDataModule):
                 source = splits[origin].select_columns([image]).cast_column(image, Image(decode=False))
                 transform = self.train_transform if name == "train" else self.eval_transform
                 chosen = torch.tensor(rows)
-                made = _Rows(source, image, chosen, numbers[origin][chosen], self.reader.decoded, transform)
+                made = _Rows(source, image, chosen, numbers[origin][chosen], self._reader_of(name).decoded, transform)
                 made.skip = self.on_error == "skip"
                 setattr(self, f"{name}_dataset", made)
                 digest.update(f"{name} {splits[origin]._fingerprint} {rows}".encode())

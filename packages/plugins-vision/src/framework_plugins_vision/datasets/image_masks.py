@@ -129,7 +129,7 @@ class ImageMasks(ImageFilesDataModule):
     def _dataset(self, split: str, paths: Sequence[Path], targets: Tensor) -> Dataset[Any]:
         transform = self.train_transform if split == "train" else self._whole
         masks = [self._mask_of[str(path)] for path in paths]
-        return MaskedImages(paths, masks, self._read, self.read_mask, transform, skip=self.on_error == "skip")
+        return MaskedImages(paths, masks, self._reading(split), self.read_mask, transform, skip=self.on_error == "skip")
 
     def _found(self) -> dict[str, list[Path]]:
         """The images of each split; notes the mask of each."""

@@ -64,6 +64,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
         randaugment_std: By how much their strength varies.
         verify: ``full`` decodes every image once, ``quick`` looks at its beginning and end, ``none`` at its size only.
         on_error: What is done with an image that cannot be read: ``refuse`` or ``skip``.
+        decode: ``fast`` decodes JPEG files of training in less time, ``exact`` as those of validation.
         cache: ``memory`` keeps decoded images, ``none`` does not, ``auto`` where they take 256 MB at most.
         **common: What every image dataset takes: ``batch_size``, ``num_workers``, ``mixup`` ...
     """
@@ -86,6 +87,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
         randaugment_std: float = 0.5,
         verify: str = "full",
         on_error: str = "refuse",
+        decode: str = "fast",
         cache: str = "auto",
         **common: Any,
     ) -> None:
@@ -94,6 +96,7 @@ class ImageFilesDataModule(BaseVisionDataModule):
         self.auto_augment = auto_augment
         self.verify = verify
         self.on_error = on_error
+        self.decode = decode
         self.cache = cache
         image_size, crop_pct = image_size or SIDE, crop_pct or CROP_PCT
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
@@ -191,7 +194,15 @@ class ImageFilesDataModule(BaseVisionDataModule):
     def _dataset(self, split: str, paths: Sequence[Path], targets: Tensor) -> Dataset[Any]:
         transform = self.train_transform if split == "train" else self.eval_transform
         assert transform is not None  # noqa: S101  # set in __init__
-        return ImageFiles(paths, targets, self._read, transform, skip=self.on_error == "skip")
+        return ImageFiles(paths, targets, self._reading(split), transform, skip=self.on_error == "skip")
+
+    def _reading(self, split: str) -> Any:
+        """What reads the images of a split: those of training quickly, if each is decoded in every epoch."""
+        return self._reader_of(split) if self._read is self.reader else self._read
+
+    def _reader_of(self, split: str) -> ImageReader:
+        is_quick = split == "train" and self.decode == "fast"
+        return ImageReader(self.reader.channels, self.reader.short_side, quick=is_quick)
 
     def _kept(self, paths: list[str]) -> Any:
         """The reader, with a memory where that is wanted or takes little."""

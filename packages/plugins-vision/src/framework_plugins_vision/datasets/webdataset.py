@@ -111,7 +111,7 @@ class WebDataset(ImageFilesDataModule):
             paths,
             count=sum(found[path].count for path in paths),
             label=self.label,
-            decode=self.reader.decoded,
+            decode=self._reader_of(split).decoded,
             transform=transform,
             buffer=self.shuffle_buffer if split == "train" else 0,
             skip=self.on_error == "skip",
