@@ -196,12 +196,21 @@ def test_what_was_sent_and_texts_are_kept_only_where_somebody_asks(logged, model
     whole = json.loads(logged([file], name="all.jsonl", fields=["input", "file", "answer"]).read_text())
     assert (whole["input"], whole["file"]) == (file.content.decode(), "0.txt")
     log = PredictionLog(tmp_path / "said.jsonl")
-    log.answered(model, file, file, [{"text": "a person's words", "label": "setosa", "scores": [1.0, 2.0]}])
+    several = {"tags": ["setosa", "setosa", "virginica", "versicolor"], "shares": {"setosa": 0.25, EVIL: 1.0}}
+    more = {"label": "setosa", "scores": [1.0, 2.0], "words": ["three", "of", "them"], "none": []}
+    log.answered(model, file, file, [{"text": "a person's words", **more, **several}])
     log.close()
     assert json.loads((tmp_path / "said.jsonl").read_text())["prediction"] == {
         "text length": 16.0,
         "label": "setosa",
         "scores": 1.5,
+        "words": 3.0,
+        "none": 0.0,
+        "tags": 4.0,
+        "tags setosa": 0.5,
+        "tags versicolor": 0.25,
+        "tags virginica": 0.25,
+        "shares setosa": 0.25,
     }
     assert (tmp_path / "said.jsonl").stat().st_mode & 0o077 == 0
 

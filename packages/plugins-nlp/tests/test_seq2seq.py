@@ -137,6 +137,10 @@ def test_pairs_are_learned_measured_and_made_by_the_command(train, fw, sliced):
     found = json.loads(Path("made.json").read_text())
     assert [(row["line"], row["text"]) for row in found] == [(1, "one hundred"), (3, "seven")]
     assert all(isinstance(row["generated"], str) for row in found)
+    Path("many.txt").write_text("seven\n" * 40)
+    moved = fw("drift", "say", "many.txt", "--json")
+    assert {"generated length: 8 values of the test, 40 now"} <= {*moved.json["not_compared"]}, moved.err
+    assert any("another form than the samples of its test" in each for each in moved.json["not_compared"])
     Path("new.csv").write_text("source\nseven\n")
     again = fw("predict", "say", "new.csv", "--json").json
     assert again[0]["generated"] == found[1]["generated"]

@@ -90,7 +90,9 @@ def _shares(name: str, said: Sequence[Any], class_names: Collection[str]) -> Val
 
 
 def _of_several(values: Any) -> float:
-    """The mean of numbers, nested or not; how many there are of anything else."""
+    """The mean of numbers, nested or not; how many there are of anything else, and of nothing."""
+    if not len(values):
+        return 0.0
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):

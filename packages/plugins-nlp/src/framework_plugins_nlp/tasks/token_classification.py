@@ -158,8 +158,12 @@ class TokenClassification(torch.nn.Module):
             truth=self._true,
             scores=scores,
             features={"words": words},
-            answers=[{"tags": said} for said in self._said],
+            answers=[self._answer(said) for said in self._said],
         )
+
+    def _answer(self, said: list[str]) -> dict[str, Any]:
+        """What a server says of a sentence, without its words."""
+        return {"tags": said, "entities": entities(said)} if self.marks_entities else {"tags": said}
 
     def tables(self, texts: Sequence[Sequence[str]]) -> dict[str, Sequence[Mapping[str, Any]]]:
         """Precision, recall and F1 of each type and each tag, and the sentences with the highest loss of mistakes.
