@@ -311,6 +311,19 @@ def test_numbers_that_are_none_take_part_in_nothing(folder, fw, tmp_path):
     done = fw("slices", tmp_path / "holes", "--metric", "loss", "--json")
     assert done.code == 0, done.err
     assert sum(each["samples"] for each in done.json["slices"] if each["column"] == "position") == 20
+    kept["scores"]["loss"]["values"] = [None] * 30
+    file.write_text(json.dumps(kept))
+    assert "none of 30 samples has a value that is a number" in fw("slices", tmp_path / "holes", "--metric", "loss").out
+
+
+def test_a_run_that_is_still_going_has_no_test_yet(folder, fw, tmp_path):
+    shutil.copytree(folder / "runs" / "bare", tmp_path / "going")
+    record = json.loads((tmp_path / "going" / "run.json").read_text())
+    (tmp_path / "going" / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    for words in (("slices", tmp_path / "going"), ("drift", tmp_path / "going", tmp_path)):
+        done = fw(*words)
+        assert done.code == 2
+        assert "'bare' is still going" in done.err
 
 
 def test_of_a_registered_version_the_store_knows_the_test(trained_in, fw, monkeypatch, tmp_path):

@@ -61,6 +61,8 @@ def test_two_models_differ_sample_by_sample_whatever_each_weighs():
     found, count = Scored.difference([first, second], range(3))
     assert found.mean == pytest.approx(1.0 - 0.5)
     assert count == 3
+    worse, _ = Scored.difference([scored([1.0] * 30), scored([0.0] * 29 + [1.0])], range(30))
+    assert worse.low == -1.0 < worse.mean < worse.high
     same, _ = Scored.difference([first, first], range(3))
     assert (same.mean, same.low, same.high) == (0.0, 0.0, 0.0)
 

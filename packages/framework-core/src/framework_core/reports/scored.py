@@ -91,7 +91,8 @@ class Scored:
             _, numbers = np.unique(scored[0].clusters[known], return_inverse=True)
             off = np.bincount(numbers, weights=off)
         reach = reach_of(off)
-        return Mean(middle, middle - reach, middle + reach), count
+        most = 1.0 if all(each.share for each in scored) else math.inf
+        return Mean(middle, max(middle - reach, -most), min(middle + reach, most)), count
 
     def mean(self, places: Places) -> float:
         """The weighted mean of some samples, all of which have a value."""

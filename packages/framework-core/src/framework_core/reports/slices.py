@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from framework_core.errors import DataError, UnknownNameError
+from framework_core.errors import DataError, UnknownNameError, quoted
 from framework_core.reports.kept_test import KeptTest, kept_test
 from framework_core.reports.scored import Scored, rest_of
 from framework_core.reports.spans import quarters
@@ -106,6 +106,7 @@ def slices(
         raise DataError(
             f"{tested[0].run} and {tested[1].run} were not tested on the same samples.",
             possible="Where two models differ is told from a test that both have had.",
+            next_step=f"Measure each by itself: fw slices {quoted(tested[1].run)}",
         )
     names = _metrics(tested)
     if metric and metric not in names:

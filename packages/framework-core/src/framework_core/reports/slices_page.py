@@ -48,6 +48,8 @@ def verdict(found: Slices) -> str:
     sign = _sign(found)
     what = f"{found.metric} of {found.runs[-1]}" + (f", less that of {found.runs[0]}" if sign else "")
     whole = found.whole
+    if math.isnan(whole.mean):
+        return f"{what}: none of {found.samples:,} samples has a value that is a number"
     return (
         f"{what}: {whole.mean:{sign}.4f} ({whole.low:{sign}.4f} to {whole.high:{sign}.4f}), {found.samples:,} samples"
     )
