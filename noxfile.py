@@ -236,6 +236,15 @@ def versions(session: nox.Session) -> None:
     session.run("pytest", "-m", QUICK, "-n", "2", *session.posargs, env=ONE_THREAD)
 
 
+@nox.session(default=False)
+@nox.parametrize("mlflow", ["3.15", "3.16"])
+def mlflows(session: nox.Session, mlflow: str) -> None:
+    """Tracking, the registry and the store on MongoDB with the two minor versions of MLflow before the newest."""
+    session.install(*EDITABLE, *group("test"), f"mlflow=={mlflow}.*")
+    tests = ("packages/mlflow-mongodb", f"{CORE_TESTS}/test_tracking.py", "tests/test_registry_stores.py")
+    session.run("pytest", *tests, "-m", QUICK, "-n", "2", *session.posargs, env=EVERYTHING)
+
+
 @nox.session(default=False, python="3.10", venv_backend="uv")
 def lowest(session: nox.Session) -> None:
     """The quick tests with the lowest versions that the packages allow."""

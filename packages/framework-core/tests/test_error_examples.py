@@ -19,7 +19,7 @@ from framework_core.errors import FrameworkError
 EVERY = [
     each
     for _, each in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(each, FrameworkError) and each.__module__ == errors.__name__
+    if issubclass(each, FrameworkError) and each.__module__.startswith(errors.__name__)
 ]
 ABOVE = (FrameworkError, errors.RequestError)
 """Classes that only stand for all those below them."""

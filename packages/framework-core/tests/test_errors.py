@@ -28,7 +28,7 @@ from framework_core.errors import (
 EVERY = [
     each
     for _, each in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(each, FrameworkError) and each.__module__ == errors.__name__
+    if issubclass(each, FrameworkError) and each.__module__.startswith(errors.__name__)
 ]
 
 

@@ -124,8 +124,10 @@ def test_the_commit_and_what_differs_from_it_are_there(tracked, components):
 
 
 @pytest.mark.drawn
-def test_the_model_is_there_with_signature_and_example_and_answers_as_trained(tracked, fw):
+def test_the_model_is_there_with_signature_and_example_and_answers_as_trained(tracked, fw, monkeypatch):
     client, run, _ = tracked("trainer.max_epochs=20", "mlops.tracking.log_model=true")
+    # MLflow keeps the store of a relative path for the process, wherever that has gone since.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)
     (logged,) = client.search_logged_models([run.info.experiment_id])
     assert logged.source_run_id == run.info.run_id
     model = mlflow.pyfunc.load_model(logged.model_uri)

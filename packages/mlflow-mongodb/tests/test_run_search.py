@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from mlflow.entities import Metric, ViewType
+from mlflow.entities import Metric, RunStatus, ViewType
 
 from framework_mlflow_mongodb.search.sizes import COUNTED, Size
 
@@ -43,6 +43,23 @@ def every_page(store, experiment, rows, order):
         token = page.token
         if token is None:
             return found
+
+
+@pytest.mark.parametrize(
+    ("filter_string", "starts"),
+    [
+        ("attributes.start_time > 3", [4, 5]),
+        ("attributes.start_time <= 1.5", [1]),
+        ("start_time = 2", [2]),
+        ("start_time != 2 AND end_time >= 30", [3, 4, 5]),
+    ],
+)
+def test_times_are_compared_as_numbers(tracking, filter_string, starts):
+    for start in range(1, 6):
+        run = tracking.create_run("0", "u", start, [], f"r{start}").info.run_id
+        tracking.update_run_info(run, RunStatus.FINISHED, 10 * start, None)
+    found = tracking.search_runs(["0"], filter_string, ViewType.ALL)
+    assert sorted(run.info.start_time for run in found) == starts
 
 
 @pytest.mark.parametrize("drop_index", [False, True])

@@ -40,7 +40,8 @@ def condition(parsed: dict[str, Any]) -> Condition:
     if _is_attribute(kind, key, comparator):
         # The name of a run is its tag, as for MLflow.
         stored = f"t.{escape(MLFLOW_RUN_NAME)}" if key == "run_name" else _ATTRIBUTES[key]
-        return comparison(stored, comparator, value)
+        is_number = key in SearchUtils.NUMERIC_ATTRIBUTES and isinstance(value, str)  # as MLflow before 3.17 has it
+        return comparison(stored, comparator, float(value) if is_number else value)
     if SearchUtils.is_metric(kind, comparator):
         return comparison(f"mv.{escape(key)}", comparator, float(value))
     if SearchUtils.is_param(kind, comparator):
