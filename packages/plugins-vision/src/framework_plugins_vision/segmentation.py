@@ -73,7 +73,8 @@ class Segmentation(Task):
 
     def observe(self, inputs: Tensor, outputs: Tensor, target: Tensor) -> None:
         """Keep the first images, and the counts of each."""
-        self._pixels.append(pixel_counts(outputs.argmax(dim=1), target, outputs.shape[1], self.data.ignore_index))
+        counts = pixel_counts(outputs.argmax(dim=1), target, outputs.shape[1], self.data.ignore_index)
+        self._pixels.append(counts.cpu())
         for each in zip(inputs, target, outputs.argmax(dim=1), strict=True):
             if len(self._examples) < SHOWN:
                 image, true, predicted = (tensor.detach().cpu() for tensor in each)
@@ -103,7 +104,7 @@ class Segmentation(Task):
         """
         if not self._pixels:
             return None
-        counts = torch.cat(self._pixels).cpu().double()
+        counts = torch.cat(self._pixels).double()
         right, said, there = counts.unbind(dim=1)
         union = said + there - right
         of_classes = torch.where(union > 0, right / union, torch.nan)
