@@ -4,7 +4,7 @@ One network, trained here for a moment, is served in each way, by all cores of t
 are answered, over connections that stay open; the ways take turns in each round, and medians over rounds are told.
 ``mlflow models serve`` takes numbers in JSON alone, so ``fw serve`` is asked with the same body too.
 
-    python benchmarks/serving.py [--rounds 3] [--seconds 5] [--model resnet18] [--size 224]
+    python benchmarks/serving.py [--rounds 3] [--seconds 5] [--size 224]
 """
 
 from __future__ import annotations
