@@ -77,6 +77,20 @@ def test_the_page_of_a_drift_is_legible_for_everybody(fw, browser):
         assert page.get_by_role("img").count() > 3
 
 
+def test_the_page_of_slices_is_legible_for_everybody(fw, browser):
+    for name, rate in (("<b>old", "0.001"), ("new", "0.01")):
+        words = ("trainer.limit_test_batches=1.0", f"optimizer.lr={rate}", f"experiment.run_name='{name}'")
+        fw("train", "--model", "fasttext", *TINY, *words)
+    for runs in (("<b>old",), ("<b>old", "new")):
+        file = f"slices-{len(runs)}.html"
+        fw("slices", *runs, "-o", file)
+        assert_legible(browser, fw.folder / file)
+    with opened(browser, (fw.folder / "slices-2.html").as_uri()) as page:
+        assert page.get_by_role("heading", name="Slices of <b>old and new").is_visible()
+        assert page.get_by_role("rowheader", name="class").first.is_visible()
+        assert page.get_by_role("img", name="class: accuracy").is_visible()
+
+
 def test_the_page_of_a_server_asks_its_model(fw, browser):
     fw("train", "--model", "fasttext", *TINY, "mlops.report=false", "experiment.run_name=served")
     with (

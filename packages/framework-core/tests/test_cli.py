@@ -34,7 +34,7 @@ OPTIONS = {
     },
     "replay": {"--step", "--output-dir", "--json"},
     "report": {"--output", "-o", "--uri"},
-    "slices": {"--by", "--metric", "--uri", "--json"},
+    "slices": {"--by", "--metric", "--output", "-o", "--uri", "--json"},
     "drift": {"--fail-above", "--output", "-o", "--uri", "--json"},
     "reproduce": {"--uri", "--in", "--json"},
     "fit-check": {"--model", "-m", "--dataset", "-d", "--config", "-c", "--devices", "--json"},

@@ -196,12 +196,21 @@ def test_what_was_sent_and_texts_are_kept_only_where_somebody_asks(logged, model
     whole = json.loads(logged([file], name="all.jsonl", fields=["input", "file", "answer"]).read_text())
     assert (whole["input"], whole["file"]) == (file.content.decode(), "0.txt")
     log = PredictionLog(tmp_path / "said.jsonl")
-    log.answered(model, file, file, [{"text": "a person's words", "label": "setosa", "scores": [1.0, 2.0]}])
+    several = {"tags": ["setosa", "setosa", "virginica", "versicolor"], "shares": {"setosa": 0.25, EVIL: 1.0}}
+    more = {"label": "setosa", "scores": [1.0, 2.0], "words": ["three", "of", "them"], "none": []}
+    log.answered(model, file, file, [{"text": "a person's words", **more, **several}])
     log.close()
     assert json.loads((tmp_path / "said.jsonl").read_text())["prediction"] == {
         "text length": 16.0,
         "label": "setosa",
         "scores": 1.5,
+        "words": 3.0,
+        "none": 0.0,
+        "tags": 4.0,
+        "tags setosa": 0.5,
+        "tags versicolor": 0.25,
+        "tags virginica": 0.25,
+        "shares setosa": 0.25,
     }
     assert (tmp_path / "said.jsonl").stat().st_mode & 0o077 == 0
 
@@ -296,12 +305,25 @@ def test_numbers_that_are_none_take_part_in_nothing(folder, fw, tmp_path):
     shutil.copytree(folder / "runs" / "good", tmp_path / "holes")
     file = tmp_path / "holes" / "tested_samples.json"
     kept = json.loads(file.read_text())
-    kept["scores"]["loss"][:10] = [None] * 10
+    kept["scores"]["loss"]["values"][:10] = [None] * 10
     kept["features"] = {name: [None] * 30 for name in islice(kept["features"], 2)}
     file.write_text(json.dumps(kept))
     done = fw("slices", tmp_path / "holes", "--metric", "loss", "--json")
     assert done.code == 0, done.err
     assert sum(each["samples"] for each in done.json["slices"] if each["column"] == "position") == 20
+    kept["scores"]["loss"]["values"] = [None] * 30
+    file.write_text(json.dumps(kept))
+    assert "none of 30 samples has a value that is a number" in fw("slices", tmp_path / "holes", "--metric", "loss").out
+
+
+def test_a_run_that_is_still_going_has_no_test_yet(folder, fw, tmp_path):
+    shutil.copytree(folder / "runs" / "bare", tmp_path / "going")
+    record = json.loads((tmp_path / "going" / "run.json").read_text())
+    (tmp_path / "going" / "run.json").write_text(json.dumps({**record, "status": "running"}))
+    for words in (("slices", tmp_path / "going"), ("drift", tmp_path / "going", tmp_path)):
+        done = fw(*words)
+        assert done.code == 2
+        assert "'bare' is still going" in done.err
 
 
 def test_of_a_registered_version_the_store_knows_the_test(trained_in, fw, monkeypatch, tmp_path):

@@ -198,7 +198,7 @@ def test_a_text_comes_piece_by_piece():
     assert module.tokenizer.decode(whole).startswith("".join(pieces))
 
 
-def test_what_is_measured_is_in_nats_of_tokens_and_of_characters(train):
+def test_what_is_measured_is_in_nats_of_tokens_and_of_characters(train, sliced):
     set_up()
     where = ("--dataset", "text_files", "dataset.path=play.txt", "dataset.block_size=16", "dataset.test_size=0.1")
     tokens = ("dataset.tokenizer=bpe", "dataset.vocabulary_size=300")
@@ -208,6 +208,7 @@ def test_what_is_measured_is_in_nats_of_tokens_and_of_characters(train):
     found = done.json["metrics"]
     assert found["test/perplexity"] == pytest.approx(math.exp(found["test/loss"]), rel=1e-3)
     assert found["test/nats_per_character"] < found["test/loss"]
+    assert "position" in sliced("fool", found, "loss")
     with Path("runs/fool/tables/samples.csv").open(encoding="utf-8", newline="") as file:
         samples = list(csv.DictReader(file))
     assert len(samples) == 3

@@ -134,8 +134,9 @@ def test_pseudo_perplexity_masks_each_token_alone(monkeypatch):
 
 
 @pytest.mark.drawn
-def test_the_command_fills_masks_in_and_a_classifier_begins_with_what_was_learned(train, pretrained, table, fw):
-    folder = pretrained("small_bert_mlm", "dataset.test_size=0.1", "mlops.report=false")
+def test_the_command_fills_masks_in_and_a_classifier_begins_with_what_was_learned(train, pretrained, table, fw, sliced):
+    folder = pretrained("small_bert_mlm", "dataset.test_size=0.1", "mlops.report=true")
+    assert "tokens" in sliced("words", fw("evaluate", "words", "--json").json, "loss", "accuracy")
     Path("new.txt").write_text("the star [MASK] near the [MASK]\nsoup and [MASK]\n")
     done = fw("predict", "words", "new.txt", "-o", "filled.csv")
     assert done.code == 0, done.err

@@ -228,7 +228,7 @@ def test_each_model_learns_and_what_fills_up_changes_no_answer(name, architectur
 
 
 @pytest.mark.drawn
-def test_answers_are_measured_and_found_by_the_command(train, fw):
+def test_answers_are_measured_and_found_by_the_command(train, fw, sliced):
     sizes = ("model.width=32", "model.depth=1", "model.positions=64", "dataset.count=60", "dataset.batch_size=8")
     done = train("--model", "small_bert_qa", *sizes, "experiment.run_name=where", "mlops.report=true")
     assert done.code == 0, done.err
@@ -236,6 +236,7 @@ def test_answers_are_measured_and_found_by_the_command(train, fw):
     rows = list(csv.DictReader(Path("runs/where/tables/worst_mistakes.csv").read_text("utf-8").splitlines()))
     assert all(row["answer"] == "" or row["answer"] != row["wanted"] for row in rows)
     assert [float(row["f1"]) for row in rows] == sorted(float(row["f1"]) for row in rows)
+    assert "characters of the question" in sliced("where", done.json["metrics"], "f1", "exact_match")
     context = "The red cup is in the old attic. " * 10
     with Path("new.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("question", "context"), ("Where is the red cup?", context)])

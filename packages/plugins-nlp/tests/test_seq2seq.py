@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -120,7 +121,7 @@ def test_scores_are_those_of_sacrebleu_and_of_rouge_score():
 
 
 @pytest.mark.drawn
-def test_pairs_are_learned_measured_and_made_by_the_command(train, fw):
+def test_pairs_are_learned_measured_and_made_by_the_command(train, fw, sliced):
     Path("pairs.tsv").write_text(pairs(40).replace(",", "\t"))
     where = ("--dataset", "text_pairs", "dataset.path=pairs.tsv", "dataset.batch_size=8", "model.max_new_tokens=8")
     done = train("--model", "transformer_seq2seq", *TINY, *where, "experiment.run_name=say", "mlops.report=true")
@@ -130,11 +131,20 @@ def test_pairs_are_learned_measured_and_made_by_the_command(train, fw):
     rows = list(csv.DictReader(Path("runs/say/tables/samples.csv").read_text("utf-8").splitlines()))
     assert len(rows) == 8
     assert all(row["source"] == in_words(int(row["target"])) for row in rows)
+    sliced("say", done.json["metrics"], "rougel", "exact_match")
+    by_loss = fw("slices", "say", "--metric", "loss", "--json").json["whole"]["mean"]
+    assert math.exp(by_loss) == pytest.approx(done.json["metrics"]["test/perplexity"], rel=1e-3)
+    kept = json.loads(Path("runs/say/tested_samples.json").read_text())["predictions"]
+    assert len(kept["generated length"]) == 8
     Path("new.txt").write_text("one hundred\n\nseven\n")
     assert fw("predict", "say", "new.txt", "-o", "made.json").code == 0
     found = json.loads(Path("made.json").read_text())
     assert [(row["line"], row["text"]) for row in found] == [(1, "one hundred"), (3, "seven")]
     assert all(isinstance(row["generated"], str) for row in found)
+    Path("many.txt").write_text("seven\n" * 40)
+    moved = fw("drift", "say", "many.txt", "--json")
+    assert {"generated length: 8 values of the test, 40 now"} <= {*moved.json["not_compared"]}, moved.err
+    assert any("another form than the samples of its test" in each for each in moved.json["not_compared"])
     Path("new.csv").write_text("source\nseven\n")
     again = fw("predict", "say", "new.csv", "--json").json
     assert again[0]["generated"] == found[1]["generated"]

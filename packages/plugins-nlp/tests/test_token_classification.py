@@ -257,7 +257,7 @@ def test_a_tag_that_training_has_not_is_refused_or_its_sentence_left_out(caplog)
 
 
 @pytest.mark.drawn
-def test_entities_are_learned_measured_and_found_in_new_sentences(train, fw):
+def test_entities_are_learned_measured_and_found_in_new_sentences(train, fw, sliced):
     Path("names.conll").write_text(written(made_sentences(120)))
     sizes = ("model.width=16", "model.hidden=16")
     learns = ("trainer.limit_train_batches=null", "trainer.max_epochs=6", "optimizer.lr=0.02")
@@ -268,6 +268,12 @@ def test_entities_are_learned_measured_and_found_in_new_sentences(train, fw):
     rows = list(csv.DictReader(Path("runs/who/tables/per_type.csv").read_text("utf-8").splitlines()))
     assert [row["type"] for row in rows] == ["LOC", "PER", "all"]
     assert float(rows[-1]["f1"]) == pytest.approx(done.json["metrics"]["test/f1"], abs=1e-4)
+    columns = sliced("who", done.json["metrics"], "f1", "accuracy")
+    assert columns["type"] == {"LOC", "PER"}
+    assert {"words", "position"} <= set(columns)
+    kept = json.loads(Path("runs/who/tested_samples.json").read_text())["predictions"]
+    assert {"tags O", "tags B-PER"} <= set(kept)
+    assert all(0 <= share <= 1 for share in kept["tags O"])
     Path("new.txt").write_text("Grace Hopper visited  Oslo soon\n\nAda visited them\n")
     assert fw("predict", "who", "new.txt", "-o", "new.json").code == 0
     found = json.loads(Path("new.json").read_text())

@@ -142,3 +142,20 @@ def long(project: Path) -> Callable[..., Path]:
         return project / name
 
     return make
+
+
+@pytest.fixture
+def sliced(fw) -> Callable[..., dict[str, set[str]]]:
+    """What the samples of a test come to together is what the test says; the slices of each column."""
+
+    def check(run: str, metrics: dict[str, float], *names: str) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for name in names:
+            done = fw("slices", run, "--metric", name, "--json")
+            assert done.code == 0, done.err
+            assert done.json["whole"]["mean"] == pytest.approx(metrics[f"test/{name}"], abs=1e-4, rel=1e-4), name
+            for each in done.json["slices"]:
+                found.setdefault(each["column"], set()).add(each["value"])
+        return found
+
+    return check

@@ -201,7 +201,7 @@ def test_labels_are_noughts_and_ones_and_are_not_learned():
 
 
 @pytest.mark.drawn
-def test_unusual_steps_of_the_built_in_series_are_found_by_reconstruction(train, fw):
+def test_unusual_steps_of_the_built_in_series_are_found_by_reconstruction(train, fw, sliced):
     where = (
         "model.normalize=standard",
         "--dataset",
@@ -222,6 +222,8 @@ def test_unusual_steps_of_the_built_in_series_are_found_by_reconstruction(train,
     metrics = done.json["metrics"]
     assert {"test/precision", "test/recall", "test/f1", "test/auc_pr", "test/threshold"} <= set(metrics)
     assert metrics["test/auc_pr"] > 0.15 > 50 / 457
+    columns = sliced("air", metrics, "f1", "flagged")
+    assert all(" to " in each and each[:2] in ("19", "20") for each in columns["time"])
     (folder,) = Path("runs").iterdir()
     assert (folder / "plots" / "scores.png").stat().st_size > 5000
     found = rows(folder / "tables" / "intervals.csv")

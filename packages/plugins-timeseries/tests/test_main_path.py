@@ -47,12 +47,21 @@ def test_stamps_of_another_kind_than_was_learned_are_told(train, fw, project):
 
 
 @pytest.mark.drawn
-def test_the_report_has_forecasts_and_tables(train):
+def test_the_report_has_forecasts_and_tables(train, fw, sliced):
     done = train("--model", "naive", "--dataset", "sunspots", "mlops.report=true")
     assert done.code == 0, done.err
     (folder,) = Path("runs").iterdir()
     assert {"forecasts.png", "error_by_step.png"} <= {path.name for path in (folder / "plots").iterdir()}
-    assert [row["step"] for row in rows(str(folder / "tables" / "by_step.csv"))] == [str(step) for step in range(1, 12)]
+    by_step = rows(str(folder / "tables" / "by_step.csv"))
+    assert [row["step"] for row in by_step] == [str(step) for step in range(1, 12)]
+    columns = sliced(folder.name, done.json["metrics"], "mae", "mse", "coverage")
+    assert columns["horizon"] == {"1 to 3", "4 to 6", "7 to 8", "9 to 11"}
+    assert "1947 to 1960" in columns["time"]
+    said = fw("slices", folder.name, "--by", "horizon", "--json").json
+    assert said["clustered"]
+    first = [float(row["model mae"]) for row in by_step[:3]]
+    (found,) = (each["mean"] for each in said["slices"] if each["value"] == "1 to 3")
+    assert found == pytest.approx(sum(first) / 3, rel=1e-4)
 
 
 def test_a_wide_file_is_continued_with_intervals_on_its_own_scale(train, wide, fw):

@@ -100,20 +100,21 @@ def image(project, name, quarters, size=(40, 30)):
     Image.fromarray(pixels).convert("RGB").save(project / name)
 
 
-def test_several_labels_are_learned_measured_drawn_and_predicted(learn, fw, project):
+def test_several_labels_are_learned_measured_drawn_and_predicted(learn, fw, project, sliced):
     done = learn("quarters.py:Plain", "multi-label-classification", "trainer.max_epochs=20", "optimizer.lr=0.3")
     assert done.code == 0, done.err
     metrics = done.json["metrics"]
     assert metrics["test/map"] > 0.9
     assert {"val/f1", "test/f1_micro", "test/ap/a", "test/f1/c_d"} <= set(metrics)
     assert (project / done.json["directory"] / "plots" / "classes.png").is_file()
+    assert sliced("last", metrics, "f1_micro", "loss")["class"] == {"a", "b", "c/d"}
     image(project, "one.png", [1, 0, 1, 1])
     (row,) = fw("predict", "last", "one.png", "--json").json
     assert set(row["labels"]) <= {"a", "b", "c/d"}
     assert set(row["probabilities"]) == {"a", "b", "c/d"}
 
 
-def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project):
+def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project, sliced):
     words = ("model.loss=huber", "model.huber_delta=0.5", "trainer.max_epochs=20", "optimizer.lr=0.1")
     done = learn("quarters.py:Plain", "regression", *words)
     assert done.code == 0, done.err
@@ -121,6 +122,7 @@ def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project):
     assert metrics["test/mae"] < 0.5
     assert {"val/rmse", "test/r2", "test/mae/top left"} <= set(metrics)
     assert (project / done.json["directory"] / "plots" / "predicted_by_true.png").is_file()
+    assert sliced("last", metrics, "mae", "loss")["target"] == {"top left", "top right"}
     image(project, "one.png", [1, 0, 1, 1])
     assert fw("predict", "last", "one.png", "-o", "found.csv").code == 0
     row = row_of(project / "found.csv")
@@ -128,7 +130,7 @@ def test_numbers_are_learned_measured_drawn_and_predicted(learn, fw, project):
     assert float(row["top left"]) > float(row["top right"])
 
 
-def test_masks_are_learned_measured_drawn_and_predicted(learn, fw, project):
+def test_masks_are_learned_measured_drawn_and_predicted(learn, fw, project, sliced):
     done = learn("test_resnet", "semantic-segmentation", "model.decoder=unet", "model.decoder_width=16")
     assert done.code == 0, done.err
     metrics = done.json["metrics"]
@@ -137,6 +139,11 @@ def test_masks_are_learned_measured_drawn_and_predicted(learn, fw, project):
     assert metrics["test/pixel_accuracy"] > 0.8
     folder = project / done.json["directory"] / "plots"
     assert {"masks.png", "classes.png"} <= {path.name for path in folder.iterdir()}
+    sliced("last", metrics, "pixel_accuracy")
+    of_classes = fw("slices", "last", "--metric", "iou", "--by", "class", "--json").json["slices"]
+    for each in of_classes:
+        assert each["mean"] == pytest.approx(metrics[f"test/iou/{each['value']}"], abs=1e-4)
+    assert {each["value"] for each in of_classes} == {"dark", "bright"}
     image(project, "one.png", [1, 0, 0, 1])
     assert fw("predict", "last", "one.png", "-o", "found.csv").code == 0
     row = row_of(project / "found.csv")

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from framework_core.contracts import SampleScore
 from framework_plugins_nlp.tags import Entity, entities
+
+MOST_TYPES = 30
+"""Types that are scored sentence by sentence; with more there are all together alone."""
 
 
 class _EntityScore(Metric):
@@ -90,6 +95,24 @@ def of_each_type(pairs: Sequence[tuple[Sequence[Entity], Sequence[Entity]]]) -> 
         there.update(each.type for each in wanted)
     rows = [_row(kind, right[kind], said[kind], there[kind]) for kind in sorted({*said, *there})]
     return [*rows, _row("all", right.total(), said.total(), there.total())]
+
+
+def f1_of_sentences(pairs: Sequence[tuple[Sequence[Entity], Sequence[Entity]]]) -> SampleScore:
+    """F1 of the entities of each sentence, of all types and of each; it weighs as many as were found and are there.
+
+    Args:
+        pairs: The entities that were found, and those that are there, by sentence.
+    """
+    types = sorted({each.type for pair in pairs for side in pair for each in side})
+    parts = {kind: _f1(pairs, {kind}) for kind in types} if len(types) <= MOST_TYPES else {}
+    return replace(_f1(pairs, set(types)), parts={"type": parts} if parts else {})
+
+
+def _f1(pairs: Sequence[tuple[Sequence[Entity], Sequence[Entity]]], types: set[str]) -> SampleScore:
+    own = [tuple({each for each in side if each.type in types} for side in pair) for pair in pairs]
+    sizes = [len(found) + len(wanted) for found, wanted in own]
+    values = [2 * len(found & wanted) / size if size else 0.0 for (found, wanted), size in zip(own, sizes, strict=True)]
+    return SampleScore(values=values, weights=[float(size) for size in sizes])
 
 
 def _row(kind: str, right: int, said: int, there: int) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from torch.utils.data import Dataset
 from torchmetrics import Metric, MetricCollection
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract, Processing
+from framework_core.contracts import ModelContract, Processing, ScoredSamples
 from framework_plugins_nlp.drawing import chance_of, drawn
+from framework_plugins_nlp.token_losses import TokenLosses
 from framework_plugins_nlp.tokenization import Tokenizer
 
 SAMPLES = 3
@@ -57,6 +58,7 @@ class LanguageModel(BaseModel):
         self.top_k = top_k
         self.top_p = top_p
         self.across_documents = across_documents
+        self._of_texts = TokenLosses()
 
     @property
     def contract(self) -> ModelContract:
@@ -116,13 +118,18 @@ class LanguageModel(BaseModel):
             name = f"{split}/nats_per_character"
             self.log(name, value, on_epoch=True, on_step=False, sync_dist=True, batch_size=len(target))
 
+    def on_test_start(self) -> None:
+        """Count anew."""
+        self._of_texts = TokenLosses()
+
     def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
         """One batch to ``test/loss`` and the metrics.
 
         Returns:
             Nothing: tokens of a block depend on each other, and an interval from single ones would be too narrow.
         """
-        self._evaluate(batch, "test", self.test_metrics)
+        found = self._evaluate(batch, "test", self.test_metrics)
+        self._of_texts.see(found["outputs"], found["target"])
         return {}
 
     def postprocessing(self) -> Processing:
@@ -139,6 +146,10 @@ class LanguageModel(BaseModel):
             "seed": torch.initial_seed(),
         }
         return Processing(builder="framework_plugins_nlp.serving_continued:Continued", settings=settings)
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """The loss of each block of text, a token; its exponential is the perplexity."""
+        return self._of_texts.scored()
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Texts, each continued."""

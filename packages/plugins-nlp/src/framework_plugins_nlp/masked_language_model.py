@@ -13,10 +13,11 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract, Processing
+from framework_core.contracts import ModelContract, Processing, ScoredSamples
 from framework_core.errors import ContractError
 from framework_plugins_nlp.masked_texts import IGNORED
 from framework_plugins_nlp.masks import candidates, likeliest
+from framework_plugins_nlp.token_losses import TokenLosses
 from framework_plugins_nlp.tokenization import Tokenizer
 
 MASKED_ONE_BY_ONE = 2_000
@@ -42,6 +43,7 @@ class MaskedLanguageModel(BaseModel):
         super().__init__(data=data)
         self._surprise = 0.0
         self._counted = 0
+        self._of_texts = TokenLosses()
 
     @property
     def contract(self) -> ModelContract:
@@ -116,7 +118,10 @@ class MaskedLanguageModel(BaseModel):
     def _evaluate(self, batch: Any, split: str, metrics: MetricCollection) -> Mapping[str, Any]:
         inputs, target = batch
         asked = target.ne(IGNORED)
-        outputs, target = self.outputs_of(inputs, asked), target[asked]
+        wanted, outputs = target, self.outputs_of(inputs, asked)
+        target = wanted[asked]
+        if split == "test":
+            self._see_texts(outputs, wanted)
         # A batch counts by how many tokens it asks for, so that the mean is that of tokens.
         value, count = self.loss(outputs, target), len(target)
         self.log(f"{split}/loss", value, on_epoch=True, on_step=False, sync_dist=True, batch_size=count)
@@ -125,9 +130,23 @@ class MaskedLanguageModel(BaseModel):
         self.log_dict(metrics, on_epoch=True, on_step=False)
         return {}
 
+    def _see_texts(self, outputs: Tensor, target: Tensor) -> None:
+        """Take the losses of masked tokens text by text, of outputs ``(asked, vocabulary)``."""
+        asked = target.ne(IGNORED)
+        texts = asked.nonzero()[:, 0]
+        losses = functional.cross_entropy(outputs.float(), target[asked], reduction="none")
+        right = outputs.argmax(dim=1).eq(target[asked]).long()
+        sums = [each.new_zeros(len(target)).index_add_(0, texts, each) for each in (losses, right)]
+        self._of_texts.add(sums[0], sums[1], target)
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """The loss of the masked tokens of each text, and the share of them that were guessed."""
+        return self._of_texts.scored()
+
     def on_test_start(self) -> None:
         """Count anew."""
         self._surprise, self._counted = 0.0, 0
+        self._of_texts = TokenLosses()
 
     def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
         """One batch to ``test/loss`` and the metrics, and its first texts with each token masked alone.

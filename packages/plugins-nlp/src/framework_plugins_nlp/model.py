@@ -9,7 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract, Processing
+from framework_core.contracts import ModelContract, Processing, ScoredSamples
 from framework_core.errors import ContractError
 from framework_plugins_nlp.tasks.classification import Classification
 from framework_plugins_nlp.tasks.token_classification import TokenClassification
@@ -153,6 +153,10 @@ class BaseNLPModel(BaseModel):
     def answers_figures(self, outputs: Tensor, target: Tensor) -> Mapping[str, Figure]:
         """What the task draws from the answer to every text of the test."""
         return self._task.answers_figures(outputs, target) if isinstance(self._task, Classification) else {}
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """What the task says of each sentence of the test; of a text its class is enough."""
+        return self._task.scored_samples() if isinstance(self._task, TokenClassification) else None
 
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """What the task writes down after the last test."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from framework_core import BaseModel
-from framework_core.contracts import ModelContract, Processing
+from framework_core.contracts import ModelContract, Processing, SampleScore, ScoredSamples
 from framework_plugins_nlp.answers import exact, f1
 from framework_plugins_nlp.question_answers import Answer, answers_of
 from framework_plugins_nlp.question_windows import Question
@@ -41,6 +41,7 @@ class QuestionAnsweringModel(BaseModel):
         super().__init__(data=data)
         self._seen: list[Tensor] = []
         self._rows: list[dict[str, Any]] = []
+        self._said: list[tuple[Question, Answer]] = []
 
     @property
     def contract(self) -> ModelContract:
@@ -80,7 +81,7 @@ class QuestionAnsweringModel(BaseModel):
 
     def on_test_start(self) -> None:
         """Forget the test before."""
-        self._seen, self._rows = [], []
+        self._seen, self._rows, self._said = [], [], []
 
     def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
         """One batch to ``test/loss``; its answers are put together at the end.
@@ -104,6 +105,26 @@ class QuestionAnsweringModel(BaseModel):
         """The same, without torch."""
         return Processing(builder="framework_plugins_nlp.serving_questions:SpanAnswers")
 
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """F1 and exact match of each question, over all windows of its context."""
+        if not self._rows:
+            return None
+        questions = [question for question, _ in self._said]
+        has_answer = ["yes" if each.answers else "no" for each in questions]
+        lengths = {
+            "characters of the question": [float(len(each.question)) for each in questions],
+            "characters of the context": [float(len(each.context)) for each in questions],
+        }
+        return ScoredSamples(
+            truth=[(each.id, each.answers) for each in questions],
+            scores={
+                name: SampleScore(values=[float(row[name]) for row in self._rows]) for name in ("f1", "exact_match")
+            },
+            groups={"has an answer": has_answer} if len(set(has_answer)) > 1 else {},
+            features=lengths,
+            answers=[answer.row for _, answer in self._said],
+        )
+
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """The questions with the worst answers."""
         wrong = [row for row in self._rows if not row["exact_match"]]
@@ -123,7 +144,8 @@ class QuestionAnsweringModel(BaseModel):
         may_be_none = bool(self.data.facts.get("may_be_none"))
         logits = [each.numpy() for each in self._seen]
         said = answers_of(questions, windows, logits, may_be_none=may_be_none)
-        rows = [_row(question, answer) for question, answer in zip(questions, said, strict=True)]
+        self._said = list(zip(questions, said, strict=True))
+        rows = [_row(question, answer) for question, answer in self._said]
         for name in ("exact_match", "f1"):
             self.log(f"{split}/{name}", sum(float(row[name]) for row in rows) / len(rows))
         if may_be_none and (answered := [row for row in rows if row["wanted"]]):

@@ -16,9 +16,10 @@ from torch.nn import functional
 from torchmetrics import Metric, MetricCollection
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract
+from framework_core.contracts import ModelContract, SampleScore, ScoredSamples
 from framework_plugins_nlp.paired_texts import IGNORED, Pairs
 from framework_plugins_nlp.shared_mean import mean_of_tokens
+from framework_plugins_nlp.token_losses import TokenLosses
 from framework_plugins_nlp.tokenization import Tokenizer
 
 SAMPLES, MISTAKES, LONGEST_SHOWN = 20, 50, 500
@@ -46,6 +47,7 @@ class Seq2SeqModel(BaseModel):
         super().__init__(data=data)
         self.label_smoothing = label_smoothing
         self._rows: list[dict[str, str]] = []
+        self._of_texts = TokenLosses()
 
     @property
     def contract(self) -> ModelContract:
@@ -80,8 +82,9 @@ class Seq2SeqModel(BaseModel):
         inputs, target = batch
         outputs = self.outputs_of(inputs)
         width = min(outputs.shape[1], target.shape[1])
-        self._log_evaluation(outputs[:, :width], target[:, :width], split, metrics)
-        return {}
+        outputs, target = outputs[:, :width], target[:, :width]
+        self._log_evaluation(outputs, target, split, metrics)
+        return {"outputs": outputs, "target": target}
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy of the tokens of the target, in nats."""
@@ -106,6 +109,7 @@ class Seq2SeqModel(BaseModel):
     def on_test_start(self) -> None:
         """Count anew."""
         self._rows = []
+        self._of_texts = TokenLosses()
 
     def test_step(self, batch: Any, batch_idx: int) -> Mapping[str, Any]:
         """One batch to ``test/loss``, and to texts that are compared with those wanted.
@@ -113,8 +117,9 @@ class Seq2SeqModel(BaseModel):
         Returns:
             Nothing: scores are of all texts, and no mean of single ones.
         """
-        self._evaluate(batch, "test", self.test_metrics)
+        found = self._evaluate(batch, "test", self.test_metrics)
         inputs, target = batch
+        self._of_texts.see(found["outputs"], found["target"])
         tokenizer = Tokenizer.of(self.data.facts)
         made = _texts(tokenizer, self.generate(inputs[:, 0]))
         sources, wanted = (
@@ -142,6 +147,26 @@ class Seq2SeqModel(BaseModel):
         with torch.autocast(self.device.type, enabled=False):
             made = self.generate(inputs)
         return {"generated": _texts(Tokenizer.of(self.data.facts), made)}
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """ROUGE-L of each text, whether it is the one wanted, and its loss; BLEU and chrF are of all texts together."""
+        from framework_plugins_nlp.text_scores import rouge_of_each
+
+        found = self._of_texts.scored()
+        if found is None:
+            return None
+        made, wanted = [row["generated"] for row in self._rows], [row["target"] for row in self._rows]
+        equal = [float(one.strip() == other.strip()) for one, other in zip(made, wanted, strict=True)]
+        return ScoredSamples(
+            truth=wanted,
+            scores={
+                "rougel": SampleScore(values=rouge_of_each(made, wanted)),
+                "exact_match": SampleScore(values=equal),
+                **found.scores,
+            },
+            features={"characters of the source": [float(len(row["source"])) for row in self._rows]},
+            answers=[{"generated": text} for text in made],
+        )
 
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """Texts that were made in the test, the first ones and the worst."""

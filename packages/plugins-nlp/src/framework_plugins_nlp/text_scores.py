@@ -42,6 +42,21 @@ def rouge(made: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
     return {key.lower(): float(found[f"{key}_fmeasure"]) for key in KEYS}
 
 
+def rouge_of_each(made: Sequence[str], wanted: Sequence[str]) -> list[float]:
+    """The F of ROUGE-L of each text, of 1; their mean is that of ``rouge``.
+
+    Args:
+        made: The texts of a model.
+        wanted: The one text that each was to be.
+    """
+    from torchmetrics.functional.text.rouge import rouge_score
+
+    return [
+        float(rouge_score([text], [one], rouge_keys="rougeL", normalizer=_words)["rougeL_fmeasure"])
+        for text, one in zip(made, wanted, strict=True)
+    ]
+
+
 def of_one(made: str, wanted: str) -> float:
     """ChrF of one text, from 0 to 100."""
     from sacrebleu.metrics.chrf import CHRF

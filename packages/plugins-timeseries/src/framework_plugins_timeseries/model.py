@@ -11,7 +11,7 @@ from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 
 from framework_core import BaseModel, DataSpec
-from framework_core.contracts import ModelContract, Processing
+from framework_core.contracts import ModelContract, Processing, ScoredSamples
 from framework_core.errors import ContractError
 from framework_plugins_timeseries.heads import head_for
 from framework_plugins_timeseries.instance_norm import InstanceNorm
@@ -164,6 +164,10 @@ class BaseTimeSeriesModel(BaseModel):
         """The forecast and its interval; or where targets are there to compare with, scores."""
         inputs, target = batch if isinstance(batch, list | tuple) else (batch, None)
         return self.learned.predict(self(inputs), target)
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """What the task says of each window of the test, or of each step."""
+        return None if self.task is None else self.task.scored_samples()
 
     def figures(self) -> Mapping[str, Figure]:
         """Forecasts, and the error by step."""

@@ -55,6 +55,17 @@ class ScoredWindows(Windows):
         series = self.series[number]
         return series.name, stamp_text(series.stamps[row - int(self._series_ends[number]) + len(series)])
 
+    def times(self, rows: npt.NDArray[np.int64]) -> list[str | float]:
+        """When each row was: a date, or the number of its step."""
+        numbers = self.series_at(rows)
+        begins = self._series_ends - np.array([len(each) for each in self.series])
+        found: list[str | float] = []
+        for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):
+            stamp = self.series[number].stamps[row - int(begins[number])]
+            dated = isinstance(stamp, np.datetime64)
+            found.append(str(stamp.astype("datetime64[s]")) if dated else float(stamp))
+        return found
+
 
 def all_of(series: Sequence[Series]) -> list[Span]:
     """Spans over every step."""

@@ -15,8 +15,8 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassJaccardIndex
 
-from framework_core.contracts import Processing
-from framework_core.tasks.task import Task, as_floats, metric_name
+from framework_core.contracts import Processing, SampleScore, ScoredSamples
+from framework_core.tasks.task import MOST_PARTS, Task, as_floats, metric_name
 from framework_plugins_vision.colours import mask_png
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Segmentation(Task):
         super().__init__(*arguments)
         self._examples: list[tuple[Tensor, Tensor, Tensor]] = []
         self._iou: list[float] = []
+        self._pixels: list[Tensor] = []
 
     def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
         """Cross-entropy of pixels, the Dice loss of classes, or their sum."""
@@ -66,12 +67,14 @@ class Segmentation(Task):
 
     def test_metrics(self) -> Mapping[str, Metric]:
         """Which pixels were taken for what."""
-        self._examples = []
+        self._examples, self._pixels = [], []
         classes, ignored = self.data.num_classes, self.data.ignore_index
         return {"confusion": _OfPixels(MulticlassConfusionMatrix(classes, ignore_index=ignored))}
 
     def observe(self, inputs: Tensor, outputs: Tensor, target: Tensor) -> None:
-        """Keep the first images."""
+        """Keep the first images, and the counts of each."""
+        counts = pixel_counts(outputs.argmax(dim=1), target, outputs.shape[1], self.data.ignore_index)
+        self._pixels.append(counts.cpu())
         for each in zip(inputs, target, outputs.argmax(dim=1), strict=True):
             if len(self._examples) < SHOWN:
                 image, true, predicted = (tensor.detach().cpu() for tensor in each)
@@ -93,6 +96,32 @@ class Segmentation(Task):
         """The same columns, without torch."""
         settings = {"class_names": list(self.data.class_names)}
         return Processing(builder="framework_plugins_vision.serving_masks:MaskAnswers", settings=settings)
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """The intersection over union of each image and class, and the share of its pixels that are right.
+
+        That of an image is the mean over the classes that it has, or was said to have; that of a class counts pixels.
+        """
+        if not self._pixels:
+            return None
+        counts = torch.cat(self._pixels).double()
+        right, said, there = counts.unbind(dim=1)
+        union = said + there - right
+        of_classes = torch.where(union > 0, right / union, torch.nan)
+        names = self.data.class_names if self.data.num_classes <= MOST_PARTS else ()
+        parts = {
+            name: SampleScore(values=of_classes[:, number].tolist(), weights=union[:, number].tolist())
+            for number, name in enumerate(names)
+        }
+        iou = SampleScore(values=of_classes.nanmean(dim=1).tolist(), parts={"class": parts} if parts else {})
+        pixels = there.sum(dim=1)
+        accuracy = SampleScore(values=(right.sum(dim=1) / pixels.clamp(min=1)).tolist(), weights=pixels.tolist())
+        shares = (said / said.sum(dim=1, keepdim=True).clamp(min=1)).tolist()
+        return ScoredSamples(
+            truth=there.long().tolist(),
+            scores={"iou": iou, "pixel_accuracy": accuracy},
+            answers=[{"shares": dict(zip(self.data.class_names, row, strict=True))} for row in shares],
+        )
 
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The mask as an image file, and the share of the pixels that each class has."""
@@ -134,6 +163,26 @@ class MaskFile:
         with Image.open(source) as image:
             size = ImageOps.exif_transpose(image).size
         return mask_png(self.classes, size)
+
+
+def pixel_counts(said: Tensor, target: Tensor, classes: int, ignored: int | None) -> Tensor:
+    """How many pixels of each image are of each class.
+
+    Args:
+        said: The class of each pixel by the model, ``(batch, height, width)``.
+        target: The same as it is; or ``ignored``.
+        classes: How many classes there are.
+        ignored: What stands where nobody says what a pixel is: it counts in none.
+
+    Returns:
+        ``(batch, 3, classes)``: those that are right, that were said, that are there.
+    """
+    images = torch.arange(len(target), device=target.device).view(-1, 1, 1).expand_as(target)
+    counts = torch.ones_like(target, dtype=torch.bool) if ignored is None else target != ignored
+    size = len(target) * classes
+    sides = [(said, counts & (said == target)), (said, counts), (target, counts)]
+    found = [torch.bincount((images * classes + of)[chosen].flatten(), minlength=size) for of, chosen in sides]
+    return torch.stack([each.view(len(target), classes) for each in found], dim=1)
 
 
 def pixel_cross_entropy(outputs: Tensor, target: Tensor, ignored: int | None, smoothing: float = 0.0) -> Tensor:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from framework_core.contracts.config import ComponentConfig
     from framework_core.contracts.processing import Processing
+    from framework_core.contracts.scores import ScoredSamples
 
 
 class _BuildsAfterInit(type):
@@ -247,6 +248,21 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """What to write down after the test, by name: rows of columns, each a CSV file of the report."""
         return {}
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """What the last test came to for each of its samples; nothing by default.
+
+        ``fw slices`` measures parts of the test by it, and where two models differ; ``fw drift`` compares what is
+        answered with what was. Where ``test_step`` returns ``outputs`` and ``target``, the loss of each sample is known
+        without it, and with classes whether each is right. It is called after a test of one process, with the model on
+        the processor.
+
+        Args:
+            outputs: What the model gave for each sample, the sample axis first; nothing where ``test_step`` returned
+                none, or too many numbers to keep.
+            target: What was right.
+        """
+        return None
 
     def mistakes_figure(self, inputs: Sequence[Tensor], outputs: Tensor, target: Tensor) -> Figure | None:
         """Draw the samples of the test with the highest loss; nothing by default.

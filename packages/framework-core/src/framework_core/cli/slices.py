@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import math
-from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from framework_core.reports.slices import Slice, Slices
+    from framework_core.reports.slices import Slices
 
 MOST_ROWS = 20
 """Rows on the screen; the JSON has all."""
 
 
-class Metric(str, Enum):
-    """What can be measured of each sample."""
-
-    accuracy = "accuracy"
-    loss = "loss"
-
-
 def slices(
     run: str = typer.Argument(..., help="A run: its id, its beginning, its name, its folder, 'last'; or MODEL@STAGE."),
     other: str = typer.Argument("", metavar="[RUN]", help="Another, tested on the same samples: where it differs."),
-    by: str = typer.Option("", "--by", help="One column: class, position, a column of the data, or of its features."),
-    metric: Metric | None = typer.Option(None, "--metric", help="accuracy (where there are classes) or loss."),
+    by: str = typer.Option("", "--by", help="One column: class, time, position, one of the data, or of its features."),
+    metric: str = typer.Option("", "--metric", help="accuracy, loss, mae, f1 ... (default: the test's first)."),
+    output: Path | None = typer.Option(None, "--output", "-o", help="Write one page too: slices.html."),
     uri: str = typer.Option("", "--uri", help="A tracking store (default: the one that has each run)."),
     as_json: bool = typer.Option(False, "--json", help="Print as JSON."),
 ) -> None:
     """Measure a model on the slices of its test, the worst first; or tell on which of them another does otherwise."""
-    from framework_core.cli.screen import print_json
+    from framework_core.cli.compare import check_page
+    from framework_core.cli.screen import note, print_json
     from framework_core.reports.slices import slices as cut
 
+    if output is not None:
+        check_page(output)
     runs = [run, other] if other else [run]
-    found = cut(runs, by=by, metric=metric.value if metric else "", tracking_uri=uri)
+    found = cut(runs, by=by, metric=metric, tracking_uri=uri)
+    if output is not None:
+        from framework_core.reports.slices_page import slices_page
+
+        output.write_text(slices_page(found), encoding="utf-8")
+        note(f"written  {output}")
     if as_json:
         print_json(_plain(found))
     else:
@@ -44,34 +46,26 @@ def slices(
 
 def _print(found: Slices) -> None:
     from framework_core.cli.screen import note, print_table
+    from framework_core.reports.slices_page import head_of, row_of, verdict
 
-    sign = "+" if len(found.runs) == 2 else ""
-    what = f"{found.metric} of {found.runs[-1]}" + (f", less that of {found.runs[0]}" if sign else "")
-    whole = found.whole
-    print(
-        f"{what}: {whole.mean:{sign}.4f} ({whole.low:{sign}.4f} to {whole.high:{sign}.4f}), {found.samples:,} samples"
-    )
-    rows = [_cells(each, sign) for each in found.slices[:MOST_ROWS]]
+    print(verdict(found))
+    rows = [row_of(each, found) for each in found.slices[:MOST_ROWS]]
     if rows:
-        print_table(rows, ("column", "slice", "samples", found.metric, "95 % interval", "all others", ""))
+        print_table(rows, head_of(found))
     if len(found.slices) > MOST_ROWS:
         note(f"and {len(found.slices) - MOST_ROWS} more: --json, or --by COLUMN")
     if found.left_out:
         note(f"not cut by {', '.join(found.left_out)}: one value, or one for nearly each sample")
-
-
-def _cells(each: Slice, sign: str) -> list[str]:
-    marks = [word for word, holds in (("apart", each.apart), ("small", each.small)) if holds]
-    mean = each.mean
-    rest = f"{each.rest:{sign}.4f}" if math.isfinite(each.rest) else "-"
-    interval = f"{mean.low:{sign}.4f} to {mean.high:{sign}.4f}"
-    return [each.column, each.value, f"{each.samples:,}", f"{mean.mean:{sign}.4f}", interval, rest, ", ".join(marks)]
+    if len(found.metrics) > 1:
+        note(f"measured by {found.metric}; also: {', '.join(each for each in found.metrics if each != found.metric)}")
 
 
 def _plain(found: Slices) -> dict[str, Any]:
     return {
         "runs": found.runs,
         "metric": found.metric,
+        "metrics": found.metrics,
+        "less_is_better": found.less_is_better,
         "samples": found.samples,
         "whole": _mean(vars(found.whole)),
         "slices": [
@@ -87,6 +81,7 @@ def _plain(found: Slices) -> dict[str, Any]:
             for each in found.slices
         ],
         "left_out": found.left_out,
+        "clustered": found.clustered,
     }
 
 

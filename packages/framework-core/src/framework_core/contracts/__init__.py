@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from framework_core.contracts.run import RunInfo as RunInfo
     from framework_core.contracts.run import RunResult as RunResult
     from framework_core.contracts.samples import SampleHash as SampleHash
+    from framework_core.contracts.scores import SampleScore as SampleScore
+    from framework_core.contracts.scores import ScoredSamples as ScoredSamples
     from framework_core.contracts.specs import CallbackSpec as CallbackSpec
     from framework_core.contracts.specs import ComponentSpec as ComponentSpec
     from framework_core.contracts.specs import DatasetSpec as DatasetSpec
@@ -75,6 +77,7 @@ _MODULES = {
     "notify": ("NotifyConfig",),
     "run": ("RunInfo", "RunResult"),
     "samples": ("SampleHash",),
+    "scores": ("SampleScore", "ScoredSamples"),
     "specs": (
         "CallbackSpec",
         "ComponentSpec",

@@ -133,7 +133,7 @@ def _pairs(reference: Mapping[str, Any], found: Answered) -> tuple[list[Pair], l
         ("predictions", found.predictions),
     )
     for part, rows in parts:
-        before = _looked_at(reference[part]) if part == "features" else reference[part]
+        before = _looked_at(reference["features"] or reference["inputs"]) if part == "features" else reference[part]
         for name in dict.fromkeys([*before, *(name for row in rows for name in row)]):
             then = list(before.get(name, ()))
             now = [row.get(name) for row in rows] if any(name in row for row in rows) else []

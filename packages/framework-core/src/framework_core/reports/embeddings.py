@@ -45,6 +45,8 @@ def embedding_shift(predictor: Predictor, found: Any, *, fewest: int) -> Shift |
         datamodule: Any = set_up_data(trained.config.dataset, "test", like=trained.data)
     except (FrameworkError, OSError) as error:
         return f"embedding: the data of the run is not here ({str(error).splitlines()[0]})"
+    if _axes(datamodule.test_dataset) != _axes(found):
+        return "embedding: what the model answers has another form than the samples of its test"
     sides = [
         _embeddings(trained.model, datamodule, datamodule.test_dataset),
         _embeddings(trained.model, predictor.datamodule, found),
@@ -126,6 +128,14 @@ def _embeddings(model: Any, datamodule: Any, dataset: Any) -> Numbers:
     finally:
         hook.remove()
     return np.concatenate(parts).astype(np.float64) if parts else np.empty((0, 0))
+
+
+def _axes(dataset: Any) -> int:
+    """How many axes a sample has: a text to be answered has not the one of its answer. Of no samples 0."""
+    from framework_core.training.tested_samples import input_of
+
+    count = len(dataset) if hasattr(dataset, "__len__") else 0
+    return input_of(dataset[0]).ndim if count else 0
 
 
 def _spaced(count: int) -> Sequence[int]:

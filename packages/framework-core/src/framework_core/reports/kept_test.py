@@ -12,6 +12,7 @@ from framework_core.errors import DataError, quoted
 from framework_core.model_registry.lookup import find
 from framework_core.model_registry.version import read_reference
 from framework_core.reports.recorded_run import open_run
+from framework_core.tracking.here import RUNNING
 from framework_core.tracking.lookup import RECORD, RUNS, TESTED
 
 
@@ -49,10 +50,17 @@ def kept_test(run: str, *, tracking_uri: str = "", output_dir: Path | None = Non
     asked, uri = (run, tracking_uri) if version is None else (version.run_id, version.tracking_uri)
     with open_run(asked, tracking_uri=uri, output_dir=output_dir) as (recorded, files):
         text = files.read(TESTED)
-    if not text:
+    kept = json.loads(text) if text else {}
+    if not kept and recorded.status == RUNNING:
+        raise DataError(
+            f"The run {recorded.name!r} is still going.",
+            possible="What its test came to is kept when it has ended.",
+            next_step=f"See how it goes: fw watch {quoted(recorded.name)}",
+        )
+    if "clusters" not in kept:  # nothing, or what a version before the first release has kept
         raise DataError(
             f"The run {recorded.name!r} has kept nothing of its test.",
             possible="A run does that has a test and mlops.report=true, on one device, with a BaseModel.",
             next_step=f"Train it again: fw train --config runs/{quoted(recorded.name)}/config.yaml",
         )
-    return KeptTest(recorded.name, frozenset({recorded.run_id, recorded.name}), json.loads(text))
+    return KeptTest(recorded.name, frozenset({recorded.run_id, recorded.name}), kept)

@@ -10,11 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from scipy.stats import binomtest
-
-from framework_core.errors import DataError, UnknownNameError
+from framework_core.errors import DataError, UnknownNameError, quoted
 from framework_core.reports.kept_test import KeptTest, kept_test
-from framework_core.reports.student import LEVEL, Mean, mean_of
+from framework_core.reports.scored import Scored, rest_of
+from framework_core.reports.spans import quarters
+from framework_core.reports.student import Mean
 
 FEWEST = 30
 """Samples below which a slice is small: its number is a matter of chance."""
@@ -26,9 +26,6 @@ MOST_SLICES = 200
 POSITION = "position"
 """The place of a sample in the test: in a test of series that is time."""
 
-SCORES = {"correct": "accuracy", "loss": "loss"}
-"""What is measured, by the score of a sample."""
-
 
 @dataclass(frozen=True)
 class Slice:
@@ -39,7 +36,8 @@ class Slice:
         value: Its value, or between which values it lies.
         samples: How many samples it has.
         mean: The metric with its 95 % interval; or the difference, the second less the first.
-        rest: The same metric, or difference, of all other samples.
+        rest: The same metric, or difference, of all others.
+        place: Its place among those of its column: numbers and times rise.
     """
 
     column: str
@@ -47,6 +45,7 @@ class Slice:
     samples: int
     mean: Mean
     rest: float
+    place: int = 0
 
     @property
     def small(self) -> bool:
@@ -65,19 +64,25 @@ class Slices:
 
     Attributes:
         runs: The run; or two, whose difference is told.
-        metric: What is measured: ``accuracy`` or ``loss``.
+        metric: What is measured: ``accuracy``, ``loss``, ``mae``.
+        metrics: All that could be.
+        less_is_better: Whether it is a loss or an error.
         samples: How many samples the whole has.
         whole: The metric, or the difference, of all of them.
         slices: The worst first, those that are small at the end; of two runs first where the second loses most.
         left_out: Columns with as many values as samples nearly, which cut nothing.
+        clustered: Whether samples depend on each other, and intervals are told from clusters of them.
     """
 
     runs: tuple[str, ...]
     metric: str
+    metrics: tuple[str, ...]
+    less_is_better: bool
     samples: int
     whole: Mean
     slices: tuple[Slice, ...]
     left_out: tuple[str, ...]
+    clustered: bool
 
 
 def slices(
@@ -88,7 +93,7 @@ def slices(
     Args:
         runs: One or two: an id, the beginning of one, a name, a folder, ``last``; or ``NAME@STAGE``, ``NAME/NUMBER``.
         by: The column to cut by; empty takes all.
-        metric: ``accuracy`` or ``loss``; empty takes the accuracy where there are classes.
+        metric: ``accuracy``, ``loss`` or what else the test has of single samples; empty takes the first.
         tracking_uri: The store; empty takes the one that has each run.
         output_dir: Where runs are; ``runs`` here.
 
@@ -101,123 +106,131 @@ def slices(
         raise DataError(
             f"{tested[0].run} and {tested[1].run} were not tested on the same samples.",
             possible="Where two models differ is told from a test that both have had.",
+            next_step=f"Measure each by itself: fw slices {quoted(tested[1].run)}",
         )
-    score = _score(tested, metric)
-    values = _scores(tested[0], score)
-    if len(tested) == 2:
-        values = [second - first for first, second in zip(values, _scores(tested[1], score), strict=True)]
+    names = _metrics(tested)
+    if metric and metric not in names:
+        raise UnknownNameError("metric", metric, names)
+    metric = metric or names[0]
+    kept = [each.kept["scores"][metric] for each in tested]
+    clusters = tested[0].kept["clusters"]
+    scored = [Scored.of(each, clusters) for each in kept]
     columns = _columns(tested[0].kept)
-    if by and by not in columns:
-        raise UnknownNameError("column", by, list(columns))
-    chosen = {by: columns[by]} if by else columns
-    measure = _Measure(values, share=score == "correct" and len(tested) == 1)
-    cut = {name: _cut(column) for name, column in chosen.items()}
-    left_out = [name for name, parts in cut.items() if not _cuts_something(parts, len(values))]
+    parts = _parts(kept, clusters)
+    known = list(dict.fromkeys([*parts, *columns]))
+    if by and by not in known:
+        raise UnknownNameError("column", by, known)
+    cut = {name: cut_of(column) for name, column in columns.items() if by in ("", name) and name not in parts}
+    left_out = [name for name, places in cut.items() if not _cuts_something(places, scored[0].count)]
     found = [
-        measure.slice(name, value, places)
-        for name, parts in cut.items()
+        _slice(name, value, scored, places, number)
+        for name, values in cut.items()
         if name not in left_out
-        for value, places in parts.items()
+        for number, (value, places) in enumerate(values.items())
     ]
-    less = score == "loss"
+    found += [each for name, of_name in parts.items() if by in ("", name) for each in _slices_of_parts(name, of_name)]
+    less = bool(kept[0].get("less_is_better"))
     ranked = sorted((each for each in found if each is not None), key=lambda each: _badness(each, less=less))
-    everything = measure.of([place for place, value in enumerate(values) if math.isfinite(value)])
     return Slices(
         runs=tuple(each.run for each in tested),
-        metric=SCORES[score],
-        samples=len(values),
-        whole=everything,
+        metric=metric,
+        metrics=tuple(names),
+        less_is_better=less,
+        samples=scored[0].count,
+        whole=Scored.difference(scored, range(scored[0].count))[0],
         slices=tuple(ranked[:MOST_SLICES]),
         left_out=tuple(left_out),
+        clustered=bool(clusters),
     )
 
 
-def _share(right: float, count: int) -> Mean:
-    """A share with its 95 % interval (Wilson, Probable Inference, JASA 1927)."""
-    found = binomtest(round(right), count).proportion_ci(LEVEL, method="wilson")
-    return Mean(right / count, float(found.low), float(found.high))
+def _slice(column: str, value: str, scored: Sequence[Scored], places: Sequence[int], number: int) -> Slice | None:
+    """A slice; nothing where none of its samples has a value."""
+    mean, count = Scored.difference(scored, places)
+    if not count:
+        return None
+    inside = set(places)
+    others = [place for place in range(scored[0].count) if place not in inside]
+    return Slice(column, value, count, mean, Scored.difference(scored, others)[0].mean, number)
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """Measures parts of the values of samples.
+def _slices_of_parts(column: str, parts: Mapping[str, Sequence[Scored]]) -> list[Slice]:
+    """What a score says of parts of samples: the steps of forecasts, the classes of pixels."""
+    found = []
+    for number, (value, scored) in enumerate(parts.items()):
+        mean, count = Scored.difference(scored, range(scored[0].count))
+        others = [each for name, each in parts.items() if name != value]
+        if count:
+            found.append(Slice(column, value, count, mean, rest_of(others), number))
+    return found
 
-    Attributes:
-        values: One of each sample; NaN where there is none.
-        share: Whether they are 0 or 1, and their mean a share.
-    """
 
-    values: Sequence[float]
-    share: bool
-
-    def of(self, places: Sequence[int]) -> Mean:
-        """The mean of some samples: a share with Wilson's interval, anything else with Student's."""
-        chosen = [self.values[place] for place in places]
-        if not chosen:
-            return Mean(math.nan, math.nan, math.nan)
-        if self.share:
-            return _share(sum(chosen), len(chosen))
-        return mean_of(chosen) if len(chosen) > 1 else Mean(chosen[0], -math.inf, math.inf)
-
-    def slice(self, column: str, value: str, places: Sequence[int]) -> Slice | None:
-        """A slice; nothing where none of its samples has a value."""
-        known = [place for place in places if math.isfinite(self.values[place])]
-        if not known:
-            return None
-        inside = set(known)
-        others = [each for place, each in enumerate(self.values) if place not in inside and math.isfinite(each)]
-        rest = statistics.fmean(others) if others else math.nan
-        return Slice(column, value, len(known), self.of(known), rest)
+def _parts(kept: Sequence[Mapping[str, Any]], clusters: Sequence[int]) -> dict[str, dict[str, list[Scored]]]:
+    """The parts that all runs have, by column and name."""
+    first = kept[0].get("parts", {})
+    return {
+        column: {
+            name: [Scored.of(each["parts"][column][name], clusters) for each in kept]
+            for name in first[column]
+            if all(name in each.get("parts", {}).get(column, {}) for each in kept)
+        }
+        for column in first
+    }
 
 
 def _badness(found: Slice, *, less: bool) -> tuple[bool, float]:
     return found.small, -found.mean.mean if less else found.mean.mean
 
 
-def _scores(tested: KeptTest, name: str) -> list[float]:
-    return [math.nan if value is None else float(value) for value in tested.kept["scores"][name]]
-
-
-def _score(tested: Sequence[KeptTest], metric: str) -> str:
-    known = [name for name in SCORES if all(name in each.kept["scores"] for each in tested)]
-    if not known:
+def _metrics(tested: Sequence[KeptTest]) -> list[str]:
+    """What all of the runs have of single samples, the most telling first."""
+    found = [name for name in tested[0].kept["scores"] if all(name in each.kept["scores"] for each in tested)]
+    if not found:
         raise DataError(
             f"The samples of the test of {tested[0].run!r} have no scores of their own.",
-            possible="Windows of a series, words of a sentence and made texts depend on each other.",
+            possible="A model has those whose test_step returns outputs and target, or that has scored_samples.",
             next_step="Look at the tables of the run: fw report RUN -o report.html",
         )
-    names = {SCORES[name]: name for name in known}
-    if metric and metric not in names:
-        raise UnknownNameError("metric", metric, list(names))
-    return names[metric] if metric else known[0]
-
-
-def _columns(kept: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
-    """What a test can be cut by."""
-    return {**kept["groups"], **kept["features"], POSITION: [float(each) for each in kept["index"]]}
-
-
-def _cut(column: Sequence[Any]) -> dict[str, list[int]]:
-    """The places of each value; numbers of many values in parts of one size."""
-    known = [value for value in column if value is not None]
-    if any(isinstance(value, str) for value in known) or len(set(known)) <= PARTS:
-        return _by_value([None if value is None else _text(value) for value in column])
-    ends = sorted({statistics.quantiles(known, n=PARTS, method="inclusive")[part] for part in range(PARTS - 1)})
-    names = [f"up to {ends[0]:.4g}", *(f"{a:.4g} to {b:.4g}" for a, b in pairwise(ends))]
-    names.append(f"above {ends[-1]:.4g}")
-    return _by_value([None if value is None else names[sum(value > end for end in ends)] for value in column])
-
-
-def _by_value(column: Sequence[str | None]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for place, value in enumerate(column):
-        if value is not None:
-            found.setdefault(value, []).append(place)
     return found
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+def _columns(kept: Mapping[str, Any]) -> dict[str, Sequence[Any]]:
+    """What a test can be cut by; each column of times as a ``Times``."""
+    times = {name: Times(values) for name, values in kept["times"].items()}
+    return {**times, **kept["groups"], **kept["features"], POSITION: [float(each) for each in kept["index"]]}
+
+
+class Times(list[Any]):
+    """When each sample was."""
+
+
+def cut_of(column: Sequence[Any]) -> dict[str, list[int]]:
+    """The places of each value; numbers of many values in parts of one size, times in quarters of their span."""
+    if isinstance(column, Times):
+        return _by_value(*quarters(column))
+    known = [value for value in column if value is not None]
+    if any(isinstance(value, str) for value in known):
+        return _by_value([None if value is None else str(value) for value in column], list(dict.fromkeys(known)))
+    if len(set(known)) <= PARTS:
+        names = [_text(value) for value in sorted(set(known))]
+        return _by_value([None if value is None else _text(value) for value in column], names)
+    ends = sorted({statistics.quantiles(known, n=PARTS, method="inclusive")[part] for part in range(PARTS - 1)})
+    names = [f"up to {ends[0]:.4g}", *(f"{a:.4g} to {b:.4g}" for a, b in pairwise(ends))]
+    names.append(f"above {ends[-1]:.4g}")
+    return _by_value([None if value is None else names[sum(value > end for end in ends)] for value in column], names)
+
+
+def _by_value(column: Sequence[str | None], names: Sequence[str]) -> dict[str, list[int]]:
+    """The places of each name that is there, in the order of names."""
+    found: dict[str, list[int]] = {name: [] for name in names}
+    for place, value in enumerate(column):
+        if value is not None:
+            found[value].append(place)
+    return {name: places for name, places in found.items() if places}
+
+
+def _text(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _cuts_something(parts: Mapping[str, Sequence[int]], count: int) -> bool:

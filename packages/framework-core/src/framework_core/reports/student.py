@@ -6,9 +6,12 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 from scipy.stats import t
 
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
 LEVEL = 0.95
 
 
@@ -32,6 +35,18 @@ def mean_of(values: Sequence[float]) -> Mean:
     middle = statistics.fmean(values)
     reach = _quantile(len(values) - 1) * math.sqrt(_squared_error(values))
     return Mean(middle, middle - reach, middle + reach)
+
+
+def reach_of(parts: Numbers) -> float:
+    """How far a mean may be off, from what each of its independent parts adds to its error.
+
+    Args:
+        parts: By how much each moves the mean; their sum is zero. Of one part nothing can be said.
+    """
+    count = len(parts)
+    if count < 2:
+        return math.inf
+    return _quantile(count - 1) * math.sqrt(count / (count - 1) * float(np.square(parts).sum()))
 
 
 def difference_of(first: Sequence[float], second: Sequence[float]) -> Mean:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,12 @@ Values = dict[str, float | str]
 
 MOST_VALUES = 64
 """Numbers of an input that are each a feature; of a larger one there are statistics."""
+
+SHARES = "shares"
+"""The column of an answer that says how much of the input each class has."""
+
+MOST_SHARES = 30
+"""Classes whose shares are told one by one."""
 
 
 def statistics(values: Array) -> dict[str, float]:
@@ -51,6 +58,9 @@ def statistics(values: Array) -> dict[str, float]:
 def predicted(row: Mapping[str, Any], class_names: Collection[str]) -> Values:
     """What an answer says, without texts: names of classes, numbers, the mean of several, how many labels.
 
+    Of several classes, those of words as those of a picture, it is the share of each that is told too, where there are
+    few classes.
+
     Args:
         row: A row of an answer.
         class_names: The classes of the model. Any other text may be a person's words: its length stands for it.
@@ -63,11 +73,26 @@ def predicted(row: Mapping[str, Any], class_names: Collection[str]) -> Values:
             found[name] = float(value)
         elif isinstance(value, list | tuple):
             found[name] = _of_several(value)
+            found |= _shares(name, value, class_names)
+        elif name == SHARES and isinstance(value, Mapping) and len(class_names) <= MOST_SHARES:
+            found |= {f"{name} {each}": float(share) for each, share in value.items() if each in class_names}
     return found
 
 
+def _shares(name: str, said: Sequence[Any], class_names: Collection[str]) -> Values:
+    """The share of each class among several; nothing where they are none, or there are many classes."""
+    if not said or len(class_names) > MOST_SHARES or not all(isinstance(each, str) for each in said):
+        return {}
+    counts = Counter(said)
+    if not counts.keys() <= set(class_names):
+        return {}
+    return {f"{name} {each}": counts[each] / len(said) for each in class_names}
+
+
 def _of_several(values: Any) -> float:
-    """The mean of numbers, nested or not; how many there are of anything else."""
+    """The mean of numbers, nested or not; how many there are of anything else, and of nothing."""
+    if not len(values):
+        return 0.0
     try:
         numbers = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):

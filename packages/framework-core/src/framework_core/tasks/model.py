@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from framework_core.contracts.processing import Processing
+    from framework_core.contracts.scores import ScoredSamples
 
 
 class BaseTaskModel(BaseModel):
@@ -139,6 +140,10 @@ class BaseTaskModel(BaseModel):
     def answers_figures(self, outputs: Tensor, target: Tensor) -> Mapping[str, Figure]:
         """What the task draws from the answer to every sample of the test."""
         return {} if self._task is None else self._task.answers_figures(outputs, target)
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """What the task says of each sample of the test."""
+        return None if self._task is None else self._task.scored_samples(outputs, target)
 
     def tables(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """What the task writes down after the last test."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -14,7 +15,8 @@ from torchmetrics import Metric
 from torchmetrics.classification import MultilabelAveragePrecision, MultilabelF1Score
 
 from framework_core.contracts.processing import Processing
-from framework_core.tasks.task import Task, as_floats, metric_name
+from framework_core.contracts.scores import SampleScore, ScoredSamples
+from framework_core.tasks.task import MOST_PARTS, Task, as_floats, metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -83,6 +85,22 @@ class MultiLabel(Task):
         settings = {"class_names": list(self.data.class_names), "threshold": self.objective.threshold}
         return Processing(builder="framework_core.serving.answers:LabelsAnswers", settings=settings)
 
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """F1 over all answers, of each sample and of each class."""
+        if outputs is None or target is None:
+            return None
+        said, there = self.probabilities(outputs) >= self.objective.threshold, target > 0.5
+        right, size = 2.0 * (said & there), said.float() + there.float()
+        names = self.data.class_names
+        each = {
+            name: _f1(right[:, number], size[:, number])
+            for number, name in enumerate(names)
+            if len(names) <= MOST_PARTS
+        }
+        whole = _f1(right.sum(dim=1), size.sum(dim=1))
+        scores = {"f1_micro": replace(whole, parts={"class": each} if each else {})}
+        return ScoredSamples(truth=there.int().tolist(), scores=scores)
+
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """The classes that are likely enough, and the probability of each."""
         probabilities = self.probabilities(outputs).tolist()
@@ -119,6 +137,11 @@ class MultiLabel(Task):
         from framework_core.tracking.probability_plots import of_several_labels
 
         return of_several_labels(self.probabilities(outputs), target, self.data.class_names)
+
+
+def _f1(right: Tensor, size: Tensor) -> SampleScore:
+    """F1 of each sample, which weighs as much as there is and was said."""
+    return SampleScore(values=as_floats(right / size.clamp(min=1)), weights=as_floats(size))
 
 
 class _AveragePrecision(MultilabelAveragePrecision):

@@ -12,7 +12,8 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, R2Score
 from torchmetrics.utilities import dim_zero_cat
 
 from framework_core.contracts.processing import Processing
-from framework_core.tasks.task import Task, as_floats, metric_name
+from framework_core.contracts.scores import SampleScore, ScoredSamples
+from framework_core.tasks.task import MOST_PARTS, Task, as_floats, metric_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,6 +69,20 @@ class Regression(Task):
         """The same columns, without torch."""
         settings = {"target_names": list(self.data.target_names)}
         return Processing(builder="framework_core.serving.answers:NumberAnswers", settings=settings)
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """The absolute error of each sample, of the mean of its targets and of each."""
+        if outputs is None or target is None:
+            return None
+        errors = (outputs.float() - target.float().view_as(outputs)).abs()
+        names = self.data.target_names
+        each = {
+            name: SampleScore(values=as_floats(column), less_is_better=True)
+            for name, column in zip(names, errors.unbind(dim=1), strict=True)
+        }
+        parts = {"target": each} if 1 < len(each) <= MOST_PARTS else {}
+        mae = SampleScore(values=as_floats(errors.mean(dim=1)), less_is_better=True, parts=parts)
+        return ScoredSamples(truth=target.tolist(), scores={"mae": mae})
 
     def predict(self, outputs: Tensor) -> dict[str, Any]:
         """A column for each target."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from framework_core.contracts.processing import Processing
+    from framework_core.contracts.scores import ScoredSamples
+
+MOST_PARTS = 30
+"""Classes or targets that are scored sample by sample; with more there is the whole alone."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,10 @@ class Task(ABC):
     def answers_figures(self, outputs: Tensor, target: Tensor) -> dict[str, Figure]:
         """What to draw from the answer to every sample of the test, by name."""
         return {}
+
+    def scored_samples(self, outputs: Tensor | None, target: Tensor | None) -> ScoredSamples | None:
+        """What the last test came to for each sample beside its loss; nothing where that is all, or its class."""
+        return None
 
     def tables(self) -> dict[str, Sequence[Mapping[str, Any]]]:
         """What to write down after the test, by name: rows of columns."""

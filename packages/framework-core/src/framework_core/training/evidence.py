@@ -37,18 +37,23 @@ class Answers:
 
 
 class KeptAnswers(Callback):
-    """Keeps what ``test_step`` returns under ``outputs`` and ``target``, where both are tensors and small enough."""
+    """Keeps what ``test_step`` returns under ``outputs`` and ``target``, where both are tensors and small enough.
+
+    Attributes:
+        alone: Whether one process has seen all of the test.
+    """
 
     def __init__(self) -> None:
         self._parts: list[tuple[Tensor, Tensor]] = []
         self._count = 0
         self._complete = True
+        self.alone = True
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew."""
         self._parts, self._count = [], 0
         # Each process sees a part of the test, some samples twice.
-        self._complete = trainer.world_size == 1
+        self.alone = self._complete = trainer.world_size == 1
 
     def on_test_batch_end(
         self,

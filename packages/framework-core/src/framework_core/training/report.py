@@ -50,12 +50,14 @@ class Outcome:
         metrics: Its last metrics.
         curves: Points by name.
         answers: What the model answered to the test, where it is known.
+        alone: Whether one process has seen all of the test.
         steps: What the steps took and waited for, where there were enough.
     """
 
     metrics: Mapping[str, float]
     curves: Mapping[str, list[tuple[int, float]]]
     answers: Answers | None
+    alone: bool
     steps: Verdict | None
 
 
@@ -107,7 +109,8 @@ class Report:
             written.append(self._write(RESAMPLED, json.dumps(_short(self._resampled))))
         samples = None
         if self._model is not None:
-            samples = tested_samples(self._model, self._answers, self._losses, self._prepared.datamodule)
+            scored = self._model.scored_samples(*_pair(self._answers)) if self._outcome.alone else None
+            samples = tested_samples(self._model, self._answers, self._losses, scored, self._prepared.datamodule)
         if samples is not None:
             written.append(self._write(TESTED, conceal(json.dumps(samples))))
         if self._prepared.duplicates is not None:
@@ -222,6 +225,10 @@ class Report:
 def _short(found: evidence.Resampled) -> dict[str, Any]:
     metrics = {name: [float(f"{value:.6g}") for value in values] for name, values in found.metrics.items()}
     return {**asdict(found), "metrics": metrics}
+
+
+def _pair(answers: Answers | None) -> tuple[Tensor | None, Tensor | None]:
+    return (None, None) if answers is None else (answers.outputs, answers.target)
 
 
 def _counts(found: Duplicates) -> dict[str, Any]:

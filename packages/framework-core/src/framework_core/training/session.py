@@ -33,7 +33,7 @@ from framework_core.training.checkpoint_io import step_of, where_it_goes_on
 from framework_core.training.checkpointing import BestCheckpoint, LastCheckpoint
 from framework_core.training.concealment import ConcealedHyperparameters
 from framework_core.training.epoch_ends import EpochEnds
-from framework_core.training.evidence import Answers, KeptAnswers
+from framework_core.training.evidence import KeptAnswers
 from framework_core.training.failures import FOLDER, to_be_sent
 from framework_core.training.faults import Faults
 from framework_core.training.first_step import AfterFirstStep
@@ -161,7 +161,7 @@ class Session:
                 if self._tracker is not None:
                     self._tracker.take_back(0 if newest is None else step_of(newest))
         if self._main and not self._config.trainer.fast_dev_run:
-            self._record_outcome(answers.answers)
+            self._record_outcome(answers)
 
     def _train_once(self, trainer: Trainer, newest: Path | None) -> None:
         model, datamodule = self._prepared.model, self._prepared.datamodule
@@ -273,12 +273,12 @@ class Session:
             self._metrics |= {**self._best.best_metrics, self._best.monitor: float(self._best.best_model_score)}
         load_weights(self._prepared.model, path)
 
-    def _record_outcome(self, answers: Answers | None) -> None:
+    def _record_outcome(self, answers: KeptAnswers) -> None:
         if self._steps is not None:
             step_clock.say(self._steps, self._config)
         if self._config.mlops.report:
             curves = {name: self._logger.curve(name) for name in self._logger.history}
-            outcome = Outcome(self._metrics, curves, answers, self._steps)
+            outcome = Outcome(self._metrics, curves, answers.answers, answers.alone, self._steps)
             report = Report(self._config, self._prepared, self._record, outcome)
             self._intervals = report.intervals
             for path in report.write():

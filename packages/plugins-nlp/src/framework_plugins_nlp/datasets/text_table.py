@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from framework_core.contracts.scores import are_moments
 from framework_plugins_nlp.columns import label_column, text_column
 from framework_plugins_nlp.labelled_texts import LabelledTexts, Texts
 
@@ -58,7 +59,7 @@ class TextTable(LabelledTexts):
         groups = {
             name: values
             for name, values in others.items()
-            if name not in (text, label) and 1 < len(set(values)) <= MOST_GROUPS
+            if name not in (text, label) and (1 < len(set(values)) <= MOST_GROUPS or are_moments(values))
         }
         return Texts(
             [_written(text) for text in texts], [_written(label).strip() for label in labels], table.place, groups

@@ -13,8 +13,15 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassF1Score
 
 from framework_core import DataSpec
-from framework_core.contracts import Processing
-from framework_plugins_nlp.entity_scores import EntityF1, EntityPrecision, EntityRecall, of_each_type, tag_rows
+from framework_core.contracts import Processing, SampleScore, ScoredSamples
+from framework_plugins_nlp.entity_scores import (
+    EntityF1,
+    EntityPrecision,
+    EntityRecall,
+    f1_of_sentences,
+    of_each_type,
+    tag_rows,
+)
 from framework_plugins_nlp.sentence_rows import marked_text
 from framework_plugins_nlp.shared_mean import mean_of_tokens
 from framework_plugins_nlp.tags import PLAIN, entities
@@ -128,6 +135,35 @@ class TokenClassification(torch.nn.Module):
         if self._counts is None or self.data.num_classes > MOST_DRAWN:
             return {}
         return {"confusion_matrix": confusion_matrix(self._counts.tolist(), self.data.class_names)}
+
+    def scored_samples(self) -> ScoredSamples | None:
+        """F1 of the entities of each sentence, where there are such; the share of words that are right; the loss.
+
+        All weigh by what they are of, so that those of all sentences are those of the test.
+        """
+        if not self._said:
+            return None
+        words = [float(len(true)) for true in self._true]
+        right = [sum(a == b for a, b in zip(*pair, strict=True)) for pair in zip(self._said, self._true, strict=True)]
+        shares = [count / max(1.0, size) for count, size in zip(right, words, strict=True)]
+        losses = [loss / max(1.0, size) for loss, size in zip(self._losses, words, strict=True)]
+        scores = {
+            "accuracy": SampleScore(values=shares, weights=words),
+            "loss": SampleScore(values=losses, weights=words, less_is_better=True),
+        }
+        if self.marks_entities:
+            pairs = [(entities(said), entities(true)) for said, true in zip(self._said, self._true, strict=True)]
+            scores = {"f1": f1_of_sentences(pairs), **scores}
+        return ScoredSamples(
+            truth=self._true,
+            scores=scores,
+            features={"words": words},
+            answers=[self._answer(said) for said in self._said],
+        )
+
+    def _answer(self, said: list[str]) -> dict[str, Any]:
+        """What a server says of a sentence, without its words."""
+        return {"tags": said, "entities": entities(said)} if self.marks_entities else {"tags": said}
 
     def tables(self, texts: Sequence[Sequence[str]]) -> dict[str, Sequence[Mapping[str, Any]]]:
         """Precision, recall and F1 of each type and each tag, and the sentences with the highest loss of mistakes.

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from framework_core import DataSpec
-from framework_core.contracts import Processing
+from framework_core.contracts import Processing, SampleScore, ScoredSamples
 from framework_core.errors import ContractError
 from framework_plugins_timeseries.anomaly_scores import (
     Interval,
@@ -32,6 +32,7 @@ from framework_plugins_timeseries.heads import Head
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.scored_series import squared_errors
 from framework_plugins_timeseries.scored_windows import ScoredWindows, rows_of_batch
+from framework_plugins_timeseries.stretches import stretches
 from framework_plugins_timeseries.windows import Windows
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class AnomalyDetection(nn.Module):
         self._seen = 0
         self._scores = np.zeros(0)
         self._rows = np.zeros(0, dtype=np.int64)
+        self._flags = np.zeros(0, dtype=np.bool_)
         self._found: list[Interval] = []
         self._most: list[str] = []
 
@@ -122,7 +124,7 @@ class AnomalyDetection(nn.Module):
         each = by_target(found, self.middle, self.spread).cpu().numpy()
         self._rows = np.flatnonzero(found["count"].cpu().numpy() > 0)
         self._scores = each.mean(axis=1)[self._rows]
-        flags = self._scores > float(self.threshold)
+        flags = self._flags = self._scores > float(self.threshold)
         series = self._windows.series_at(self._rows)
         self._found = intervals(self._rows, series, self._scores, flags)
         self._most = [self.layout.targets[int(each[one.peak].argmax())] for one in self._found]
@@ -132,6 +134,36 @@ class AnomalyDetection(nn.Module):
             named |= against_labels(self._scores, flags, self._windows.labels[self._rows])
             named |= self._without_a_model(self._windows, self._windows.labels)
         return {name: torch.tensor(value) for name, value in named.items()}
+
+    def scored_samples(self) -> ScoredSamples | None:
+        """Of each step F1 of flags, which it weighs by being labelled and being flagged; and whether it is flagged.
+
+        Where nobody has labelled anything, it is only said which steps are flagged.
+        """
+        if self._windows is None or not len(self._rows):
+            return None
+        flagged = self._flags.astype(float)
+        scores = {"flagged": SampleScore(values=flagged.tolist(), less_is_better=True)}
+        truth: list[Any] = [self._windows.place(row) for row in self._rows.tolist()]
+        if self._windows.labels is not None:
+            labels = self._windows.labels[self._rows].astype(float)
+            weights = flagged + labels
+            values = 2 * flagged * labels / np.maximum(weights, 1)
+            scores = {"f1": SampleScore(values=values.tolist(), weights=weights.tolist()), **scores}
+            truth = list(zip(truth, labels.tolist(), strict=True))
+        series = self._windows.series_at(self._rows)
+        names = [each.name for each in self._windows.series]
+        return ScoredSamples(
+            truth=truth,
+            scores=scores,
+            groups={"series": [names[number] for number in series.tolist()]} if len(names) > 1 else {},
+            times={"time": self._windows.times(self._rows)},
+            clusters=stretches(series, self.layout.horizon),
+            answers=[
+                {"score": score, "threshold": float(self.threshold), "anomaly": flag}
+                for score, flag in zip(self._scores.tolist(), self._flags.tolist(), strict=True)
+            ],
+        )
 
     def predict(self, outputs: Tensor, target: Tensor | None) -> dict[str, Any]:
         """The squared standardised error of every step and target, and the threshold.

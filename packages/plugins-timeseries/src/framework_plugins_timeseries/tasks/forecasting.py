@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities.distributed import gather_all_tensors
 
 from framework_core import DataSpec
-from framework_core.contracts import Processing
+from framework_core.contracts import Processing, ScoredSamples
 from framework_plugins_timeseries.baselines import LinearBaseline, naive, seasonal_naive
 from framework_plugins_timeseries.forecast_errors import ErrorSums, IntervalScores, PointError
 from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
@@ -20,6 +20,7 @@ from framework_plugins_timeseries.heads import Head
 from framework_plugins_timeseries.layout import Layout
 from framework_plugins_timeseries.scaling import Scaler
 from framework_plugins_timeseries.series import stamp_text
+from framework_plugins_timeseries.window_scores import WindowScores
 from framework_plugins_timeseries.windows import Windows, numbers_of_batch
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Forecasting(nn.Module):
         self._count = 0
         self._sums: dict[str, ErrorSums] = {}
         self._scores: IntervalScores | None = None
+        self._each: WindowScores | None = None
         self._linear: LinearBaseline | None = None
         self._found: dict[str, dict[str, Tensor]] = {}
         self._origins: tuple[list[str], Tensor] | None = None
@@ -135,6 +137,7 @@ class Forecasting(nn.Module):
         size["origins"] = len(self._origins[0]) if self._origins else 0
         self._sums = {name: ErrorSums(**size).to(device) for name in names}
         self._scores = IntervalScores().to(device)
+        self._each = WindowScores(self.layout, self.names, windows)
         count = len(windows) if windows is not None else 0
         self._chosen = set(torch.linspace(0, count - 1, min(SHOWN, count)).long().tolist())
         self._examples, self._count = [], 0
@@ -155,6 +158,10 @@ class Forecasting(nn.Module):
         quantiles = self.quantiles(outputs)
         if self._scores is not None:
             self._scores.update(quantiles, target, self.levels)
+        if self._each is not None:
+            self._each.see(forecasts["model"], target, quantiles, series)
+            own = [self._own(x, series) for x in (forecasts["model"], quantiles[..., 0], quantiles[..., -1])]
+            self._each.see_answers(own[0], own[1], own[2], self.level)
         self._keep_examples(past, target, forecasts["model"], quantiles, series)
 
     def end_test(self) -> dict[str, Tensor]:
@@ -168,6 +175,10 @@ class Forecasting(nn.Module):
             else:
                 named |= {f"{name}/{key}": value for key, value in scores.items()}
         return {name: value.float() for name, value in named.items()}
+
+    def scored_samples(self) -> ScoredSamples | None:
+        """The error of each window of the test, by series, step, target and time."""
+        return None if self._each is None else self._each.scored()
 
     def postprocessing(self) -> Processing:
         """The forecast and its interval, without torch."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from framework_core import DataError
+from framework_core.contracts.scores import are_moments
 from framework_plugins_vision.datasets.image_module import ImageFilesDataModule, Samples
 from framework_plugins_vision.datasets.table_targets import Targets, targets_of
 from framework_plugins_vision.datasets.tables import Table, read_table
@@ -110,7 +111,9 @@ class ImageCsv(ImageFilesDataModule):
         own = {self.image_column, self.split_column, *self.target_columns}
         common = set.intersection(*(set(table.columns) for table in tables.values())) - own
         found = {name: [str(tables[table].columns[name][index]) for table, index in rows] for name in sorted(common)}
-        return {name: values for name, values in found.items() if 1 < len(set(values)) <= MOST_GROUPS}
+        return {
+            name: values for name, values in found.items() if 1 < len(set(values)) <= MOST_GROUPS or are_moments(values)
+        }
 
     def _rows(self, tables: Mapping[str, Table]) -> dict[str, list[tuple[str, int]]]:
         """The rows of each split, as the table and the number of each."""
