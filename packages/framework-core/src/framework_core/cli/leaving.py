@@ -24,6 +24,7 @@ def leave(code: int) -> None:
     if _is_watched() or _is_one_of_several():
         return
     try:
+        _let_threads_of_mongodb_be()
         threading._shutdown()  # type: ignore[attr-defined]  # what Python itself calls first
         atexit._run_exitfuncs()
         _write_open_files()
@@ -41,6 +42,13 @@ def _is_watched() -> bool:
 def _is_one_of_several() -> bool:
     distributed = sys.modules.get("torch.distributed")
     return distributed is not None and distributed.is_available() and distributed.is_initialized()
+
+
+def _let_threads_of_mongodb_be() -> None:
+    """MongoDB's driver would wait half a second for threads that watch servers; they end with the process."""
+    wait = getattr(sys.modules.get("pymongo.synchronous.monitor"), "_shutdown_resources", None)
+    if wait is not None:
+        atexit.unregister(wait)
 
 
 def _write_open_files() -> None:
