@@ -171,6 +171,6 @@ def test_the_code_and_the_environment_of_a_run_are_made_again(fw, here):
         for folder in ("again", "runs/second"):
             shutil.rmtree(folder)
         Path("loose.txt").unlink()
-    assert (done.code, done.json["identical"], done.json["changes"]) == (0, True, []), done.err
+    assert (done.code, done.json["identical"], done.json["changes"]) == (0, True, []), f"{done.json}\n{done.err}"
     assert {"mine.py", "loose.txt", "mlflow.db"} <= code
     assert f"torch=={version('torch')}\n" in pinned

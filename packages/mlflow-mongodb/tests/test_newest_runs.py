@@ -72,6 +72,7 @@ def test_it_leaves_to_mlflow_what_is_not_in_the_runs_themselves(mongo_uri, track
     assert ask(names=["three"]) is None
     assert ask("mongodb://127.0.0.1:1/mlflow") is None
     assert ask("mongodb://[") is None
+    assert ask(f"{mongo_uri}&readPreferences=nearest") is None
     assert ask(mongo_uri.replace("/test_", "/other_")) is None
     run_id = ask()[0]["run_id"]
     tracking._collection("runs").update_one({"_id": run_id}, {"$set": {"spilled": True}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,15 +42,21 @@ def newest_runs(uri: str, *, experiments: Sequence[str], without_tag: str, most:
         return None
     try:
         checked = StoreUri.parse(uri)
-        with pymongo.MongoClient[Document](uri) as client, pymongo.timeout(PATIENCE_SECONDS):
+        with _client(uri) as client, pymongo.timeout(PATIENCE_SECONDS):
             database = client[checked.database]
             schema = database["meta"].find_one({"_id": "schema"})
             if not schema or schema["version"] != VERSION:
                 return None
             names = _experiments(database["experiments"], experiments, without_tag)
             return None if names is None else _newest(database["runs"], names, most)
-    except (PyMongoError, BadUriError, ValueError):
+    except (PyMongoError, BadUriError, ValueError, UserWarning):
         return None
+
+
+def _client(uri: str) -> pymongo.MongoClient[Document]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # an option that does not exist, which the store refuses
+        return pymongo.MongoClient(uri)
 
 
 def _experiments(

@@ -19,6 +19,8 @@ from framework_core.tracking.lineage import CodeState
 _log = logging.getLogger("framework_core")
 
 CODE, ENVIRONMENT, SOURCES, REQUIREMENTS = "code", "environment", "sources", "requirements.txt"
+OF_GIT = (".gitignore", ".gitattributes")
+"""Files that git reads, but not through a link."""
 
 
 def rebuild(folder: Path, then: CodeState, environment: Mapping[str, Any]) -> tuple[Path, Path]:
@@ -97,7 +99,10 @@ def _link(code: Path, source: Path, names: Iterable[str], *, apart_from: Path, h
         if link.exists() or not target.exists() or apart_from == target or apart_from.is_relative_to(target):
             continue
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(target)
+        if target.name in OF_GIT:
+            shutil.copy(target, link)
+        else:
+            link.symlink_to(target)
         if hidden:
             # A pattern of .gitignore that ends in a slash means folders, and no links to them.
             with (code / ".git" / "info" / "exclude").open("a", encoding="utf-8") as excluded:
