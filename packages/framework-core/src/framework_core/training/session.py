@@ -349,7 +349,8 @@ def data_errors_of_workers() -> Iterator[None]:
         if "Original Traceback" not in error.what:
             raise
         lines = error.what.strip().splitlines()
-        start = max(index for index, line in enumerate(lines) if line.startswith("framework_core.errors.DataError: "))
-        first = lines[start].removeprefix("framework_core.errors.DataError: ")
+        name = f"{DataError.__module__}.{DataError.__name__}: "  # as Python writes it above what an error says
+        start = max(index for index, line in enumerate(lines) if line.startswith(name))
+        first = lines[start].removeprefix(name)
         *said, next_step = [first, *lines[start + 1 :]]
         raise DataError("\n".join(said), next_step=next_step) from None
