@@ -57,7 +57,7 @@ def kept_test(run: str, *, tracking_uri: str = "", output_dir: Path | None = Non
             possible="What its test came to is kept when it has ended.",
             next_step=f"See how it goes: fw watch {quoted(recorded.name)}",
         )
-    if "clusters" not in kept:  # nothing, or what a version before the first release has kept
+    if not kept:
         raise DataError(
             f"The run {recorded.name!r} has kept nothing of its test.",
             possible="A run does that has a test and mlops.report=true, on one device, with a BaseModel.",
