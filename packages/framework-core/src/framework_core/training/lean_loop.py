@@ -2,9 +2,10 @@
 
 For a small model the loop around a step costs more than the step: Lightning calls some twenty hooks, most of them
 empty, and passes the loss through strategy, precision, optimizer wrapper and closure. Here a hook that nobody wrote is
-not called, and where nothing wants to be in between (one device, 32 bits, no accumulation, no clipping, no hook around
-backward and step) the step is what one would write by hand. In every other case Lightning's own code runs. Hooks,
-counters, checkpoints and numbers are the same either way; tests hold that, benchmarks/training_loop.py the gain.
+not called, and where nothing wants to be in between (one device, DDP or FSDP2, 32 bits, no accumulation, no clipping, no
+hook around backward and step) the step is what one would write by hand. In every other case Lightning's own code runs.
+Hooks, counters, checkpoints and numbers are the same either way; tests hold that, benchmarks/training_loop.py and
+benchmarks/several_processes.py the gain.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loops.optimization.automatic import _AutomaticOptimization
 from lightning.pytorch.plugins.precision import Precision
-from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
 from framework_core.training.bottleneck import Bottleneck, TimedFetcher
 from framework_core.training.exact_loop import ExactEpochLoop, make_exact
 from framework_core.training.interruption import Interruption
+from framework_core.training.shares import weight_of_loss
 from framework_core.training.step_clock import StepClock
 
 AROUND_A_STEP = (
@@ -38,6 +40,7 @@ AROUND_A_STEP = (
 
 INSIDE_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 OF_THE_MODULE = ("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping")
+OF_THE_STRATEGY = ("training_step", "backward", "pre_backward", "post_backward", "optimizer_step")
 
 
 def make_lean(trainer: Trainer, *, seed: int = 0, per_device: bool = False) -> None:
@@ -131,17 +134,20 @@ class _DirectOptimization(_AutomaticOptimization):
     """A step as written by hand, where nothing has to come in between."""
 
     _direct: bool | None = None
+    _together = False
+    """Whether several processes train."""
 
     def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
         """One optimizer step."""
         if self._direct is None:
             self._direct = self._nothing_in_between(optimizer)
+            self._together = self.trainer.world_size > 1
         if not self._direct or self._skip_backward:
             found: dict[str, Any] = super().run(optimizer, batch_idx, kwargs)
             return found
         module: Any = self.trainer.strategy._lightning_module
         before, module._current_fx_name = module._current_fx_name, "training_step"
-        output: Any = module.training_step(*kwargs.values())
+        output: Any = self._training_step_of(module, *kwargs.values())
         module._current_fx_name = before
         result = None if isinstance(output, Tensor) else self.output_result_cls.from_training_step_output(output)
         loss: Any = output if result is None else result.closure_loss
@@ -152,18 +158,29 @@ class _DirectOptimization(_AutomaticOptimization):
         progress.zero_grad.increment_completed()
         progress.step.increment_ready()
         if loss is not None:
-            loss.backward()
+            weight = weight_of_loss(self.trainer, module) if self._together else 1.0
+            (loss if weight == 1.0 else loss * weight).backward()
         optimizer.step()
         progress.step.increment_completed()
         if result is None:
             return {"loss": output.detach().clone()}
         return result.asdict() if loss is not None else {}
 
+    def _training_step_of(self, module: Any, *arguments: Any) -> Any:
+        strategy: Any = self.trainer.strategy
+        if strategy.model is module:
+            output = module.training_step(*arguments)
+        else:
+            output = strategy._forward_redirection(strategy.model, module, "training_step", *arguments)
+        if output is None and self._together:
+            raise RuntimeError("training_step returned None, and other processes wait for the gradients of this one")
+        return output
+
     def _nothing_in_between(self, optimizer: Optimizer) -> bool:
         trainer: Any = self.trainer
         module = trainer.lightning_module
         return (
-            type(trainer.strategy) is SingleDeviceStrategy
+            _leaves_steps_alone(trainer.strategy)
             and type(trainer.precision_plugin) is Precision
             and trainer.accumulate_grad_batches == 1
             and not trainer.gradient_clip_val
@@ -173,6 +190,14 @@ class _DirectOptimization(_AutomaticOptimization):
             and all(_is_empty(module, name, LightningModule) for name in INSIDE_A_STEP)
             and all(_is_empty(callback, name, Callback) for callback in trainer.callbacks for name in INSIDE_A_STEP)
         )
+
+
+def _leaves_steps_alone(strategy: Any) -> bool:
+    """Whether a strategy does nothing around a step but call the model, by itself or as DDP wraps it."""
+    if type(strategy) is DDPStrategy:
+        return strategy._model_averager is None
+    own = all(getattr(type(strategy), name) is getattr(Strategy, name) for name in OF_THE_STRATEGY)
+    return own and strategy.model is strategy.lightning_module
 
 
 def _is_empty(owner: Any, name: str, base: type) -> bool:

@@ -130,7 +130,13 @@ class ResumableBatches(Sampler[list[int]]):
 
     def weight(self, epoch: int, batch: int) -> float:
         """What a mean over this process's samples is multiplied by, so that the mean over all is that of the batch."""
-        return 1.0 if self.world_size == 1 else self._share(len(self.whole(epoch, batch))).weight
+        return 1.0 if self.world_size == 1 else self._share(self._size(epoch, batch)).weight
+
+    def _size(self, epoch: int, batch: int) -> int:
+        """The samples of one batch of all processes; where batches have one size, they need not be looked up."""
+        if self.batch_size is None:
+            return len(self.whole(epoch, batch))
+        return min(self.batch_size, len(self.sampler) - batch % len(self) * self.batch_size)
 
     def _share(self, samples: int) -> Share:
         size = samples if self.batch_size is None else self.batch_size

@@ -34,6 +34,7 @@ class Share:
     """What a mean over its samples is multiplied by, so that the mean over processes is that over the batch."""
 
 
+@functools.lru_cache(maxsize=1024)
 def share(samples: int, *, batch_size: int, rank: int, world_size: int) -> Share:
     """The part of a process in a batch, which is contiguous, so that all parts in order are the batch.
 
