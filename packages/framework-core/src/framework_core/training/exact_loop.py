@@ -80,6 +80,8 @@ class ExactFitLoop(_FitLoop):
     _resumed: dict[str, Any] | None = None
     _inside = False
     _cut_short = False
+    _shared: ResumableBatches | None = None
+    """What knows the share of each process in a batch of this epoch."""
 
     def position(self) -> Position:
         """Where training stands now."""
@@ -177,10 +179,7 @@ class ExactFitLoop(_FitLoop):
 
     def share_of_batch(self, batch: int) -> float:
         """What the loss of a batch of this epoch is multiplied by, where processes share it unevenly."""
-        for place in self._places():
-            if isinstance(place, ResumableBatches):
-                return place.weight(place.epoch, batch)
-        return 1.0
+        return 1.0 if self._shared is None else self._shared.weight(self._shared.epoch, batch)
 
     def _loaders(self) -> Sequence[Any]:
         return self._combined_loader.flattened if self._combined_loader is not None else ()
@@ -237,8 +236,10 @@ class ExactFitLoop(_FitLoop):
         if not self.epoch_loop.continues:
             self.epoch_loop.batch_progress.reset_on_run()
         super().on_advance_start()
-        for place in self._places():
+        places = self._places()
+        for place in places:
             place.set_epoch(self.position().epoch)
+        self._shared = next((place for place in places if isinstance(place, ResumableBatches)), None)
 
     def on_advance_end(self) -> None:
         """The end of an epoch."""

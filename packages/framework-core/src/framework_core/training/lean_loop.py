@@ -2,10 +2,10 @@
 
 For a small model the loop around a step costs more than the step: Lightning calls some twenty hooks, most of them
 empty, and passes the loss through strategy, precision, optimizer wrapper and closure. Here a hook that nobody wrote is
-not called, and where nothing wants to be in between (one device, DDP or FSDP2, 32 bits, no accumulation, no clipping, no
-hook around backward and step) the step is what one would write by hand. In every other case Lightning's own code runs.
-Hooks, counters, checkpoints and numbers are the same either way; tests hold that, benchmarks/training_loop.py and
-benchmarks/several_processes.py the gain.
+not called, the others are called directly, and where nothing wants to be in between (one device, DDP or FSDP2, 32 bits,
+no accumulation, no clipping, no hook around backward and step) the step is what one would write by hand. In every other
+case Lightning's own code runs. Hooks, counters, checkpoints and numbers are the same either way; tests hold that,
+benchmarks/training_loop.py and benchmarks/several_processes.py the gain.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loops.optimization.automatic import _AutomaticOptimization
+from lightning.pytorch.loops.fetchers import _DataLoaderIterDataFetcher
 from lightning.pytorch.plugins.precision import Precision
-from lightning.pytorch.strategies import DDPStrategy, Strategy
+from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import Strategy
 from torch import Tensor
-from torch.optim import LBFGS, Optimizer
 
 from framework_core.training.bottleneck import Bottleneck, TimedFetcher
 from framework_core.training.exact_loop import ExactEpochLoop, make_exact
 from framework_core.training.interruption import Interruption
-from framework_core.training.shares import weight_of_loss
+from framework_core.training.lean_step import DirectOptimization, is_empty
 from framework_core.training.step_clock import StepClock
 
 AROUND_A_STEP = (
@@ -38,9 +38,7 @@ AROUND_A_STEP = (
 )
 """Hooks of every step that return nothing anybody needs; modules and callbacks both have them."""
 
-INSIDE_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
-OF_THE_MODULE = ("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping")
-OF_THE_STRATEGY = ("training_step", "backward", "pre_backward", "post_backward", "optimizer_step")
+TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 
 
 def make_lean(trainer: Trainer, *, seed: int = 0, per_device: bool = False) -> None:
@@ -53,7 +51,7 @@ def make_lean(trainer: Trainer, *, seed: int = 0, per_device: bool = False) -> N
     """
     before = trainer.fit_loop.epoch_loop
     lean = _LeanEpochLoop(trainer, min_steps=before.min_steps, max_steps=before.max_steps)
-    lean.automatic_optimization = _DirectOptimization(trainer)
+    lean.automatic_optimization = DirectOptimization(trainer)
     make_exact(trainer, lean, seed=seed, per_device=per_device)
 
 
@@ -79,13 +77,17 @@ def without_empty_hooks(trainer: Any, model: LightningModule) -> Iterator[None]:
 
 
 class _LeanEpochLoop(ExactEpochLoop):
-    """Looks once, and not at every step, whether ``training_step`` takes the batch's index."""
+    """Does around a step what Lightning does, and looks once, not at every step, what that is."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.clock = StepClock()
 
     _takes_index: bool | None = None
+    _plain: bool | None = None
+    """Whether what is around a step may be called directly."""
+    _stays = False
+    """Whether tensors of a batch are where the model is, and nobody changes them on their way."""
 
     waiting = False
     """Whether it waits for the next batch."""
@@ -105,19 +107,108 @@ class _LeanEpochLoop(ExactEpochLoop):
         if not any(isinstance(callback, Interruption) for callback in self.trainer.callbacks):
             super()._broadcast_sigterm_tensor()
 
+    def _should_accumulate(self) -> bool:
+        """Asked several times a step."""
+        return self.trainer.accumulate_grad_batches > 1 and super()._should_accumulate()
+
     def advance(self, data_fetcher: Any) -> None:
         """One batch; timed more closely where the profiler asks what training waits for."""
         clock = self.trainer.profiler
         if not isinstance(clock, Bottleneck):
             self.clock.start()
             try:
-                super().advance(data_fetcher)
+                self._advance(data_fetcher)
             finally:
                 self.clock.stop()
             return
         with clock.part("step"):
             super().advance(TimedFetcher(data_fetcher, clock))  # type: ignore[arg-type]  # stands for the fetcher
         clock.step_done()
+
+    def _advance(self, data_fetcher: Any) -> None:
+        if self._plain is None:
+            self._plain, self._stays = self._is_plain(data_fetcher), self._batches_stay()
+        if not self._plain or self._restarting:
+            super().advance(data_fetcher)
+            return
+        trainer: Any = self.trainer
+        self.val_loop._restarting = False
+        if trainer.world_size > 1:
+            self._broadcast_sigterm_tensor()
+        batch, _, _ = next(data_fetcher)
+        number, progress, results = self.batch_idx + 1, self.batch_progress, self._results
+        progress.is_last_batch = data_fetcher.done
+        batch = self._moved(batch)
+        progress.increment_ready()
+        connector = trainer._logger_connector
+        connector._first_loop_iter = connector._first_loop_iter is None
+        results.batch, results.batch_size, results.dataloader_idx = batch, None, None
+        self._call("on_train_batch_start", batch, number)
+        output = self._step(batch, number)
+        progress.increment_processed()
+        if trainer.lr_scheduler_configs:
+            self.update_lr_schedulers("step", update_plateau_schedulers=False)
+            if self._num_ready_batches_reached():
+                self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+        self._call("on_train_batch_end", output, batch, number)
+        if results:
+            connector.on_batch_end()
+        results.batch = results.batch_size = None
+        progress.increment_completed()
+        if results:
+            connector.update_train_step_metrics()
+
+    def _step(self, batch: Any, number: int) -> Any:
+        if batch is None:
+            self._warning_cache.warn("The training data gave None for a batch, and no step was taken.")
+            return None
+        self.batch_progress.increment_started()
+        named = self._build_kwargs(OrderedDict(), batch, number)
+        return self.automatic_optimization.run(self.trainer.optimizers[0], number, named)
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        """Call a hook of the callbacks and of the model, who may log in it."""
+        trainer: Any = self.trainer
+        module = trainer.lightning_module
+        before, module._current_fx_name = module._current_fx_name, name
+        for callback in trainer.callbacks:
+            hook = getattr(callback, name)
+            if hook is not None:
+                hook(trainer, module, *arguments)
+        hook = getattr(module, name)
+        if hook is not None:
+            hook(*arguments)
+        module._current_fx_name = before
+
+    def _moved(self, batch: Any) -> Any:
+        if self._stays and type(batch) in (tuple, list) and all(type(part) is Tensor and part.is_cpu for part in batch):
+            return batch
+        trainer: Any = self.trainer
+        batch = trainer.precision_plugin.convert_input(batch)
+        batch = trainer.lightning_module._on_before_batch_transfer(batch, dataloader_idx=0)
+        return trainer.strategy.batch_to_device(batch, dataloader_idx=0)
+
+    def _is_plain(self, data_fetcher: Any) -> bool:
+        trainer: Any = self.trainer
+        module = trainer.lightning_module
+        return (
+            isinstance(trainer.profiler, PassThroughProfiler)
+            and module.automatic_optimization
+            and is_empty(module, "on_train_batch_start", LightningModule)  # it may end the epoch
+            and type(trainer.strategy).on_train_batch_start is Strategy.on_train_batch_start
+            and not isinstance(data_fetcher, _DataLoaderIterDataFetcher)
+        )
+
+    def _batches_stay(self) -> bool:
+        trainer: Any = self.trainer
+        selector = trainer._data_connector._datahook_selector
+        return (
+            trainer.strategy.root_device.type == "cpu"
+            and type(trainer.precision_plugin).convert_input is Precision.convert_input
+            and type(trainer.strategy).batch_to_device is Strategy.batch_to_device
+            and all(selector.get_instance(name) is trainer.lightning_module for name in TRANSFERS)
+            and all(is_empty(trainer.lightning_module, name, LightningModule) for name in TRANSFERS)
+        )
 
     def _build_kwargs(self, kwargs: OrderedDict[str, Any], batch: Any, batch_idx: int) -> OrderedDict[str, Any]:
         if self._takes_index is None:
@@ -128,78 +219,3 @@ class _LeanEpochLoop(ExactEpochLoop):
         if self._takes_index:
             kwargs["batch_idx"] = batch_idx
         return kwargs
-
-
-class _DirectOptimization(_AutomaticOptimization):
-    """A step as written by hand, where nothing has to come in between."""
-
-    _direct: bool | None = None
-    _together = False
-    """Whether several processes train."""
-
-    def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
-        """One optimizer step."""
-        if self._direct is None:
-            self._direct = self._nothing_in_between(optimizer)
-            self._together = self.trainer.world_size > 1
-        if not self._direct or self._skip_backward:
-            found: dict[str, Any] = super().run(optimizer, batch_idx, kwargs)
-            return found
-        module: Any = self.trainer.strategy._lightning_module
-        before, module._current_fx_name = module._current_fx_name, "training_step"
-        output: Any = self._training_step_of(module, *kwargs.values())
-        module._current_fx_name = before
-        result = None if isinstance(output, Tensor) else self.output_result_cls.from_training_step_output(output)
-        loss: Any = output if result is None else result.closure_loss
-        progress = self.optim_progress.optimizer
-        progress.zero_grad.increment_ready()
-        progress.zero_grad.increment_started()
-        optimizer.zero_grad()
-        progress.zero_grad.increment_completed()
-        progress.step.increment_ready()
-        if loss is not None:
-            weight = weight_of_loss(self.trainer, module) if self._together else 1.0
-            (loss if weight == 1.0 else loss * weight).backward()
-        optimizer.step()
-        progress.step.increment_completed()
-        if result is None:
-            return {"loss": output.detach().clone()}
-        return result.asdict() if loss is not None else {}
-
-    def _training_step_of(self, module: Any, *arguments: Any) -> Any:
-        strategy: Any = self.trainer.strategy
-        if strategy.model is module:
-            output = module.training_step(*arguments)
-        else:
-            output = strategy._forward_redirection(strategy.model, module, "training_step", *arguments)
-        if output is None and self._together:
-            raise RuntimeError("training_step returned None, and other processes wait for the gradients of this one")
-        return output
-
-    def _nothing_in_between(self, optimizer: Optimizer) -> bool:
-        trainer: Any = self.trainer
-        module = trainer.lightning_module
-        return (
-            _leaves_steps_alone(trainer.strategy)
-            and type(trainer.precision_plugin) is Precision
-            and trainer.accumulate_grad_batches == 1
-            and not trainer.gradient_clip_val
-            and not trainer._detect_anomaly
-            and not isinstance(optimizer, LBFGS)
-            and all(getattr(type(module), name) is getattr(LightningModule, name) for name in OF_THE_MODULE)
-            and all(_is_empty(module, name, LightningModule) for name in INSIDE_A_STEP)
-            and all(_is_empty(callback, name, Callback) for callback in trainer.callbacks for name in INSIDE_A_STEP)
-        )
-
-
-def _leaves_steps_alone(strategy: Any) -> bool:
-    """Whether a strategy does nothing around a step but call the model, by itself or as DDP wraps it."""
-    if type(strategy) is DDPStrategy:
-        return strategy._model_averager is None
-    own = all(getattr(type(strategy), name) is getattr(Strategy, name) for name in OF_THE_STRATEGY)
-    return own and strategy.model is strategy.lightning_module
-
-
-def _is_empty(owner: Any, name: str, base: type) -> bool:
-    own = vars(owner).get(name)
-    return own is None and getattr(type(owner), name) is getattr(base, name)

@@ -16,7 +16,7 @@ POINTS = 1000
 """About how many points a curve has where nobody set the interval."""
 
 EVERY_SECONDS = 1.0
-"""How long the points of several processes may wait to be exchanged; doing it for each would slow a small model down."""
+"""How long points of several processes may wait to be exchanged; doing it for each slows a small model down."""
 
 MOST_POINTS = 100
 
