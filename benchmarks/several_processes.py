@@ -5,9 +5,10 @@
 
 All are started by torchrun and train the same network with AdamW on the same data in memory, each process on a thread
 of its own with its part of every batch, and exchange by gloo. The rounds are interleaved, and a ratio is taken inside
-its round. The framework has everything on: tracking to SQLite, progress, checkpoints, system metrics. The time to the
-first step begins where torchrun is typed, and ends when the first process has taken it. Where there are fewer cores
-than processes, they take turns, and the figures say little.
+its round. The framework has everything on: tracking to SQLite, progress, checkpoints, system metrics; Lightning has its
+defaults, a CSV log and a bar, and is measured by DDP. The time to the first step begins where the command is typed, and
+ends when the first process has taken it; there the framework is measured too where it starts its processes itself.
+Where there are fewer cores than processes, they take turns, and the figures say little.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 BEGAN = "BENCHMARK_BEGAN"
-"""Environment variable: when torchrun was typed."""
+"""Environment variable: when the command was typed."""
+
+PROCESSES = "BENCHMARK_PROCESSES"
+"""Environment variable: how many train."""
 
 
 class Steps:
@@ -78,12 +82,32 @@ def framework(task: Any, steps: Steps, strategy: str) -> None:
     from tasks import dataset
     from training_loop import train_framework
 
-    processes = int(os.environ["WORLD_SIZE"])
+    processes = int(os.environ[PROCESSES])
     together = ["distributed.enabled=true", f"distributed.devices={processes}", f"strategy={strategy}"]
     train_framework(task, steps, dataset(task), *(together if processes > 1 else ()))
 
 
-TRAINERS: dict[str, Callable[[Any, Steps, str], None]] = {"raw": raw, "framework": framework}
+def lightning(task: Any, steps: Steps, strategy: str) -> None:
+    """Lightning with its defaults; its loader has the batch of one process."""
+    from training_loop import _lightning
+
+    processes = int(os.environ[PROCESSES])
+    own = task._replace(batch_size=task.batch_size // processes, steps=task.steps * processes)
+    _lightning(own, steps, log=True, devices=processes, strategy=strategy if processes > 1 else "auto")
+
+
+TRAINERS: dict[str, Callable[[Any, Steps, str], None]] = {
+    "raw": raw,
+    "framework": framework,
+    "lightning": lightning,
+    "framework_alone": framework,
+}
+
+STEPS = {"ddp": ("raw", "framework", "lightning"), "fsdp2": ("raw", "framework")}
+"""Whose steps are measured: started one way or the other, they are the same."""
+
+ALONE = ("framework_alone",)
+"""What starts its other processes itself."""
 
 
 def measure(trainer: str, problem: str, strategy: str, file: Path) -> None:
@@ -99,7 +123,7 @@ def measure(trainer: str, problem: str, strategy: str, file: Path) -> None:
     watch = Stopwatch(task.steps)
     steps = Steps(watch)
     TRAINERS[trainer](task, steps, strategy)
-    if os.environ["RANK"] == "0":
+    if os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0":
         file.write_text(json.dumps({**watch.report(), "first": steps.first}))
 
 
@@ -108,22 +132,31 @@ def measured(trainer: str, problem: str, strategy: str, processes: int) -> dict[
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
         only = [str(Path(__file__).resolve()), "--only", trainer, problem, strategy, str(file)]
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", BEGAN: repr(time.time())}
-        done = subprocess.run([*torchrun, *only], cwd=folder, env=environment, capture_output=True, text=True)
+        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        command = [sys.executable, *(() if trainer in ALONE else torchrun), *only]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", PROCESSES: str(processes), BEGAN: repr(time.time())}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(f"{trainer} on {problem} by {strategy} failed:\n{done.stderr[-3000:]}")
         figures: dict[str, float] = json.loads(file.read_text())
         return figures
 
 
-def rounds_of(problem: str, strategy: str, processes: int, rounds: int) -> dict[str, list[dict[str, float]]]:
+def rounds_of(
+    trainers: Iterable[str], problem: str, strategy: str, processes: int, rounds: int
+) -> dict[str, list[dict[str, float]]]:
     """Every trainer's figures, round by round."""
-    found: dict[str, list[dict[str, float]]] = {trainer: [] for trainer in TRAINERS}
+    found: dict[str, list[dict[str, float]]] = {trainer: [] for trainer in trainers}
     for _ in range(rounds):
         for trainer, figures in found.items():
             figures.append(measured(trainer, problem, strategy, processes))
     return found
+
+
+def ratio(found: dict[str, list[dict[str, float]]], trainer: str) -> float:
+    """How fast a trainer is where the loop by hand is 1, taken inside each round."""
+    pairs = zip(found["raw"], found[trainer], strict=True)
+    return statistics.median(raw["wall"] / other["wall"] for raw, other in pairs)
 
 
 def median(figures: list[dict[str, float]], key: str) -> float:
@@ -145,18 +178,18 @@ def main() -> None:
         measure(trainer, problem, strategy, Path(file))
         return
     print(f"2 processes, medians of {chosen.rounds} interleaved rounds; {len(os.sched_getaffinity(0))} cores")
-    print("| problem | strategy | raw steps/s | framework steps/s | ratio |\n|---|---|---|---|---|")
+    print("| problem | strategy | trainer | steps/s | raw = 1 |\n|---|---|---|---|---|")
     for problem in chosen.problems:
         for strategy in chosen.strategies:
-            found = rounds_of(problem, strategy, 2, chosen.rounds)
-            pairs = zip(found["raw"], found["framework"], strict=True)
-            ratio = statistics.median(raw["wall"] / ours["wall"] for raw, ours in pairs)
-            speeds = " | ".join(f"{1 / median(figures, 'wall'):.1f}" for figures in found.values())
-            print(f"| {problem} | {strategy} | {speeds} | {ratio:.3f} |", flush=True)
+            found = rounds_of(STEPS[strategy], problem, strategy, 2, chosen.rounds)
+            for trainer, figures in found.items():
+                speed = f"{1 / median(figures, 'wall'):.1f}"
+                print(f"| {problem} | {strategy} | {trainer} | {speed} | {ratio(found, trainer):.3f} |", flush=True)
     if chosen.starts:
-        print("\n| processes | raw, s to the first step | framework |\n|---|---|---|")
+        titles = " | ".join(TRAINERS)
+        print(f"\n| seconds to the first step of | {titles} |\n|---|{'---|' * len(TRAINERS)}")
     for processes in chosen.starts:
-        found = rounds_of("transformer", "ddp", processes, chosen.rounds)
+        found = rounds_of(TRAINERS, "transformer", "ddp", processes, chosen.rounds)
         times = " | ".join(f"{median(figures, 'first'):.1f}" for figures in found.values())
         print(f"| {processes} | {times} |", flush=True)
 
