@@ -1,5 +1,7 @@
 """The lean loop gives what Lightning's own gives: numbers, hooks, counters, checkpoints."""
 
+import os
+
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
@@ -50,6 +52,15 @@ class SkipsABatch(Model):
 class TakesNoIndex(Model):
     def training_step(self, batch):
         return super().training_step(batch, 0)
+
+
+class CallsItself(Model):
+    def forward(self, inputs):
+        return self.network(inputs)
+
+    def training_step(self, batch, batch_idx):
+        inputs, labels = batch
+        return nn.functional.cross_entropy(self(inputs), labels)
 
 
 class Clips(Model):
@@ -151,6 +162,29 @@ def test_weights_losses_and_counters_are_lightnings(model_class):
     assert our_trainer.global_step == their_trainer.global_step
     assert counters(our_trainer) == counters(their_trainer)
     assert our_trainer.callback_metrics == their_trainer.callback_metrics
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """Leave no group of processes, and nothing that tells of one, to the next test."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    yield
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("model_class", [CallsItself, GivesDict])
+def test_a_model_in_ddp_steps_as_lightning_lets_it(model_class, alone):
+    # Lightning's sampler for processes has an order of its own.
+    together = {"strategy": "ddp", "use_distributed_sampler": False}
+    ours, our_trainer, our_losses = trained(model_class, lean=True, **together)
+    theirs, _, their_losses = trained(model_class, lean=False, **together)
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value), name
+    assert our_losses == their_losses
+    assert our_trainer.global_step == 12
+    assert "forward" not in vars(ours)
 
 
 @pytest.mark.some_of(2)
