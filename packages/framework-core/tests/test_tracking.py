@@ -168,10 +168,11 @@ def test_tags_and_description_of_the_user_are_there(tracked):
 
 def test_experiment_and_run_of_the_program_around_it_stay_what_they_are(tracked, monkeypatch):
     from mlflow.tracking import fluent
+    from mlflow.tracking._tracking_service import utils
 
     monkeypatch.setattr(fluent, "_active_experiment_id", None)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
-    mlflow.set_tracking_uri(f"sqlite:///{Path.cwd()}/mlflow.db")
+    monkeypatch.setattr(utils, "_tracking_uri", f"sqlite:///{Path.cwd()}/mlflow.db")
     chosen = mlflow.set_experiment("mine")
     with mlflow.start_run() as outer:
         _, run, _ = tracked("experiment.name=trained")
