@@ -56,8 +56,8 @@ class DirectOptimization(_AutomaticOptimization):
         return result.asdict() if loss is not None else {}
 
     def _training_step_of(self, module: Any, *arguments: Any) -> Any:
-        model = self.trainer.strategy.model
-        output = module.training_step(*arguments) if model is module else _called_through(model, module, arguments)
+        model: Any = self.trainer.strategy.model
+        output: Any = module.training_step(*arguments) if model is module else _called_through(model, module, arguments)
         if output is None and self._together:
             raise RuntimeError("training_step returned None, and other processes wait for the gradients of this one")
         return output
