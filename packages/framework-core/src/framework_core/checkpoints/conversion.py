@@ -14,11 +14,11 @@ from torch import Tensor
 
 from framework_core.checkpoints.content import Content
 from framework_core.checkpoints.names import clean
-from framework_core.checkpoints.plain_pickle import read_saved
 from framework_core.checkpoints.reading import OPTIMIZERS, STATE_DICT, read_content
 from framework_core.checkpoints.sharded import LIGHTNING, optimizer_states
 from framework_core.errors import CheckpointError, FilesInTheWayError, OutputError
 from framework_core.training.checkpoint_io import CheckpointFolders, read
+from framework_core.training.plain_pickle import read_saved
 
 WHOLE = ("framework", "lightning")
 """Kinds that a training goes on from, in one process or in many."""
