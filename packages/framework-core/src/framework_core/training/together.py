@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from framework_core.base.datamodule import cores
 from framework_core.contracts.config import RunConfig
+from framework_core.training.checkpointing import OWN_FORM
 from framework_core.training.preparation import Prepared
 
 BYTES_A_PARAMETER = 16
@@ -50,7 +51,12 @@ def say(config: RunConfig, asked: RunConfig, prepared: Prepared, trainer: Traine
         prepared: What is trained.
         trainer: A Trainer of these settings.
     """
-    if not trainer.is_global_zero or not (config.distributed.enabled or trainer.world_size > 1):
+    if not trainer.is_global_zero:
+        return
+    if config.checkpoint.sharded and not isinstance(trainer.strategy, OWN_FORM):
+        told = "sharded   no checkpoint is: strategy %s keeps everything on each device  else: strategy=fsdp2"
+        _log.info(told, config.strategy_name)
+    if not (config.distributed.enabled or trainer.world_size > 1):
         return
     world = trainer.world_size
     kind = "processor" if trainer.strategy.root_device.type == "cpu" else "GPU"

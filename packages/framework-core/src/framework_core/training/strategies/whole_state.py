@@ -97,7 +97,7 @@ class WholeState(ParallelStrategy):
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any = None) -> None:
         """The first process writes, or each its part."""
         if self.writes_parts:
-            self.checkpoint_io.save_checkpoint(checkpoint, filepath, storage_options)
+            self.checkpoint_io.save_checkpoint(checkpoint, self.broadcast(str(filepath)), storage_options)
         else:
             Strategy.save_checkpoint(self, checkpoint, filepath, storage_options)
 
