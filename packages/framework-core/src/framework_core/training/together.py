@@ -54,8 +54,9 @@ def say(config: RunConfig, asked: RunConfig, prepared: Prepared, trainer: Traine
     if not trainer.is_global_zero:
         return
     if config.checkpoint.sharded and not isinstance(trainer.strategy, OWN_FORM):
-        told = "sharded   no checkpoint is: strategy %s keeps everything on each device  else: strategy=fsdp2"
-        _log.info(told, config.strategy_name)
+        name = "ddp" if config.strategy_name == "auto" else config.strategy_name
+        who = "one device" if trainer.world_size == 1 else f"each device, by strategy {name},"
+        _log.info("sharded   no checkpoint is: %s keeps everything  else: strategy=fsdp2", who)
     if not (config.distributed.enabled or trainer.world_size > 1):
         return
     world = trainer.world_size
