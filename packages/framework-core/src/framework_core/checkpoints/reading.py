@@ -12,6 +12,7 @@ from torch import Tensor
 
 from framework_core.checkpoints.content import Content, Weight
 from framework_core.checkpoints.deepspeed import is_deepspeed, read_deepspeed
+from framework_core.checkpoints.one_file import TYPES
 from framework_core.checkpoints.sharded import read_sharded, weights_in
 from framework_core.errors import CheckpointError, RunNotFoundError
 from framework_core.tracking.checkpoints import FACTS, STATE, WEIGHTS, Facts, damage
@@ -19,13 +20,6 @@ from framework_core.tracking.lookup import RECORD, RUNS, find_run
 from framework_core.training.checkpoint_io import NAMES
 from framework_core.training.checkpoint_parts import Parts, is_in_parts
 from framework_core.training.plain_pickle import read_saved
-
-TYPES = {
-    **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool"},
-    **{"I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8"},
-    **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"},
-}
-"""What safetensors calls types, and torch."""
 
 OPTIMIZERS, STATE_DICT = "optimizer_states", "state_dict"
 BESIDE = {OPTIMIZERS: "optimizer", "lr_schedulers": "lr_schedulers", "loops": "loops", "callbacks": "callbacks"}
