@@ -11,6 +11,7 @@ from typos import LINES, plain
 from framework_core.cli.words import all_known, read
 from framework_core.config.compose import compose
 from framework_core.config.first_look import Line, problems
+from framework_core.config.moved import MOVED
 from framework_core.errors import ConfigError, FrameworkError, UnknownNameError
 from framework_core.wording import told_together
 
@@ -179,3 +180,20 @@ def test_the_lines_of_the_typo_test_are_read_as_typer_reads_them():
         found = read(plain(line), commands)
         assert found.clear
         assert found.path == tuple(word for word in plain(line)[: len(found.path)])
+
+
+CHOSEN = ("model=resnet20", "dataset=image_folder", "dataset.path=.")
+
+
+@pytest.mark.parametrize(("word", "here"), MOVED.items())
+def test_what_a_setting_is_called_elsewhere_leads_to_one_that_there_is(word, here, vocabulary):
+    (problem,) = problems(Line([*CHOSEN, f"{word}=1"]), vocabulary)
+    assert str(problem) == f"{word}: there is no such setting. Did you mean {here}?"
+    if here.startswith("fw "):
+        commands = all_known()["commands"]
+        for name in here.partition(" --")[0].split()[1:]:
+            commands = commands["commands"][name]
+        return
+    path, _, value = here.partition("=")
+    found = problems(Line([*CHOSEN, f"{path}={value or '[]'}"]), vocabulary)
+    assert not [problem for problem in found if "no such" in str(problem) or value]

@@ -1,5 +1,8 @@
 """Experiments and their tags."""
 
+import subprocess
+import sys
+
 import pytest
 from mlflow.entities import ExperimentTag, RunTag, ViewType
 from mlflow.exceptions import MlflowException
@@ -64,10 +67,27 @@ def test_runs_are_refused_by_an_experiment_that_somebody_else_has_deleted(tracki
     assert elsewhere.search_runs([key], "", ViewType.ALL) == []
 
 
-def test_a_run_made_in_one_command_is_as_one_made_in_two(tracking):
+def test_a_run_of_an_experiment_that_was_seen_before_is_as_the_first_one(tracking):
     key, tags = tracking.create_experiment("one"), [RunTag("a.b$", "$x"), RunTag("%", "")]
     first, second = (tracking.create_run(key, "user", 1, tags, None).info.run_id for _ in range(2))
     documents = [tracking._collection("runs").find_one({"_id": run_id}) for run_id in (first, second)]
     assert list(documents[0]) == list(documents[1])
     assert documents[1]["artifact_uri"] == documents[0]["artifact_uri"].replace(first, second)
     assert tracking.get_run(second).data.tags | {"mlflow.runName": ""} == {"a.b$": "$x", "%": "", "mlflow.runName": ""}
+
+
+def test_a_run_is_made_while_the_interpreter_ends(mongo_uri, tmp_path):
+    script = """
+import atexit, sys
+from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
+store = MongoTrackingStore(sys.argv[1], sys.argv[2])
+key = store.create_experiment("late")
+make = lambda name: store.create_run(key, "user", 1, [], name)
+atexit.register(make, "last")
+make("first"), make("second")
+"""
+    command = [sys.executable, "-c", script, mongo_uri, tmp_path.as_uri()]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60).stderr == ""
+    store = MongoTrackingStore(mongo_uri, tmp_path.as_uri())
+    key = store.get_experiment_by_name("late").experiment_id
+    assert {run.info.run_name for run in store.search_runs([key], "", ViewType.ALL)} == {"first", "second", "last"}

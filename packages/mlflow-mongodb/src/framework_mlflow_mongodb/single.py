@@ -29,14 +29,22 @@ def find_by_key(collection: Collection[Document], condition: Document) -> Docume
     return found[0] if found else None
 
 
+def inserted(collection: Collection[Document], document: Document) -> bool:
+    """Insert `document`, whose `_id` nobody else can have chosen; say whether that is known to have happened.
+
+    If not, `insert_with_random_key` may follow with the same document.
+    """
+    answer = _answer(collection, {"insert": collection.name, "documents": [document]})
+    return bool(answer and answer["n"] == 1 and not {"writeErrors", "writeConcernError"} & answer.keys())
+
+
 def insert_with_random_key(collection: Collection[Document], document: Document) -> None:
     """Insert `document`, whose `_id` nobody else can have chosen.
 
     Raises:
         PyMongoError: The server refuses it, or does not answer.
     """
-    answer = _answer(collection, {"insert": collection.name, "documents": [document]})
-    if answer and answer["n"] == 1 and not {"writeErrors", "writeConcernError"} & answer.keys():
+    if inserted(collection, document):
         return
     # The driver's own method meets the same error, or mends it.
     try:
@@ -44,26 +52,6 @@ def insert_with_random_key(collection: Collection[Document], document: Document)
     except DuplicateKeyError:
         if collection.find_one({"_id": document["_id"]}, {"_id": 1}) is None:
             raise  # another unique index, not the first try
-
-
-def insert_beside(
-    collection: Collection[Document], document: Document, other: Collection[Document], condition: Document
-) -> bool:
-    """Insert `document` if `condition`, which names a key, holds for one of `other`: in one command.
-
-    Returns:
-        Whether that is known to have happened. If not, `insert_with_random_key` may follow with the same document.
-    """
-    # The facet makes one document, whether anything was found or not; its list in place of a document is an error.
-    is_there = {"$eq": [{"$size": "$found"}, 1]}
-    pipeline = [
-        {"$match": condition},
-        {"$facet": {"found": [{"$project": {"_id": 1}}]}},
-        {"$replaceWith": {"$cond": [is_there, {"$literal": document}, "$found"]}},
-        {"$merge": {"into": collection.name, "whenMatched": "fail"}},
-    ]
-    answer = _answer(collection, {"aggregate": other.name, "pipeline": pipeline, "cursor": {}})
-    return answer is not None and "writeConcernError" not in answer
 
 
 def _answer(collection: Collection[Document], write: Document) -> Document | None:

@@ -15,6 +15,7 @@ from operator import ge, gt, le, lt
 from pathlib import Path
 from typing import Any
 
+from framework_core.config.moved import moved
 from framework_core.errors import ConfigProblem, FrameworkError, near_names
 from framework_core.plugins.hints import unknown_name
 from framework_core.spelling import slips
@@ -246,8 +247,6 @@ class Settings:
         return node
 
     def _unknown_key(self, key: str) -> ConfigProblem:
-        if key in self.known.data["moved"]:
-            return no_such_setting(key, [self.known.data["moved"][key]], ())
         group, _, rest = key.partition(".")
         if group == "callbacks" and (name := rest.partition(".")[0]) not in self.settings["keys"][group]["keys"]:
             error = unknown_name("callback", name, self.settings["keys"][group]["keys"])
@@ -256,6 +255,8 @@ class Settings:
         near = near_names(key, paths)
         if near and slips(key, near[0]) <= 1:
             return no_such_setting(key, near, ())
+        if here := moved(key, paths.__contains__):
+            return no_such_setting(key, [here], ())
         parent, _, leaf = key.rpartition(".")
         section = self.settings if not parent else self._node(parent) or {}
         beside = section.get("keys", {})

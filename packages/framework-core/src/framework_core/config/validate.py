@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from framework_core.config import deepspeed
+from framework_core.config.moved import moved
 from framework_core.config.references import secret_fields
 from framework_core.config.source import COMPONENT_GROUPS
 from framework_core.contracts.config import ComponentConfig, OptimizerConfig, RunConfig, SchedulerConfig
@@ -16,18 +17,6 @@ from framework_core.plugins.catalogue import config_class
 from framework_core.plugins.registry import registry
 from framework_core.secrets import conceal, remember
 from framework_core.wording import no_strategy, told_together
-
-MOVED = {
-    "trainer.logger": "mlops.tracking",
-    "trainer.callbacks": "callbacks",
-    "trainer.default_root_dir": "output_dir",
-    "lr": "optimizer.lr",
-    "batch_size": "dataset.batch_size",
-    "max_epochs": "trainer.max_epochs",
-    "epochs": "trainer.max_epochs",
-}
-"""Keys that people try, and where the setting is."""
-
 
 SHARDED = ("fsdp", "deepspeed")
 """How the names of strategies begin that spread the weights over devices."""
@@ -192,6 +181,6 @@ def short_name(name: str) -> str:
 
 
 def _moved(problem: ConfigProblem) -> ConfigProblem:
-    if problem.path in MOVED and "no such setting" in problem.message:
-        return ConfigProblem(problem.path, "there is no such setting", near=[MOVED[problem.path]])
+    if "no such setting" in problem.message and (here := moved(problem.path)):
+        return ConfigProblem(problem.path, "there is no such setting", near=[here])
     return problem

@@ -21,7 +21,6 @@ from pydantic import BaseModel, TypeAdapter
 from framework_core.config.compose import CHOSEN_ONCE, CONFIG_DIR, DEFAULT_CHOICES
 from framework_core.config.source import COMPONENT_GROUPS, Request, current_request
 from framework_core.config.usual_data import usual_datasets
-from framework_core.config.validate import MOVED
 from framework_core.contracts.config import ComponentConfig, RunConfig
 from framework_core.errors import FrameworkError
 from framework_core.plugins.catalogue import config_class
@@ -48,7 +47,6 @@ def vocabulary() -> dict[str, Any]:
         "kinds": COMPONENT_GROUPS,
         "once": CHOSEN_ONCE,
         "chosen": DEFAULT_CHOICES,
-        "moved": MOVED,
         "folder": str(CONFIG_DIR),
     }
 

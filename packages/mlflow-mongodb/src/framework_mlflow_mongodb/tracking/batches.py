@@ -18,6 +18,7 @@ from mlflow.utils.validation import (
 from pymongo.client_session import ClientSession
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
+from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape
 from framework_mlflow_mongodb.marks import forms
@@ -84,20 +85,26 @@ class BatchArea(MetricArea):
             self._transaction(lambda session: self._write_chunks(batch, session, repeated=True))
 
     def _write_chunks(self, batch: Batch, session: ClientSession | None, *, repeated: bool) -> None:
-        """Write a batch whose points go to chunks; the run last, for a server without transactions."""
-        run = self._find_active_run(batch.run_id, batch.fields, session)
-        batch.changes(run)
+        """Write a batch whose points go to chunks; the run last, for a server without transactions.
+
+        In a transaction the run is read only where it does not take the batch as the latest of it.
+        """
+        run: Document | None = None
+        if session is None or batch.model_metrics:
+            run = self._find_active_run(batch.run_id, batch.fields, session)
+            batch.changes(run)
         documents = [chunk for key, points in batch.points.items() for chunk in chunks(batch.run_id, key, points)]
         self._insert_chunks(documents, session, repeated=repeated)
-        self._log_model_metrics(batch.run_id, batch.model_metrics, run["exp"], session)
+        if run:
+            self._log_model_metrics(batch.run_id, batch.model_metrics, run["exp"], session)
         while True:
             changes, conditions = batch.changes(run)
             guard = {"$and": conditions} if conditions else {}
-            condition = {"_id": batch.run_id, "life": LifecycleStage.ACTIVE, **guard}
-            if (
-                not changes
-                or self._collection("runs").update_one(condition, {"$set": changes}, session=session).matched_count
-            ):
+            condition = self._own(batch.run_id, life=LifecycleStage.ACTIVE, **guard)
+            if not changes and run:
+                return
+            update = {"$set": changes}
+            if changes and self._collection("runs").update_one(condition, update, session=session).matched_count:
                 return
             run = self._find_active_run(batch.run_id, batch.fields, session)
 

@@ -10,13 +10,14 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NAME, _get_run_name_from_tags
 from mlflow.utils.name_utils import _generate_random_name
 from mlflow.utils.time import get_current_time_millis
 from mlflow.utils.uri import append_to_uri_path
-from pymongo import ReturnDocument
+from pymongo import ReadPreference, ReturnDocument
 from pymongo.client_session import ClientSession
+from pymongo.errors import PyMongoError
 
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid, not_found
 from framework_mlflow_mongodb.keys import escape, escaped
-from framework_mlflow_mongodb.single import insert_beside, insert_with_random_key
+from framework_mlflow_mongodb.single import find_by_key, insert_with_random_key, inserted
 from framework_mlflow_mongodb.tracking import entities
 from framework_mlflow_mongodb.tracking.experiment_ids import parse_experiment_id
 from framework_mlflow_mongodb.tracking.experiments import ExperimentArea
@@ -67,9 +68,24 @@ class RunArea(ExperimentArea):
         return run
 
     def _insert_into_active(self, seen: Document, run: Document) -> bool:
-        """Insert `run` if its experiment is active and as it was when it was seen; say whether it is known to be so."""
-        is_as_seen = {**seen, "life": LifecycleStage.ACTIVE}
-        return insert_beside(self._collection("runs"), run, self._collection("experiments"), is_as_seen)
+        """Insert `run` and look meanwhile whether its experiment is active and as it was seen; say whether all is well.
+
+        A run of any other experiment is taken back.
+        """
+        runs, experiments = self._collection("runs"), self._collection("experiments")
+        experiments = experiments.with_options(read_preference=ReadPreference.PRIMARY)
+        try:
+            look = self._connection.beside.submit(find_by_key, experiments, {**seen, "life": LifecycleStage.ACTIVE})
+        except RuntimeError:  # the interpreter is about to end
+            return False
+        is_in = inserted(runs, run)
+        try:
+            is_active = look.result() is not None
+        except PyMongoError:
+            is_active = False
+        if not is_active:
+            runs.delete_one({"_id": run["_id"]})
+        return is_in and is_active
 
     def _remember(self, experiment: Document) -> None:
         if len(self._seen_experiments) >= _EXPERIMENTS_REMEMBERED:
