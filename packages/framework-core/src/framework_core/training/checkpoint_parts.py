@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
-from torch.distributed.checkpoint import CheckpointException, FileSystemReader, Metadata
-from torch.distributed.checkpoint.metadata import MetadataIndex, TensorStorageMetadata
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.metadata import Metadata, MetadataIndex, TensorStorageMetadata
+from torch.distributed.checkpoint.state_dict_loader import load
 
 from framework_core.errors import CheckpointError
 from framework_core.training.plain_pickle import read_metadata
@@ -157,7 +158,7 @@ def read_into(tensors: dict[str, Any], path: Path) -> None:
         CheckpointError: They cannot be read, or have other shapes.
     """
     try:
-        dcp.load(tensors, storage_reader=_PlainReader(path))
+        load(tensors, storage_reader=_PlainReader(path))
     except CheckpointException as error:
         first, _ = next(iter(error.failures.values()))
         raise CheckpointError(path, f"cannot be read: {str(first).rstrip('.')}") from error

@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch.distributed.checkpoint as dcp
 from torch import Tensor, distributed
-from torch.distributed.checkpoint import CheckpointException, FileSystemWriter
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
+from torch.distributed.checkpoint.state_dict_saver import save
 
 from framework_core.tracking import checkpoints
 from framework_core.tracking.checkpoints import WRITING, hidden
@@ -139,7 +140,7 @@ def _names(folder: Path, rank: int) -> list[str]:
 
 def _write_tensors(tensors: Mapping[str, Any], folder: Path, group: Any) -> None:
     try:
-        dcp.save(dict(tensors), storage_writer=FileSystemWriter(folder), process_group=group)
+        save(dict(tensors), storage_writer=FileSystemWriter(folder), process_group=group)
     except CheckpointException as error:
         first, _ = next(iter(error.failures.values()))
         raise _FailedError(str(first)) from error
