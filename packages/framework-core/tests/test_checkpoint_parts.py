@@ -110,7 +110,6 @@ def test_a_run_goes_on_from_parts_in_other_processes(step, words, stopped, goes_
     goes_on("fsdp2", step, *words)
 
 
-@pytest.mark.long
 @pytest.mark.drawn
 @pytest.mark.some_of(1)
 @pytest.mark.parametrize("then", ["same", "fsdp2", "alone"])
@@ -123,7 +122,6 @@ def test_strategies_that_keep_many_tensors_as_one_write_parts_too(strategy, then
     goes_on(strategy, 8, *words)
 
 
-@pytest.mark.long
 @pytest.mark.drawn
 @pytest.mark.some_of(1)
 @pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2), (2, 1)])
