@@ -130,6 +130,9 @@ def test_the_model_is_there_with_signature_and_example_and_answers_as_trained(tr
     monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)
     (logged,) = client.search_logged_models([run.info.experiment_id])
     assert logged.source_run_id == run.info.run_id
+    (tested,) = [metric for metric in logged.metrics if metric.key == "test/loss" and metric.dataset_name]
+    (point,) = client.get_metric_history(run.info.run_id, "test/loss")
+    assert (tested.value, tested.step, tested.timestamp) == (point.value, point.step, point.timestamp)
     model = mlflow.pyfunc.load_model(logged.model_uri)
     assert model.metadata.signature.inputs.inputs[0].shape == (-1, 4)
     assert model.metadata.signature.outputs.inputs[0].shape == (-1, 3)
@@ -165,10 +168,11 @@ def test_tags_and_description_of_the_user_are_there(tracked):
 
 def test_experiment_and_run_of_the_program_around_it_stay_what_they_are(tracked, monkeypatch):
     from mlflow.tracking import fluent
+    from mlflow.tracking._tracking_service import utils
 
     monkeypatch.setattr(fluent, "_active_experiment_id", None)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
-    mlflow.set_tracking_uri(f"sqlite:///{Path.cwd()}/mlflow.db")
+    monkeypatch.setattr(utils, "_tracking_uri", f"sqlite:///{Path.cwd()}/mlflow.db")
     chosen = mlflow.set_experiment("mine")
     with mlflow.start_run() as outer:
         _, run, _ = tracked("experiment.name=trained")

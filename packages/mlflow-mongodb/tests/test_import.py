@@ -80,13 +80,12 @@ def add_evaluation(client, experiment, run):
 
 
 def log_a_trace(uri, experiment):
-    before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(uri)
     mlflow.set_experiment(experiment_id=experiment)
     with mlflow.start_span("outer") as span:
         span.set_inputs({"x": 1})
     mlflow.flush_trace_async_logging()
-    mlflow.set_tracking_uri(before)
+    mlflow.set_tracking_uri(None)
 
 
 @pytest.mark.drawn

@@ -237,13 +237,15 @@ def log_model(client: MlflowClient, run_id: str, folder: Path, body: Body) -> No
 
 
 def _link(client: MlflowClient, run_id: str, model_id: str, body: Body) -> None:
-    """The final metrics once more, as those of this model on this data."""
+    """The final metrics as those of this model on this data: the same points of the run, and not others beside them."""
     from mlflow.entities import Metric
 
-    linked = [
-        Metric(name, value, body["at"], 0, model_id=model_id, run_id=run_id, **body["data"])
-        for name, value in body["metrics"].items()
-    ]
+    there = {point.key: point for point in client.get_run(run_id).data.to_proto().metrics}
+    linked = []
+    for name, value in body["metrics"].items():
+        point = there.get(name)
+        when = (point.timestamp, point.step) if point and point.value == value else (body["at"], 0)
+        linked.append(Metric(name, value, *when, model_id=model_id, run_id=run_id, **body["data"]))
     client.log_batch(run_id, metrics=linked)
 
 
