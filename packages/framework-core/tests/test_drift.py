@@ -14,10 +14,10 @@ from components import iris
 
 from framework_core.deployment.trained_model import TrainedModel
 from framework_core.reports import answer_log
-from framework_core.run import Predictor
 from framework_core.serving import prediction_log
 from framework_core.serving.model import RawFile
 from framework_core.serving.prediction_log import PredictionLog
+from framework_core.trained import Predictor
 
 pytestmark = pytest.mark.drawn("file")
 

@@ -152,24 +152,43 @@ def test_what_goes_wrong_among_processes_is_told_and_nobody_waits(case, train):
     assert "Traceback" not in done.err
 
 
-@pytest.mark.ddp
-@pytest.mark.drawn
-def test_processes_with_other_settings_are_told_which(program, components, monkeypatch):
+@pytest.fixture
+def on_nodes(program, components, monkeypatch):
+    """The same training started on two nodes, which find each other over this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", str(port))
-    started = []
-    for rank, rate in enumerate(("0.1", "0.2")):
-        monkeypatch.setenv("NODE_RANK", str(rank))
-        nodes = ("distributed.enabled=true", "distributed.devices=1", "distributed.num_nodes=2")
-        words = ("-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, *nodes, f"optimizer.lr={rate}")
-        started.append(program("train", *words, f"output_dir=runs-{rank}"))
-    for process in started:
-        _, err = process.communicate(timeout=120)
+    nodes = ("distributed.enabled=true", "distributed.devices=1", "distributed.num_nodes=2")
+
+    def started(*words):
+        found = []
+        for rank, own in enumerate(words):
+            monkeypatch.setenv("NODE_RANK", str(rank))
+            found.append(program("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, *nodes, *own))
+        return [(process, *process.communicate(timeout=120)) for process in found]
+
+    return started
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+def test_processes_with_other_settings_are_told_which(on_nodes):
+    words = [(f"optimizer.lr={rate}", f"output_dir=runs-{rank}") for rank, rate in enumerate(("0.1", "0.2"))]
+    for process, _, err in on_nodes(*words):
         assert process.returncode == 2
         assert "optimizer.lr: is 0.2 in process 1, and 0.1 in process 0" in err
+    assert not Path("runs-1").exists()
+
+
+@pytest.mark.long
+@pytest.mark.drawn
+def test_two_nodes_that_were_started_alike_are_one_run_in_one_folder(on_nodes):
+    for process, _, err in on_nodes((), ()):
+        assert process.returncode == 0, err
+    (folder,) = Path("runs").iterdir()
+    assert (folder / "checkpoints/last.ckpt").is_dir()
 
 
 @pytest.mark.parametrize(

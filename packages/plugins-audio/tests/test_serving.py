@@ -19,8 +19,8 @@ from framework_core.deployment.export import export
 from framework_core.deployment.network import Network
 from framework_core.errors import DataError
 from framework_core.prediction import table_of
-from framework_core.run import trained
 from framework_core.serving.processing import build
+from framework_core.trained import trained
 
 pytestmark = pytest.mark.drawn("file")
 

@@ -20,9 +20,10 @@ from framework_core.deployment.formats import to_onnx
 from framework_core.deployment.network import Network, Source
 from framework_core.errors import DataError
 from framework_core.prediction import table_of
-from framework_core.run import Trained, train, trained
+from framework_core.run import train
 from framework_core.serving.exported import ExportedModel
 from framework_core.serving.processing import build
+from framework_core.trained import Trained, trained
 
 pytestmark = pytest.mark.drawn("file")
 

@@ -20,8 +20,9 @@ from framework_core.deployment.formats import to_onnx
 from framework_core.deployment.network import Network, Source
 from framework_core.errors import DataError
 from framework_core.prediction import table_of
-from framework_core.run import train, trained
+from framework_core.run import train
 from framework_core.serving.processing import build
+from framework_core.trained import trained
 from framework_plugins_timeseries.forecast_numbers import ForecastNumbers
 from framework_plugins_timeseries.heads import head_for
 from framework_plugins_timeseries.layout import Layout

@@ -13,7 +13,7 @@ from typing import Any
 
 from framework_core.errors import FrameworkError, OutputError
 from framework_core.prediction import Row, check_output, files_in, finish, with_files
-from framework_core.run import Predictor
+from framework_core.trained import Predictor
 
 _log = logging.getLogger("framework_core")
 

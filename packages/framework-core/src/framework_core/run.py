@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch import Callback, seed_everything
 from lightning.pytorch.utilities.seed import isolate_rng
 from omegaconf import DictConfig
-from safetensors.torch import load_model
 
 from framework_core.base.model import BaseModel
 from framework_core.config.compose import complete, compose, dataset_settings
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.data import DataSpec
-from framework_core.contracts.processing import Processing
 from framework_core.contracts.run import RunResult
 from framework_core.errors import ContractError, DataError
-from framework_core.model_registry.files import WEIGHTS, run_files
-from framework_core.model_registry.lookup import find
-from framework_core.model_registry.version import read_reference
 from framework_core.plugins.registry import build, registry
-from framework_core.prediction import Row, files_in, table_of
+from framework_core.prediction import Row, files_in
 from framework_core.process import is_main_process
 from framework_core.tracking.closing import close_dead_runs, tell_stores
-from framework_core.tracking.logged_model import without_pretrained
-from framework_core.tracking.lookup import CONFIG, DATA, RECORD, RunRecord, find_run
+from framework_core.tracking.lookup import CONFIG, RunRecord, find_run
+from framework_core.trained import RUNS, Predictor, quiet, silent_trainer, trained
 from framework_core.training import duplicates, finding, fitting, loading, performance, preparation, together
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
@@ -47,9 +40,6 @@ from framework_core.training.replay import replay as replay_step
 from framework_core.training.same_everywhere import SameEverywhere
 from framework_core.training.session import Session, data_errors_of_workers
 from framework_core.training.trainer import build_trainer
-
-RUNS = Path("runs")
-"""Where runs are looked for."""
 
 
 def train(
@@ -77,7 +67,7 @@ def train(
         RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
     """
     resumed = resumable(resume, config) if resume and resume != AUTO else None
-    with _quiet(), memory_errors(config):
+    with quiet(), memory_errors(config):
         with _dead_runs_closed(config, resumed) as closed:
             prepared, config = made_ready(config)
             found = duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
@@ -96,7 +86,7 @@ def dry_run(config: RunConfig) -> None:
     Raises:
         RequestError: Something that was asked for cannot be done.
     """
-    with _quiet(), data_errors_of_workers(), memory_errors(config):
+    with quiet(), data_errors_of_workers(), memory_errors(config):
         prepared, config = made_ready(config)
         duplicates.check(prepared.datamodule, prepared.data, config.duplicates)
         trial = {"fast_dev_run": 1, "enable_checkpointing": False}
@@ -120,7 +110,7 @@ def find_lr(config: RunConfig, *, lowest: float = 1e-6, highest: float = 1.0, st
     Raises:
         RequestError: Something that was asked for cannot be done, or the loss fell nowhere.
     """
-    with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
+    with quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
         prepared, config = made_ready(config)
         return finding.learning_rate(config, prepared, lowest=lowest, highest=highest, steps=steps)
 
@@ -136,7 +126,7 @@ def find_batch_size(config: RunConfig, *, first: int = 8, most: int | None = Non
     Raises:
         RequestError: Something that was asked for cannot be done, or not even the first fits.
     """
-    with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
+    with quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
         prepared, config = made_ready(config)
         return finding.batch_size(config, prepared, first=first, most=most)
 
@@ -151,7 +141,7 @@ def fit_check(config: RunConfig, devices: Devices | None = None) -> FitCheck:
     Raises:
         RequestError: Something that was asked for cannot be done.
     """
-    with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
+    with quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
         prepared, config = made_ready(config)
         return fitting.fit_check(config, prepared, devices)
 
@@ -167,7 +157,7 @@ def check_data(dataset: str, overrides: Sequence[str] = (), *, seconds: float | 
     Raises:
         DataError: The data cannot be used, or does not say what tells its samples apart.
     """
-    with _quiet():
+    with quiet():
         datamodule = preparation.set_up_data(dataset_settings(dataset, overrides), "fit")
         data = preparation.data_spec_of(datamodule)
         found = duplicates.find(datamodule, fingerprint=data.fingerprint, seconds=seconds)
@@ -197,7 +187,7 @@ def evaluate(
         RunNotFoundError: There is no such run, or it has no checkpoint.
         ContractError: The data does not fit the model.
     """
-    with _quiet(), data_errors_of_workers():
+    with quiet(), data_errors_of_workers():
         found = trained(run, overrides=overrides, output_dir=output_dir)
         stage = "fit" if split == "val" else "test"
         datamodule = preparation.set_up_data(found.config.dataset, stage, like=found.data)
@@ -207,7 +197,7 @@ def evaluate(
         if not preparation.can_measure(found.model, datamodule, split):
             step = "validation_step" if split == "val" else "test_step"
             raise ContractError(f"The model {found.config.model.name!r} cannot be measured", [f"it has no {step}"])
-        trainer = _silent_trainer(found.config)
+        trainer = silent_trainer(found.config)
         measure = trainer.validate if split == "val" else trainer.test
         measure(found.model, datamodule=datamodule, verbose=False)
         return {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -232,7 +222,7 @@ def predict(
         RunNotFoundError: There is no such run, or it has no checkpoint.
         DataError: There are no files, or one cannot be read.
     """
-    with _quiet():
+    with quiet():
         predictor = Predictor(run, overrides=overrides, output_dir=output_dir)
         return predictor.rows(files_in(paths, predictor.suffixes))
 
@@ -252,7 +242,7 @@ def answers(
         RunNotFoundError: There is no such run, or it has no checkpoint.
         DataError: There are no files, or one cannot be read.
     """
-    with _quiet():
+    with quiet():
         predictor = Predictor(run, overrides=overrides, output_dir=output_dir)
         files = files_in(paths, predictor.suffixes)
         dataset = predictor.dataset(files)
@@ -282,7 +272,7 @@ def stream(run: str, path: Path, *, overrides: Sequence[str] = (), output_dir: P
         DataError: The data cannot be read, or has nothing that goes on.
         ContractError: The model has no predictions that go on.
     """
-    with _quiet():
+    with quiet():
         found = trained(run, overrides=overrides, output_dir=output_dir)
         datamodule: Any = build(registry.resolve("dataset", found.config.dataset.name), found.config.dataset)
         dataset = datamodule.stream_dataset([path], found.data)
@@ -309,7 +299,7 @@ def replay(run: str, step: int, *, output_dir: Path | None = None) -> ReplayedSt
     """
     record = find_run(run, output_dir=output_dir or RUNS)
     config = without_outlets(compose([], config_file=record.directory / CONFIG).config)
-    with _quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
+    with quiet(), data_errors_of_workers(), memory_errors(config), isolate_rng():
         prepared, config = made_ready(config)
         return replay_step(config, prepared, record, step)
 
@@ -378,128 +368,6 @@ def made_ready(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     return prepared, config
 
 
-@dataclass(frozen=True)
-class Trained:
-    """A run's model with its best weights.
-
-    Attributes:
-        record: The run.
-        config: Its settings.
-        data: What it was trained on.
-        model: The model.
-    """
-
-    record: RunRecord
-    config: RunConfig
-    data: DataSpec
-    model: LightningModule
-
-
-def trained(run: str, *, overrides: Sequence[str] = (), output_dir: Path | None = None) -> Trained:
-    """The model of a run with its best weights, else its last ones.
-
-    Args:
-        run: Its id, the beginning of its id, its name, its folder, or ``last``; or a version of a registered model:
-            ``NAME@STAGE`` or ``NAME/NUMBER``, whose files come from the store.
-        overrides: Settings to change.
-        output_dir: Where runs are; ``runs`` here.
-
-    Raises:
-        RunNotFoundError: There is no such run, or it has no checkpoint.
-        UnknownNameError: There is no such registered model.
-        VersionNotFoundError: It has no such version, or none stands in that stage.
-    """
-    if _is_registered(run, output_dir or RUNS):
-        record = _registered(run)
-        weights = record.directory / WEIGHTS
-    else:
-        record = find_run(run, output_dir=output_dir or RUNS)
-        weights = record.checkpoint
-    config = compose(overrides, config_file=record.directory / CONFIG).config
-    data = DataSpec.model_validate_json((record.directory / DATA).read_text("utf-8"))
-    model = preparation.build_model(without_pretrained(config.model), data)
-    if weights.name == WEIGHTS:
-        load_model(model, str(weights))
-    else:
-        preparation.load_weights(model, weights)
-    return Trained(record, config, data, model)
-
-
-def _is_registered(run: str, output_dir: Path) -> bool:
-    """Whether a version of a registered model is meant: what is the folder or the name of a run is that run."""
-    return read_reference(run) is not None and not any((each / run / RECORD).is_file() for each in (Path(), output_dir))
-
-
-def _registered(reference: str) -> RunRecord:
-    """A version of a registered model as a run's folder that holds its settings and its weights."""
-    version = find(reference)
-    return RunRecord(run_files(version), version.run_id, str(version), "", tracking_uri=version.tracking_uri)
-
-
-class Predictor:
-    """A trained model that predicts files, as often as it is asked.
-
-    Args:
-        run: Its id, the beginning of its id, its name, its folder, or ``last``.
-        overrides: Settings to change: ``model.temperature=0.5``.
-        output_dir: Where runs are; ``runs`` here.
-
-    Raises:
-        RunNotFoundError: There is no such run, or it has no checkpoint.
-    """
-
-    def __init__(self, run: str, *, overrides: Sequence[str] = (), output_dir: Path | None = None) -> None:
-        self.trained = trained(run, overrides=overrides, output_dir=output_dir)
-        self.datamodule: Any = build(
-            registry.resolve("dataset", self.trained.config.dataset.name), self.trained.config.dataset
-        )
-        self.suffixes: tuple[str, ...] = tuple(getattr(self.datamodule, "suffixes", ()))
-
-    @property
-    def preprocessing(self) -> Processing | None:
-        """How files are prepared without torch; nothing where the data does not say."""
-        found: Processing | None = getattr(self.datamodule, "preprocessing", lambda data: None)(self.trained.data)
-        return found
-
-    @property
-    def postprocessing(self) -> Processing | None:
-        """How rows are made of outputs without torch; nothing where the model does not say.
-
-        What is drawn is drawn by the seed of the settings.
-        """
-        if not isinstance(self.trained.model, BaseModel):
-            return None
-        with isolate_rng():
-            seed_everything(self.trained.config.seed, verbose=False)
-            return self.trained.model.postprocessing()
-
-    def dataset(self, files: Sequence[Path]) -> Any:
-        """The samples of files.
-
-        Raises:
-            DataError: One cannot be read.
-        """
-        return self.datamodule.predict_dataset(files, self.trained.data)
-
-    def rows(self, files: Sequence[Path], dataset: Any = None) -> list[Row]:
-        """One pass over everything; what is drawn is drawn by the seed of the settings.
-
-        Args:
-            files: The files, in the order of the answers.
-            dataset: Their samples, where they are at hand.
-
-        Raises:
-            DataError: One cannot be read.
-        """
-        config = self.trained.config
-        with _quiet(), data_errors_of_workers(), isolate_rng():
-            seed_everything(config.seed, verbose=False)
-            dataset = self.dataset(files) if dataset is None else dataset
-            loader = self.datamodule.loader(dataset)
-            batches: Any = _silent_trainer(config).predict(self.trained.model, dataloaders=loader)
-        return table_of(dataset, files, batches or [])
-
-
 def _same_classes(found: DataSpec, trained: DataSpec, run: str) -> None:
     if found.class_names != trained.class_names:
         raise ContractError(
@@ -515,12 +383,6 @@ def _listed(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f", ... ({len(names)})" if len(names) > most else "")
 
 
-def _silent_trainer(config: RunConfig) -> Trainer:
-    """A Trainer that measures or predicts on one device and leaves nothing behind."""
-    single = {"devices": 1, "num_nodes": 1, "strategy": "auto", "fast_dev_run": False, "profiler": None}
-    return build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False, **single)
-
-
 @contextlib.contextmanager
 def _where_hydra_was_started() -> Iterator[None]:
     from hydra.core.hydra_config import HydraConfig
@@ -534,33 +396,8 @@ def _where_hydra_was_started() -> Iterator[None]:
         os.chdir(before)
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning without its hints on what this framework decides: devices, workers, other products."""
-    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch", "lightning.fabric", "huggingface_hub")
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR if name == "huggingface_hub" else logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-            warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined.*")  # it is exact
-            warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")  # no such split
-            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
-            warnings.filterwarnings(
-                "ignore", message=".*resuming from a checkpoint that ended before the epoch ended.*"
-            )
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
-
-
 __all__ = [
     "FrameworkTrainer",
-    "Predictor",
-    "Trained",
     "answers",
     "check_data",
     "dry_run",
@@ -570,5 +407,4 @@ __all__ = [
     "predict",
     "replay",
     "train",
-    "trained",
 ]

@@ -37,7 +37,7 @@ def loaded(folder: Path) -> Any:
     Raises:
         RunNotFoundError: The run has no checkpoint.
     """
-    from framework_core.run import trained
+    from framework_core.trained import trained
 
     return trained(str(folder), output_dir=folder.parent).model
 

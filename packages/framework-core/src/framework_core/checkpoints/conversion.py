@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from framework_core.checkpoints.content import Content
 from framework_core.checkpoints.names import clean
-from framework_core.checkpoints.plain_pickle import read_saved
+from framework_core.checkpoints.one_file import write_one_by_one
 from framework_core.checkpoints.reading import OPTIMIZERS, STATE_DICT, read_content
 from framework_core.checkpoints.sharded import LIGHTNING, optimizer_states
 from framework_core.errors import CheckpointError, FilesInTheWayError, OutputError
 from framework_core.training.checkpoint_io import CheckpointFolders, read
+from framework_core.training.plain_pickle import read_saved
 
 WHOLE = ("framework", "lightning")
 """Kinds that a training goes on from, in one process or in many."""
@@ -45,9 +45,10 @@ def consolidate(path: Path, output: Path) -> Content:
             next_step=f"For example: -o {output.with_suffix('.safetensors').name}",
         )
     content = read_content(path)
-    tensors = _tensors(content)
+    names = clean(content.weights, path)
+    weights = {names[name]: weight for name, weight in content.weights.items()}
     about = {"format": "pt", **({} if content.step is None else {"step": str(content.step)})}
-    _whole(output, lambda new: save_file(tensors, new, metadata=about))
+    _whole(output, lambda new: write_one_by_one(weights, new, about, source=path))
     return read_content(output)
 
 

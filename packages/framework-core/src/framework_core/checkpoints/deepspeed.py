@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from framework_core.checkpoints.content import Content, Weight
-from framework_core.checkpoints.plain_pickle import read_saved
 from framework_core.errors import CheckpointError
+from framework_core.training.plain_pickle import read_saved
 
 OPTIMIZER, MODEL = "_optim_states.pt", "_model_states.pt"
 RANK = re.compile(r"zero_pp_rank_(\d+)_")

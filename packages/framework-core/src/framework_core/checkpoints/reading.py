@@ -12,19 +12,14 @@ from torch import Tensor
 
 from framework_core.checkpoints.content import Content, Weight
 from framework_core.checkpoints.deepspeed import is_deepspeed, read_deepspeed
-from framework_core.checkpoints.plain_pickle import read_saved
-from framework_core.checkpoints.sharded import is_sharded, read_sharded
+from framework_core.checkpoints.one_file import TYPES
+from framework_core.checkpoints.sharded import read_sharded, weights_in
 from framework_core.errors import CheckpointError, RunNotFoundError
 from framework_core.tracking.checkpoints import FACTS, STATE, WEIGHTS, Facts, damage
 from framework_core.tracking.lookup import RECORD, RUNS, find_run
 from framework_core.training.checkpoint_io import NAMES
-
-TYPES = {
-    **{"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "BOOL": "bool"},
-    **{"I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8", "U8": "uint8"},
-    **{"F8_E4M3": "float8_e4m3fn", "F8_E5M2": "float8_e5m2"},
-}
-"""What safetensors calls types, and torch."""
+from framework_core.training.checkpoint_parts import Parts, is_in_parts
+from framework_core.training.plain_pickle import read_saved
 
 OPTIMIZERS, STATE_DICT = "optimizer_states", "state_dict"
 BESIDE = {OPTIMIZERS: "optimizer", "lr_schedulers": "lr_schedulers", "loops": "loops", "callbacks": "callbacks"}
@@ -61,9 +56,9 @@ def read_content(path: Path) -> Content:
 
 
 def _folder(path: Path) -> Content:
-    if (path / FACTS).exists() or (path / WEIGHTS).exists():
+    if any((path / name).exists() for name in (FACTS, WEIGHTS, STATE)):
         return _framework(path)
-    if is_sharded(path):
+    if is_in_parts(path):
         return read_sharded(path)
     if is_deepspeed(path):
         return read_deepspeed(path)
@@ -79,7 +74,8 @@ def _framework(path: Path) -> Content:
     if wrong := damage(path):
         raise CheckpointError(path, f"is damaged: {wrong}")
     facts, state = Facts.read(path), read_saved(path / STATE)
-    weights = dict(_mapped(path / WEIGHTS))
+    parts = Parts(path) if is_in_parts(path) else None
+    weights = weights_in(parts) if parts else dict(_mapped(path / WEIGHTS))
     ordered = {name: weights[name] for name in state.get(NAMES, ()) if name in weights}
     loop = state.get("loops", {}).get("fit_loop", {}).get("state_dict", {})
     return Content(
@@ -90,6 +86,7 @@ def _framework(path: Path) -> Content:
         max(1, len(loop.get("ranks") or ())),
         facts.epoch if facts else None,
         facts.global_step if facts else None,
+        detail=f"in {parts.processes} {'part' if parts.processes == 1 else 'parts'}" if parts else "",
     )
 
 

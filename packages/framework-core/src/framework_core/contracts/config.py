@@ -104,6 +104,9 @@ class CheckpointConfig(Section):
     asynchronous: bool = True
     """Whether training goes on while a checkpoint is written; it needs memory for a copy of the state."""
 
+    sharded: bool = False
+    """Whether each process writes its part, where the strategy shards; the first one then need not hold everything."""
+
 
 class EarlyStoppingConfig(Section):
     """When training stops before its time. Off until ``patience`` is set."""

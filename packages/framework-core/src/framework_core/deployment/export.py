@@ -33,9 +33,9 @@ from framework_core.deployment.golden_files import (
 from framework_core.deployment.images import MODEL, kubernetes_name, write_dockerfile, write_inference_service
 from framework_core.deployment.network import Source, free_axes, made_up_inputs, tokens_below
 from framework_core.errors import ExportError, FilesInTheWayError, FrameworkError, OutputError
-from framework_core.run import RUNS, Predictor, Trained
 from framework_core.serving.exported import ABOUT, FILES, GOLDEN, ROWS
 from framework_core.serving.networks import INPUT, OUTPUTS
+from framework_core.trained import RUNS, Predictor, Trained
 from framework_core.training import preparation
 
 IMAGES = ("docker", "kserve")

@@ -15,9 +15,9 @@ import numpy as np
 
 from framework_core.errors import ExportError
 from framework_core.prediction import Row, is_attachment
-from framework_core.run import Predictor
 from framework_core.serving.likeness import difference, furthest
 from framework_core.serving.processing import Array, Asking, Network, Preprocessing, Sample, build
+from framework_core.trained import Predictor
 from framework_core.training.tested_samples import input_of
 
 COUNT = 8

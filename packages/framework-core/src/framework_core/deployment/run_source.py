@@ -12,10 +12,10 @@ from framework_core.deployment.export import export
 from framework_core.deployment.trained_model import TrainedModel
 from framework_core.model_registry import find
 from framework_core.model_registry.version import read_reference
-from framework_core.run import Predictor
 from framework_core.serving.exported import ExportedModel
 from framework_core.serving.model import ServedModel
 from framework_core.tracking.lookup import RECORD, RUNS
+from framework_core.trained import Predictor
 
 
 class RunSource:

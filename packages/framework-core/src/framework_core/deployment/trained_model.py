@@ -15,12 +15,12 @@ from torch import Tensor
 from framework_core.deployment.network import Network, answers, tokens_below
 from framework_core.errors import DataError, ExportError, FrameworkError
 from framework_core.prediction import Row, is_attachment
-from framework_core.run import Predictor
 from framework_core.serving.exported import fitted
 from framework_core.serving.features import statistics
 from framework_core.serving.model import Abandoned, RawFile, always
 from framework_core.serving.networks import INPUT, OUTPUTS
 from framework_core.serving.processing import Array, Preprocessing, Sample, build
+from framework_core.trained import Predictor
 from framework_core.training.tested_samples import input_of
 
 

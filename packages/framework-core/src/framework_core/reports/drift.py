@@ -110,9 +110,9 @@ def _answered_now(run: str, place: Path, output_dir: Path | None) -> tuple[Answe
     from framework_core.deployment.trained_model import TrainedModel
     from framework_core.prediction import files_in
     from framework_core.reports.embeddings import embedding_shift
-    from framework_core.run import Predictor
     from framework_core.serving.features import predicted
     from framework_core.serving.model import RawFile
+    from framework_core.trained import Predictor
 
     predictor = Predictor(run, output_dir=output_dir)
     model = TrainedModel(predictor)

@@ -11,7 +11,7 @@ from framework_core.errors import FrameworkError
 from framework_core.reports.shift import CHANCE, Numbers, Shift
 
 if TYPE_CHECKING:
-    from framework_core.run import Predictor
+    from framework_core.trained import Predictor
 
 MOST = 500
 """Samples of a side."""

@@ -79,7 +79,7 @@ def damage(path: Path, *, thoroughly: bool = True, only: str = "") -> str:
         return "" if path.is_file() and path.stat().st_size else "it is empty" if path.exists() else "it is not there"
     facts = Facts.read(path)
     if facts is None:
-        ours = (path / FACTS).exists() or (path / WEIGHTS).exists()
+        ours = any((path / name).exists() for name in (FACTS, WEIGHTS, STATE))
         return f"its {FACTS} cannot be read" if ours or not any(path.iterdir()) else ""
     for name, (size, sha256) in facts.files.items():
         if only and name != only:

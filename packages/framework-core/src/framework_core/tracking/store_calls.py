@@ -244,8 +244,8 @@ def _link(client: MlflowClient, run_id: str, model_id: str, body: Body) -> None:
     linked = []
     for name, value in body["metrics"].items():
         point = there.get(name)
-        when = (point.timestamp, point.step) if point and point.value == value else (body["at"], 0)
-        linked.append(Metric(name, value, *when, model_id=model_id, run_id=run_id, **body["data"]))
+        at, step = (point.timestamp, point.step) if point and point.value == value else (body["at"], 0)
+        linked.append(Metric(name, value, at, step, model_id=model_id, run_id=run_id, **body["data"]))
     client.log_batch(run_id, metrics=linked)
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,26 @@ from torch import Tensor
 from framework_core.errors import CheckpointError
 from framework_core.tracking import checkpoints
 from framework_core.tracking.checkpoints import STATE, WEIGHTS, WRITING, Facts, hidden
+from framework_core.training.checkpoint_parts import Parts, ReadWhenAsked, is_in_parts
 from framework_core.training.plain_state import plain
+
+WEIGHTS_KEY, OPTIMIZERS_KEY = "state_dict", "optimizer_states"
+"""Where Lightning puts the model's state, and that of the optimizers."""
 
 NAMES, OTHER_WEIGHTS = "state_dict_names", "state_dict_without_tensors"
 """Where the order of a model's state is kept, and entries that are no tensors."""
+
+OPTIMIZER = "optimizer_{number}"
+"""What the state of an optimizer is called in parts."""
+
+
+class Elsewhere(Enum):
+    """Stands for a tensor that another process writes."""
+
+    ELSEWHERE = "elsewhere"
+
+
+ELSEWHERE = Elsewhere.ELSEWHERE
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SAYS_FULL = ("No space left", "quota exceeded", "File too large", "unexpected pos", "failed writing")
@@ -111,7 +130,53 @@ class CheckpointFolders(CheckpointIO):
             checkpoints.publish(folder, path, keep_last=self._keep_last, keep_hours=self._keep_hours)
         except (OSError, RuntimeError, SafetensorError) as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise _not_written(path, error) from error
+            raise not_written(path, error) from error
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What a checkpoint has beside tensors of the model, in plain values, and where it stands."""
+
+    state: dict[str, Any]
+    epoch: int
+    batch: int
+    global_step: int
+
+    @classmethod
+    def of(cls, checkpoint: Mapping[str, Any], *, copied: bool, said: set[str]) -> Rest:
+        """What Lightning hands over.
+
+        Args:
+            checkpoint: All of it; entries of the model's state that are no tensors are kept.
+            copied: Whether tensors are copied, so that training may go on.
+            said: What was warned of before.
+        """
+        left_out: list[str] = []
+        rest = {key: value for key, value in checkpoint.items() if key != WEIGHTS_KEY}
+        entries = checkpoint.get(WEIGHTS_KEY, {})
+        rest[NAMES] = list(entries)
+        tensors = (Tensor, Elsewhere)
+        rest[OTHER_WEIGHTS] = {name: value for name, value in entries.items() if not isinstance(value, tensors)}
+        state = plain(rest, copied=copied, left_out=left_out)
+        for path in left_out:
+            if path not in said:
+                said.add(path)
+                _log.warning("%s is not in the checkpoint: it is neither a plain value nor a tensor.", path)
+        loop = checkpoint.get("loops", {}).get("fit_loop", {}).get("state_dict", {}).get("position", {})
+        epoch, batch = loop.get("epoch", checkpoint.get("epoch", 0)), loop.get("batch", 0)
+        return cls(state, int(epoch), int(batch), int(checkpoint.get("global_step", 0)))
+
+    def write(self, folder: Path, files: Mapping[str, list[int | str]]) -> None:
+        """Write it, and after it what says that the checkpoint is whole.
+
+        Args:
+            folder: Where everything else is.
+            files: The size and SHA-256 of each file there.
+        """
+        torch.save(self.state, folder / STATE)
+        every = {**files, STATE: on_disk(folder / STATE)}
+        Facts(self.epoch, self.batch, self.global_step, time.time(), every).write(folder)
+        checkpoints.sync(folder)
 
 
 @dataclass(frozen=True)
@@ -120,34 +185,17 @@ class _Content:
 
     weights: dict[str, Tensor]
     tied: dict[str, str]
-    state: dict[str, Any]
-    epoch: int
-    batch: int
-    global_step: int
+    rest: Rest
 
     def write(self, folder: Path) -> None:
         save_file(self.weights, folder / WEIGHTS, metadata={"format": "pt", **self.tied})
-        torch.save(self.state, folder / STATE)
-        files = {name: _on_disk(folder / name) for name in (WEIGHTS, STATE)}
-        Facts(self.epoch, self.batch, self.global_step, time.time(), files).write(folder)
-        checkpoints.sync(folder)
+        self.rest.write(folder, {WEIGHTS: on_disk(folder / WEIGHTS)})
 
 
 def _content(checkpoint: Mapping[str, Any], *, copied: bool, said: set[str]) -> _Content:
-    left_out: list[str] = []
-    rest = {key: value for key, value in checkpoint.items() if key != "state_dict"}
-    entries = checkpoint.get("state_dict", {})
-    rest[NAMES] = list(entries)
-    rest[OTHER_WEIGHTS] = {name: value for name, value in entries.items() if not isinstance(value, Tensor)}
-    state = plain(rest, copied=copied, left_out=left_out)
+    entries = checkpoint.get(WEIGHTS_KEY, {})
     weights, tied = _untied({name: value for name, value in entries.items() if isinstance(value, Tensor)}, copied)
-    for path in left_out:
-        if path not in said:
-            said.add(path)
-            _log.warning("%s is not in the checkpoint: it is neither a plain value nor a tensor.", path)
-    loop = checkpoint.get("loops", {}).get("fit_loop", {}).get("state_dict", {}).get("position", {})
-    epoch, batch = loop.get("epoch", checkpoint.get("epoch", 0)), loop.get("batch", 0)
-    return _Content(weights, tied, state, int(epoch), int(batch), int(checkpoint.get("global_step", 0)))
+    return _Content(weights, tied, Rest.of(checkpoint, copied=copied, said=said))
 
 
 def _untied(tensors: Mapping[str, Tensor], copied: bool) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -170,18 +218,17 @@ def _untied(tensors: Mapping[str, Tensor], copied: bool) -> tuple[dict[str, Tens
     return kept, tied
 
 
-def _on_disk(path: Path) -> list[int | str]:
+def on_disk(path: Path) -> list[int | str]:
+    """The size and SHA-256 of a file that has reached the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
     return [path.stat().st_size, checkpoints.digest(path)]
 
 
-def _not_written(path: Path, error: Exception) -> CheckpointError:
+def not_written(path: Path, error: Exception) -> CheckpointError:
+    """The error that says why a checkpoint could not be written, and what there is in its place."""
     text = str(error)
-    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
-        words in text
-        for words in ("No space left", "quota exceeded", "File too large", "unexpected pos", "failed writing")
-    )
+    full = getattr(error, "errno", None) in FULL or any(words in text for words in SAYS_FULL)
     cause = "the disk is full" if full else text.partition("\n")[0].rstrip(".")
     before, _ = checkpoints.newest(path.parent)
     return CheckpointError(
@@ -204,9 +251,11 @@ def read(path: Path) -> dict[str, Any]:
     if path.is_file():
         found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return found
-    _refuse_damaged(path)
+    refuse_damaged(path)
+    if is_in_parts(path):
+        return _whole(read_when_asked(path))
     state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
-    return state | {"state_dict": _in_order(path, state.pop(NAMES), state.pop(OTHER_WEIGHTS))}
+    return state | {WEIGHTS_KEY: _in_order(path, state.pop(NAMES), state.pop(OTHER_WEIGHTS))}
 
 
 def read_weights(path: Path) -> dict[str, Any]:
@@ -219,11 +268,47 @@ def read_weights(path: Path) -> dict[str, Any]:
         CheckpointError: It is damaged.
     """
     if path.is_file():
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)[WEIGHTS_KEY]
         return found
-    _refuse_damaged(path)
+    refuse_damaged(path)
+    if is_in_parts(path):
+        return dict(read_when_asked(path)[WEIGHTS_KEY])
     state = torch.load(path / STATE, map_location="cpu", weights_only=True, mmap=True)
     return _in_order(path, state[NAMES], state[OTHER_WEIGHTS])
+
+
+def read_when_asked(path: Path) -> dict[str, Any]:
+    """Everything in a checkpoint in parts; each tensor is read when it is asked for.
+
+    Args:
+        path: Its folder, which is known to be whole.
+
+    Raises:
+        CheckpointError: A part is missing.
+    """
+    parts = Parts(path)
+    state: dict[str, Any] = torch.load(path / STATE, map_location="cpu", weights_only=True)
+    others = state.pop(OTHER_WEIGHTS)
+    loads: dict[str, Any] = {name: functools.partial(others.__getitem__, name) for name in others}
+    optimizers = {OPTIMIZER.format(number=number): each for number, each in enumerate(state.get(OPTIMIZERS_KEY, ()))}
+    values: dict[str, dict[int, dict[str, Any]]] = {name: defaultdict(dict) for name in optimizers}
+    for name, (top, *keys) in parts.keys.items():
+        load = functools.partial(parts.value, name)
+        if top == WEIGHTS_KEY:
+            loads[".".join(keys)] = load
+        else:
+            _, number, what = keys
+            values[top][int(number)][what] = load
+    for name, optimizer in optimizers.items():
+        optimizer["state"] = {number: ReadWhenAsked(each) for number, each in sorted(values[name].items())}
+    return state | {WEIGHTS_KEY: ReadWhenAsked({name: loads[name] for name in state.pop(NAMES) if name in loads})}
+
+
+def _whole(state: dict[str, Any]) -> dict[str, Any]:
+    """The same with every tensor read."""
+    for optimizer in state.get(OPTIMIZERS_KEY, ()):
+        optimizer["state"] = {number: dict(values) for number, values in optimizer["state"].items()}
+    return state | {WEIGHTS_KEY: dict(state[WEIGHTS_KEY])}
 
 
 def _in_order(path: Path, names: Sequence[str], others: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,7 +336,12 @@ def where_it_goes_on(path: Path) -> str:
     return f"after epoch {facts.epoch}" if facts.epoch else "from the start"
 
 
-def _refuse_damaged(path: Path) -> None:
+def refuse_damaged(path: Path) -> None:
+    """See that every byte is what was written.
+
+    Raises:
+        CheckpointError: It is not.
+    """
     if wrong := checkpoints.damage(path):
         raise CheckpointError(
             path,

@@ -16,6 +16,7 @@ from torch import Tensor
 from framework_core.contracts.config import CheckpointConfig
 from framework_core.tracking.checkpoints import LAST, Facts
 from framework_core.training.checkpoint_io import CheckpointFolders
+from framework_core.training.checkpoint_together import CheckpointParts
 from framework_core.training.exact_loop import BetweenSteps
 from framework_core.training.strategies.whole_state import WholeState
 
@@ -23,13 +24,26 @@ OWN_FORM = (DeepSpeedStrategy, FSDPStrategy, ModelParallelStrategy, SingleDevice
 """Strategies that write a model in parts, each in a form of its own."""
 
 
-def use_folders(trainer: Trainer, settings: CheckpointConfig) -> None:
-    """Let a new Trainer write checkpoints as folders, unless somebody chose otherwise or the strategy cannot."""
+def use_folders(trainer: Trainer, settings: CheckpointConfig, *, timeout_seconds: float) -> None:
+    """Let a new Trainer write checkpoints as folders, unless somebody chose otherwise or the strategy cannot.
+
+    Args:
+        trainer: The Trainer.
+        settings: How they are written.
+        timeout_seconds: How long a process waits for the others.
+    """
     own_form = isinstance(trainer.strategy, OWN_FORM) and not isinstance(trainer.strategy, WholeState)
-    if trainer._accelerator_connector.checkpoint_io is None and not own_form:
-        trainer.strategy.checkpoint_io = CheckpointFolders(
-            keep_last=settings.keep_last, keep_hours=settings.keep_hours, asynchronous=settings.asynchronous
-        )
+    if trainer._accelerator_connector.checkpoint_io is not None or own_form:
+        return
+    arguments: dict[str, Any] = {
+        "keep_last": settings.keep_last,
+        "keep_hours": settings.keep_hours,
+        "asynchronous": settings.asynchronous,
+    }
+    if settings.sharded and isinstance(trainer.strategy, WholeState):
+        trainer.strategy.checkpoint_io = CheckpointParts(timeout_seconds=timeout_seconds, **arguments)
+    else:
+        trainer.strategy.checkpoint_io = CheckpointFolders(**arguments)
 
 
 class _Kept(ModelCheckpoint, BetweenSteps):

@@ -50,18 +50,21 @@ def check_places(config: RunConfig) -> None:
 
 
 def new_folder(config: RunConfig, files: Mapping[str, str]) -> RunRecord:
-    """A folder of its own for a new run; processes that Lightning starts use the first one's.
+    """A folder of its own for a new run, made by the first process; those that Lightning starts use the same.
+
+    The first process of another node, where nothing tells it of that folder, makes none: strategies tell it where
+    checkpoints are when processes meet.
 
     Args:
         config: The settings.
         files: What is in it from its first moment, by name: a run that is killed then can go on like any other.
     """
-    inherited = os.environ.get(CHILDREN_USE)
-    if not is_main_process() and inherited:
-        return RunRecord(Path(inherited), Path(inherited).name, Path(inherited).name, "")
     now = datetime.now().astimezone()
     label = f"{short_name(config.model.name)}-{short_name(config.dataset.name)}-{now:%Y%m%d-%H%M%S}"
     name = config.experiment.run_name or label
+    if not is_main_process():
+        there = Path(os.environ.get(CHILDREN_USE) or Path(config.output_dir) / name)
+        return RunRecord(there, there.name, there.name, "")
     for attempt in range(1, 1000):
         unique = name if attempt == 1 else f"{name}-{attempt}"
         directory = Path(config.output_dir) / unique
@@ -82,9 +85,6 @@ def _make(record: RunRecord, files: Mapping[str, str]) -> None:
     """Make the folder of a run, under another name until everything is in it."""
     directory = record.directory
     directory.parent.mkdir(parents=True, exist_ok=True)
-    if not is_main_process():
-        directory.mkdir()
-        return
     if directory.exists():
         raise FileExistsError(directory)
     new = directory.with_name(f".{directory.name}.{os.getpid()}.new")

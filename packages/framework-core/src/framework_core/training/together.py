@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule, Trainer
 
 from framework_core.base.datamodule import cores
 from framework_core.contracts.config import RunConfig
+from framework_core.training.checkpointing import OWN_FORM
 from framework_core.training.preparation import Prepared
 
 BYTES_A_PARAMETER = 16
@@ -50,7 +51,13 @@ def say(config: RunConfig, asked: RunConfig, prepared: Prepared, trainer: Traine
         prepared: What is trained.
         trainer: A Trainer of these settings.
     """
-    if not trainer.is_global_zero or not (config.distributed.enabled or trainer.world_size > 1):
+    if not trainer.is_global_zero:
+        return
+    if config.checkpoint.sharded and not isinstance(trainer.strategy, OWN_FORM):
+        name = "ddp" if config.strategy_name == "auto" else config.strategy_name
+        who = "one device" if trainer.world_size == 1 else f"each device, by strategy {name},"
+        _log.info("sharded   no checkpoint is: %s keeps everything  else: strategy=fsdp2", who)
+    if not (config.distributed.enabled or trainer.world_size > 1):
         return
     world = trainer.world_size
     kind = "processor" if trainer.strategy.root_device.type == "cpu" else "GPU"

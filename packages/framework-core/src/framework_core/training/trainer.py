@@ -112,7 +112,7 @@ def build_trainer(
     if hasattr(trainer.strategy, "_timeout"):
         trainer.strategy._timeout = timedelta(seconds=config.distributed.timeout_seconds)
     make_lean(trainer, seed=config.seed, per_device=config.distributed.batch == "per_device")
-    use_folders(trainer, config.checkpoint)
+    use_folders(trainer, config.checkpoint, timeout_seconds=config.distributed.timeout_seconds)
     profiler = given["profiler"]
     time_logging(trainer, profiler if isinstance(profiler, Bottleneck) else clock_of(trainer))
     return trainer

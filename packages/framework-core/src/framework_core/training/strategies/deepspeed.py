@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.fabric.utilities.seed import reset_seed
 from lightning.pytorch.strategies import DDPStrategy, DeepSpeedStrategy
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from framework_core.training.strategies.whole_state import WholeState
+from framework_core.training.strategies.owned import load_besides, names_of, owned_weights, owners
+from framework_core.training.strategies.whole_state import WholeState, refuse_others, set_groups
 
 
 class DeepSpeed(WholeState, DeepSpeedStrategy):
@@ -67,52 +68,89 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
         self.set_world_ranks()
         self._init_deepspeed_distributed()
 
-    def lightning_module_state_dict(self) -> dict[str, Any]:
+    def whole_weights(self) -> dict[str, Any]:
         """The weights, on the first process; the others have part in it and get nothing."""
         module: Any = self.lightning_module
-        with self._gathered(module):
+        with self._gathered(*module.parameters()):
             state = module.state_dict()
             return {name: _copied(value) for name, value in state.items()} if self.is_global_zero else {}
 
-    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
-        """Each process takes its part."""
+    def part_of_weights(self) -> dict[str, Any]:
+        """Whole tensors, each in the process that writes it."""
         module: Any = self.lightning_module
-        with self._gathered(module, changed=True):
-            module.load_state_dict(checkpoint["state_dict"], strict=strict)
-        for name, parameter in module.named_parameters():
-            if parameter.requires_grad and name in checkpoint["state_dict"]:
-                self._set(parameter, checkpoint["state_dict"][name].float())
+        writers = owners([_shape(each).numel() for each in module.parameters()], self.world_size)
 
-    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """The state, numbered as an optimizer of one device numbers it; only the first process has it."""
+        def whole(number: int, parameter: nn.Parameter) -> Tensor | None:
+            with self._gathered(parameter):
+                return _copied(parameter) if writers[number] == self.global_rank else None
+
+        return owned_weights(module, whole)
+
+    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
+        """Each process takes its part; of parts it reads one tensor at a time."""
+        module, saved = cast("nn.Module", self.lightning_module), checkpoint["state_dict"]
+        if self.in_parts is None:
+            with self._gathered(*module.parameters(), changed=True):
+                module.load_state_dict(saved, strict=strict)
+        elif strict:
+            refuse_others(saved, names_of(module))
+        for name, parameter in module.named_parameters():
+            if name not in saved:
+                continue
+            value = saved[name]
+            if self.in_parts is not None:
+                with torch.no_grad(), self._gathered(parameter, changed=True):
+                    parameter.copy_(value)
+            if parameter.requires_grad:
+                self._set(parameter, value.float())
+        if self.in_parts is not None:
+            load_besides(module, saved)
+
+    def whole_optimizer(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The state, on the first process; the others have part in it and get nothing."""
+        count = len([each for parameters in self._groups for each in parameters])
+        found = self._state([0] * count)
+        return found if self.is_global_zero else {}
+
+    def part_of_optimizer(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Whole tensors, each in the process that writes it."""
+        every = [each for parameters in self._groups for each in parameters]
+        return self._state(owners([_shape(each).numel() for each in every], self.world_size))
+
+    def _state(self, writers: Sequence[int]) -> dict[str, Any]:
+        """The state of each parameter that this process writes."""
         from deepspeed.utils import safe_get_full_optimizer_state
 
         inner = self._inner()
         example: dict[str, Any] = next((inner.state[each] for each in self._parts() if inner.state.get(each)), {})
-        sharded = [key for key, value in example.items() if isinstance(value, torch.Tensor) and value.ndim]
+        sharded = [key for key, value in example.items() if isinstance(value, Tensor) and value.ndim]
         counted = {key: _copied(value) for key, value in example.items() if key not in sharded}
         if example:
             self._link()
         groups: list[dict[str, Any]] = []
         state: dict[int, dict[str, Any]] = {}
+        first = 0
         for parameters, group in zip(self._groups, inner.param_groups, strict=True):
-            numbers = range(len(state), len(state) + len(parameters))
+            numbers = range(first, first + len(parameters))
+            first += len(parameters)
             for number, parameter in zip(numbers, parameters, strict=True):
-                found = {key: _copied(safe_get_full_optimizer_state(parameter, key)) for key in sharded}
-                state[number] = {key: value.view(_shape(parameter)) for key, value in found.items()} | counted
+                for key in sharded:
+                    value = safe_get_full_optimizer_state(parameter, key)
+                    if writers[number] == self.global_rank:
+                        own = state.setdefault(number, dict(counted))
+                        own[key] = _copied(value).view(_shape(parameter))
             groups.append({**group, "params": list(numbers)})
-        return {"state": state if example else {}, "param_groups": groups} if self.is_global_zero else {}
+        return {"state": state, "param_groups": groups}
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """Each process takes its part."""
+        """Each process takes its part; of parts it reads one tensor at a time."""
         saved = checkpoint["optimizer_states"][0]
         inner = self._inner()
-        for group, values in zip(inner.param_groups, saved["param_groups"], strict=True):
-            group.update({key: value for key, value in values.items() if key != "params"})
+        set_groups(inner, saved["param_groups"])
         if not saved["state"]:
             return
-        example = next(iter(saved["state"].values()))
-        sharded = [key for key, value in example.items() if isinstance(value, torch.Tensor) and value.ndim]
+        example = dict(next(iter(saved["state"].values())))
+        sharded = [key for key, value in example.items() if isinstance(value, Tensor) and value.ndim]
         for part in self._parts():
             inner.state[part] = {
                 key: torch.zeros_like(part) if key in sharded else _copied(value) for key, value in example.items()
@@ -129,7 +167,7 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
         self._groups = [list(group["params"]) for group in optimizer.param_groups]
         return optimizer, scheduler
 
-    def _set(self, parameter: Any, value: torch.Tensor, key: str | None = None) -> None:
+    def _set(self, parameter: Any, value: Tensor, key: str | None = None) -> None:
         """Put the part of this process where DeepSpeed keeps it: of the state under a key, or of the weights."""
         value = value.to(self.root_device)
         if not self.zero_stage_3:
@@ -153,21 +191,21 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
         outer: Any = self.optimizers[0]
         return outer.optimizer
 
-    def _parts(self) -> list[torch.Tensor]:
+    def _parts(self) -> list[Tensor]:
         """What this process optimizes: flat parts of many parameters."""
         outer: Any = self.optimizers[0]
         kept = "fp32_partitioned_groups_flat" if self.zero_stage_3 else "single_partition_of_fp32_groups"
         return list(getattr(outer, kept))
 
     @contextmanager
-    def _gathered(self, module: nn.Module, *, changed: bool = False) -> Iterator[None]:
+    def _gathered(self, *parameters: nn.Parameter, changed: bool = False) -> Iterator[None]:
         """Parameters whole on every process, where ZeRO keeps parts of them."""
         if not self.zero_stage_3:
             yield
             return
         import deepspeed
 
-        with deepspeed.zero.GatheredParameters(list(module.parameters()), modifier_rank=0 if changed else None):
+        with deepspeed.zero.GatheredParameters(list(parameters), modifier_rank=0 if changed else None):
             yield
 
 
@@ -184,4 +222,4 @@ def _shape(parameter: nn.Parameter) -> torch.Size:
 
 
 def _copied(value: Any) -> Any:
-    return value.detach().cpu().clone() if isinstance(value, torch.Tensor) else value
+    return value.detach().cpu().clone() if isinstance(value, Tensor) else value

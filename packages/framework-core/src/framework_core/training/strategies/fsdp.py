@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import FSDPStrategy
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.distributed.fsdp.wrap import lambda_auto_wrap_policy
 from torch.optim import Optimizer
 
-from framework_core.training.layers import remember_shapes, shape_of
+from framework_core.training.layers import plain_name, remember_shapes, shape_of
 from framework_core.training.strategies.blocks import blocks_of, checkpoint_activations
-from framework_core.training.strategies.whole_state import WholeState
+from framework_core.training.strategies.owned import load_besides, names_of, owned_weights, owners
+from framework_core.training.strategies.whole_state import (
+    WholeState,
+    groups_of,
+    parameters_of,
+    refuse_others,
+    set_groups,
+)
 
 
 class FSDP(WholeState, FSDPStrategy):
@@ -42,29 +48,84 @@ class FSDP(WholeState, FSDPStrategy):
         self._blocks = tuple(blocks)
         self._checkpoints_activations = activation_checkpointing
 
-    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """The state, numbered as an optimizer of one device numbers it; only the first process has it.
+    def whole_optimizer(self, optimizer: Optimizer) -> dict[str, Any]:
+        """The state, on the first process; the others have part in it and get nothing."""
+        state = self._state(optimizer, [0] * len(parameters_of(optimizer)))
+        return {"state": state, "param_groups": groups_of(optimizer)} if self.is_global_zero else {}
+
+    def part_of_weights(self) -> dict[str, Any]:
+        """Whole tensors, each in the process that writes it."""
+        writers = owners([shape_of(each).numel() for each in self._sharded().parameters()], self.world_size)
+
+        def whole(number: int, parameter: nn.Parameter) -> Tensor | None:
+            pieces = self._pieces(parameter.detach().cpu(), writers[number])
+            return _joined(pieces, shape_of(parameter)) if pieces else None
+
+        return owned_weights(self._sharded(), whole)
+
+    def part_of_optimizer(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Whole tensors, each in the process that writes it."""
+        writers = owners([shape_of(each).numel() for each in parameters_of(optimizer)], self.world_size)
+        return {"state": self._state(optimizer, writers), "param_groups": groups_of(optimizer)}
+
+    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
+        """Each process takes its part; of parts it reads one tensor at a time."""
+        if self.in_parts is None:
+            super().load_model_state_dict(checkpoint, strict)
+            return
+        saved, model = checkpoint["state_dict"], self._sharded()
+        if strict:
+            refuse_others(saved, names_of(model))
+        starts = self._starts(list(model.parameters()))
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if plain_name(name) in saved and parameter.numel():
+                    parameter.copy_(_piece(saved[plain_name(name)], parameter, starts[parameter]))
+            load_besides(model, saved)
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        """Each process takes its part; of parts it reads one tensor at a time."""
+        if self.in_parts is None:
+            super().load_optimizer_state_dict(checkpoint)
+            return
+        for optimizer, saved in zip(self.optimizers, checkpoint["optimizer_states"], strict=False):
+            parameters = parameters_of(optimizer)
+            starts = self._starts(parameters)
+            for number, values in saved["state"].items():
+                parameter = parameters[number]
+                if parameter.numel():
+                    own = {key: _piece(values[key], parameter, starts[parameter]) for key in values}
+                    optimizer.state[parameter] = own
+            set_groups(optimizer, saved["param_groups"])
+
+    def _state(self, optimizer: Optimizer, writers: Sequence[int]) -> dict[int, dict[str, Any]]:
+        """The state of each parameter that this process writes.
 
         Each process has a piece of each parameter, one after another. Torch's own way to put them together mixes up
         those of parameters that are sharded as one, on processors at least.
         """
-        if isinstance(optimizer, LightningOptimizer):
-            optimizer = optimizer._optimizer
-        parameters = [each for group in optimizer.param_groups for each in group["params"]]
-        everyone: list[Any] = [None] * self.world_size if self.is_global_zero else []
-        own = [_on_cpu(optimizer.state.get(each, {})) for each in parameters]
-        torch.distributed.gather_object(own, everyone or None, dst=0)
-        if not self.is_global_zero:
-            return {}
-        pieces = {number: [each[number] for each in everyone if each[number]] for number in range(len(parameters))}
-        state = {
-            number: {key: _joined([each[key] for each in found], shape_of(parameters[number])) for key in found[0]}
-            for number, found in pieces.items()
-            if found
-        }
-        numbers = iter(range(len(parameters)))
-        groups = [{**group, "params": [next(numbers) for _ in group["params"]]} for group in optimizer.param_groups]
-        return {"state": state, "param_groups": groups}
+        found: dict[int, dict[str, Any]] = {}
+        for number, parameter in enumerate(parameters_of(optimizer)):
+            pieces = [
+                each for each in self._pieces(_on_cpu(optimizer.state.get(parameter, {})), writers[number]) if each
+            ]
+            if pieces:
+                shape = shape_of(parameter)
+                found[number] = {key: _joined([each[key] for each in pieces], shape) for key in pieces[0]}
+        return found
+
+    def _pieces(self, own: Any, writer: int) -> list[Any]:
+        """What every process has of a thing, in the process that writes it; nothing in the others."""
+        everyone: list[Any] = [None] * self.world_size if self.global_rank == writer else []
+        torch.distributed.gather_object(own, everyone or None, dst=writer)
+        return everyone
+
+    def _starts(self, parameters: Sequence[nn.Parameter]) -> dict[nn.Parameter, int]:
+        """Where in each parameter the piece of this process begins."""
+        everyone: list[Any] = [None] * self.world_size
+        torch.distributed.all_gather_object(everyone, [each.numel() for each in parameters])
+        before = everyone[: self.global_rank]
+        return {each: sum(sizes[number] for sizes in before) for number, each in enumerate(parameters)}
 
     def _setup_model(self, model: nn.Module) -> nn.Module:
         remember_shapes(model)
@@ -89,11 +150,18 @@ class FSDP(WholeState, FSDPStrategy):
 
 
 def _on_cpu(state: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.detach().cpu() if isinstance(value, torch.Tensor) else value for key, value in state.items()}
+    return {key: value.detach().cpu() if isinstance(value, Tensor) else value for key, value in state.items()}
+
+
+def _piece(value: Any, parameter: nn.Parameter, start: int) -> Any:
+    """What a process keeps of a tensor; a count is everywhere."""
+    if not isinstance(value, Tensor) or not value.ndim:
+        return value
+    return value.flatten()[start : start + parameter.numel()].to(parameter.device, copy=True)
 
 
 def _joined(pieces: list[Any], shape: torch.Size) -> Any:
     first = pieces[0]
-    if not isinstance(first, torch.Tensor) or not first.ndim:
+    if not isinstance(first, Tensor) or not first.ndim:
         return first  # a count
     return torch.cat([each.flatten() for each in pieces]).view(shape)

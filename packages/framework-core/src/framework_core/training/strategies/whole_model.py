@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from lightning.pytorch import LightningModule
-from lightning.pytorch.strategies import Strategy
 from torchmetrics import Metric, MetricCollection
 
 from framework_core.contracts.config import RunConfig
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.training.preparation import Prepared, build_model
-from framework_core.training.strategies.whole_state import whole_weights
+from framework_core.training.strategies.whole_state import WholeState, whole_weights
 
 
-def whole_model(strategy: Strategy, prepared: Prepared, config: RunConfig) -> LightningModule:
+def whole_model(strategy: WholeState, prepared: Prepared, config: RunConfig) -> LightningModule:
     """Build the model again, with the weights and the metrics of the one that was sharded.
 
     Args:
