@@ -4,7 +4,7 @@
     python benchmarks/strategies_gpu.py --layers 32 --width 2560     2.5 G parameters
     python benchmarks/strategies_gpu.py --cpu --layers 4 --width 128     a look at whether it runs
 
-One transformer, AdamW, data in memory, tracking to SQLite and checkpoints, in a process of its own for every
+One transformer, AdamW, data in memory, tracking to SQLite at every step, in a process of its own for every
 measurement. `none` is one GPU without a strategy, `raw` a loop by hand with bf16 autocast and a fused AdamW. On one
 device a strategy that shards has nobody to share with: what it costs here is what it costs everywhere, and what it
 saves comes with more devices, or where it offloads. Memory is the most that torch had taken of the GPU, on processors
@@ -45,6 +45,7 @@ class Meter:
             self.began = self._now()
         elif self.done == WARM + STEPS:
             self.ended = self._now()
+            self.taken = self._memory()
 
     def _now(self) -> float:
         if self.gpu:
@@ -53,15 +54,16 @@ class Meter:
             torch.cuda.synchronize()
         return time.perf_counter()
 
-    def report(self) -> dict[str, float]:
-        """Steps a second, and gigabytes."""
+    def _memory(self) -> float:
         if self.gpu:
             import torch
 
-            taken = torch.cuda.max_memory_allocated() / 1e9
-        else:
-            taken = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-        return {"rate": STEPS / (self.ended - self.began), "memory": taken}
+            return torch.cuda.max_memory_allocated() / 1e9
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+    def report(self) -> dict[str, float]:
+        """Steps a second, and gigabytes."""
+        return {"rate": STEPS / (self.ended - self.began), "memory": self.taken}
 
 
 def network(layers: int, width: int) -> Any:
@@ -143,7 +145,7 @@ def framework(strategy: str, layers: int, width: int, batch: int, meter: Meter) 
 
     settings = ["model=benchmark", "dataset=benchmark", f"dataset.batch_size={batch}", "trainer.max_epochs=1"]
     settings += ["trainer.precision=bf16-mixed", f"trainer.accelerator={'gpu' if meter.gpu else 'cpu'}"]
-    settings += ["optimizer.lr=1e-4", "mlops.report=false"]
+    settings += ["optimizer.lr=1e-4", "mlops.report=false", "trainer.enable_checkpointing=false"]
     if strategy != "none":
         settings += [f"strategy={strategy}", "distributed.enabled=true", "distributed.devices=1"]
     framework_core.train(framework_core.compose(settings).config)
@@ -211,6 +213,7 @@ def main() -> None:
     for _ in range(chosen.rounds):
         for name, figures in found.items():
             figures.append(measured(name, chosen))
+            print(name, figures[-1], file=sys.stderr, flush=True)
     table(found, lambda line: print(line, flush=True))
 
 

@@ -23,7 +23,9 @@ def page() -> str:
         "0": "done",
         str(FrameworkError.exit_code): "it failed while running",
         str(RequestError.exit_code): "the request was wrong, nothing was started",
-        str(RunInterrupted.exit_code): "stopped by Ctrl-C, SIGTERM or SIGUSR1; training leaves a checkpoint to continue from",
+        str(
+            RunInterrupted.exit_code
+        ): "stopped by Ctrl-C, SIGTERM or SIGUSR1; training leaves a checkpoint to continue from",
     }
     tree = (inspect.getdoc(errors) or "").split("\n\n")[1]
     parts = [

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
+from framework_core.config.compose import compose
 from framework_core.process import is_main_process
 from framework_core.training.checkpoint_io import read
 from framework_core.training.together import fits
+from framework_core.training.trainer import build_trainer
 
 QUIET = ("trainer.accelerator=cpu", "mlops.report=false", "mlops.tracking.backend=none", "trainer.max_epochs=2")
 TWO = ("distributed.enabled=true", "distributed.devices=2")
@@ -300,6 +302,23 @@ def test_a_gpu_that_is_not_there_is_told(fw, components):
 def test_auto_shards_what_a_gpu_does_not_hold_with_its_optimizer():
     assert fits(1_000_000_000, 24 * 2**30)
     assert not fits(2_000_000_000, 24 * 2**30)
+
+
+def test_tensors_that_fsdp2_gathers_are_never_those_of_the_inference_mode(components):
+    """Torch counts their versions there, but for gloo, with which Lightning leaves that mode by itself."""
+    words = ["model=mine.py:Net", "dataset=mine.py:Iris", "trainer.accelerator=cpu"]
+    for strategy, allowed in (("fsdp2", False), ("ddp", True)):
+        more = [f"strategy={strategy}", "distributed.enabled=true", "distributed.devices=1"]
+        trainer = build_trainer(compose([*words, *more]).config, directory=Path.cwd(), logger=False, callbacks=())
+        assert trainer.test_loop.inference_mode is allowed
+        assert trainer.fit_loop.epoch_loop.val_loop.inference_mode is False
+
+
+@pytest.mark.ddp
+@WITH_DEEPSPEED
+def test_the_optimizer_of_the_run_is_offloaded_as_it_is(train):
+    done = train("strategy=deepspeed_stage_2_offload", "distributed.enabled=true", "distributed.devices=1")
+    assert done.code == 0, done.err
 
 
 @pytest.mark.gpu

@@ -176,6 +176,9 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined.*")  # it is exact
             warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")  # no such split
             warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
+            warnings.filterwarnings("ignore", message="GPU available but not used.*")  # as the settings say
+            # With 16 bits the scale of the loss is found by leaving the first steps out.
+            warnings.filterwarnings("ignore", message=r"Detected call of `lr_scheduler.step\(\)` before.*")
             warnings.filterwarnings(
                 "ignore", message=".*resuming from a checkpoint that ended before the epoch ended.*"
             )

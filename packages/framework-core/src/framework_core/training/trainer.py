@@ -13,6 +13,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import ModelParallelStrategy
 
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import ConfigError, ConfigProblem, MissingPackageError
@@ -97,6 +98,9 @@ def build_trainer(
         "callbacks": [*callbacks, *_named_callbacks(config), Shared()],
         **arguments,
     }
+    if isinstance(given["strategy"], ModelParallelStrategy):
+        # FSDP2 counts the versions of what it gathers, which tensors of the inference mode do not have.
+        given["inference_mode"] = False
     if config.trainer.barebones:
         given |= {"logger": None, "callbacks": None, "profiler": None, "enable_checkpointing": None}
         given |= {"log_every_n_steps": None, "enable_progress_bar": None, "enable_model_summary": None}

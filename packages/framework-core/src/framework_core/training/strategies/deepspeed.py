@@ -40,6 +40,9 @@ class DeepSpeed(WholeState, DeepSpeedStrategy):
         self._groups: list[list[nn.Parameter]] = []
         with _stdout_is_for_results():
             super().__init__(timeout=timedelta(seconds=timeout_seconds), **settings)
+        if isinstance(self.config, dict):
+            # The optimizer is the run's own, offloaded or not.
+            self.config.setdefault("zero_force_ds_cpu_optimizer", False)
 
     @property
     def root_device(self) -> torch.device:
