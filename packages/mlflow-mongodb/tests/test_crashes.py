@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pymongo
@@ -138,7 +139,10 @@ def test_threads_that_share_commands_keep_what_the_killed_server_acknowledged(tm
             stop.set()
         for number, writer in enumerate(writers):
             steps = [metric.step for metric in store.get_metric_history(runs[number % 2], f"m{number}")]
-            assert steps in (list(range(writer.result())), list(range(writer.result() + 1)))
+            acknowledged = writer.result()
+            assert sorted(set(range(acknowledged)) - set(steps)) == []
+            assert [step for step, times in Counter(steps).items() if times > 1 or step > acknowledged] == []
+            assert steps == sorted(steps)
             assert steps
     finally:
         stop.set()
