@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -179,16 +178,16 @@ def measured(name: str, options: argparse.Namespace) -> dict[str, float]:
         return figures
 
 
-def table(found: dict[str, list[dict[str, float]]], show: Callable[[str], None]) -> None:
+def show(found: dict[str, list[dict[str, float]]]) -> None:
     """Medians, and ratios taken inside their round."""
-    show("| training | steps/s | none = 1 | memory, GB | none = 1 |\n|---|---|---|---|---|")
+    print("| training | steps/s | none = 1 | memory, GB | none = 1 |\n|---|---|---|---|---|")
     for name, figures in found.items():
         words = [name]
-        for key, digits in (("rate", 2), ("memory", 2)):
+        for key in ("rate", "memory"):
             ratios = [each[key] / base[key] for each, base in zip(figures, found["none"], strict=True)]
-            words += [f"{statistics.median(each[key] for each in figures):.{digits}f}"]
+            words += [f"{statistics.median(each[key] for each in figures):.2f}"]
             words += [f"{statistics.median(ratios):.2f}"]
-        show(f"| {' | '.join(words)} |")
+        print(f"| {' | '.join(words)} |")
 
 
 def main() -> None:
@@ -214,7 +213,7 @@ def main() -> None:
         for name, figures in found.items():
             figures.append(measured(name, chosen))
             print(name, figures[-1], file=sys.stderr, flush=True)
-    table(found, lambda line: print(line, flush=True))
+    show(found)
 
 
 if __name__ == "__main__":

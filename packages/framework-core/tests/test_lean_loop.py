@@ -165,10 +165,12 @@ def test_weights_losses_and_counters_are_lightnings(model_class):
 
 
 @pytest.fixture
-def alone(monkeypatch):
+def alone():
     """Leave no group of processes, and nothing that tells of one, to the next test."""
-    monkeypatch.setattr(os, "environ", os.environ.copy())
+    before = dict(os.environ)
     yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -24,7 +24,7 @@ from framework_core.prediction import Row, files_in
 from framework_core.process import is_main_process
 from framework_core.tracking.closing import close_dead_runs, tell_stores
 from framework_core.tracking.lookup import CONFIG, RunRecord, find_run
-from framework_core.trained import RUNS, Predictor, quiet, silent_trainer, trained
+from framework_core.trained import RUNS, Predictor, trained
 from framework_core.training import duplicates, finding, fitting, loading, performance, preparation, together
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.device import device
@@ -35,11 +35,12 @@ from framework_core.training.fitting import Devices, FitCheck
 from framework_core.training.folders import AUTO, Resumed, check_places, resumable, unfinished
 from framework_core.training.joining import check_started, one_folder
 from framework_core.training.memory import memory_errors
+from framework_core.training.quiet import quiet
 from framework_core.training.replay import ReplayedStep, without_outlets
 from framework_core.training.replay import replay as replay_step
 from framework_core.training.same_everywhere import SameEverywhere
 from framework_core.training.session import Session, data_errors_of_workers
-from framework_core.training.trainer import build_trainer
+from framework_core.training.trainer import build_trainer, silent_trainer
 
 
 def train(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningModule, Trainer, seed_everything
+from lightning.pytorch import LightningModule, seed_everything
 from lightning.pytorch.utilities.seed import isolate_rng
 from safetensors.torch import load_model
 
@@ -27,8 +24,9 @@ from framework_core.prediction import Row, table_of
 from framework_core.tracking.logged_model import without_pretrained
 from framework_core.tracking.lookup import CONFIG, DATA, RECORD, RunRecord, find_run
 from framework_core.training import preparation
+from framework_core.training.quiet import quiet
 from framework_core.training.session import data_errors_of_workers
-from framework_core.training.trainer import build_trainer
+from framework_core.training.trainer import silent_trainer
 
 RUNS = Path("runs")
 """Where runs are looked for."""
@@ -154,35 +152,3 @@ class Predictor:
             loader = self.datamodule.loader(dataset)
             batches: Any = silent_trainer(config).predict(self.trained.model, dataloaders=loader)
         return table_of(dataset, files, batches or [])
-
-
-def silent_trainer(config: RunConfig) -> Trainer:
-    """A Trainer that measures or predicts on one device and leaves nothing behind."""
-    single = {"devices": 1, "num_nodes": 1, "strategy": "auto", "fast_dev_run": False, "profiler": None}
-    return build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False, **single)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning without its hints on what this framework decides: devices, workers, other products."""
-    names = ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch", "lightning.fabric", "huggingface_hub")
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR if name == "huggingface_hub" else logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-            warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined.*")  # it is exact
-            warnings.filterwarnings("ignore", message="Total length of .* across ranks is zero")  # no such split
-            warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
-            warnings.filterwarnings("ignore", message="GPU available but not used.*")  # as the settings say
-            # With 16 bits the scale of the loss is found by leaving the first steps out.
-            warnings.filterwarnings("ignore", message=r"Detected call of `lr_scheduler.step\(\)` before.*")
-            warnings.filterwarnings(
-                "ignore", message=".*resuming from a checkpoint that ended before the epoch ended.*"
-            )
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

@@ -41,14 +41,14 @@ class Connection:
         client: The driver's client, shared by all stores of the process.
         topology: What stands there; a standalone server has no transactions.
         run_updates: The updates of runs that the threads of this process make at the same time.
-        beside: Threads that ask the server something while the caller's own thread asks it something else.
+        executor: Threads that ask the server something while the caller's own asks it something else.
     """
 
     uri: StoreUri
     client: pymongo.MongoClient[Document]
     topology: Topology
     run_updates: Combiner = field(default_factory=Combiner)
-    beside: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, "mlflow-mongodb"))
+    executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, "mlflow-mongodb"))
 
     @property
     def database(self) -> Database[Document]:
@@ -62,7 +62,7 @@ class Connection:
 
     def close(self) -> None:
         """Close the client."""
-        self.beside.shutdown(wait=False)
+        self.executor.shutdown(wait=False)
         self.client.close()
 
     def transaction(self, body: Callable[[ClientSession | None], Result]) -> Result:

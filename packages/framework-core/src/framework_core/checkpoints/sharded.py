@@ -25,10 +25,9 @@ def read_sharded(path: Path) -> Content:
         CheckpointError: A file is missing, short, or not what it should be.
     """
     parts = Parts(path)
-    tops = {each[0] for each in parts.keys.values() if len(each) > 1}
-    top = next((each for each in MODEL if each in tops), "")
+    tops = _tops(parts)
     beside = read_saved(path / LIGHTNING) if (path / LIGHTNING).is_file() else {}
-    others = sorted({"optimizer" if each.startswith("optim") else each for each in tops - {top}})
+    others = sorted({"optimizer" if each.startswith("optim") else each for each in tops - {_model_in(tops)}})
     return Content(
         path,
         "torch-sharded",
@@ -43,11 +42,9 @@ def read_sharded(path: Path) -> Content:
 
 def weights_in(parts: Parts) -> dict[str, Weight]:
     """The tensors of the model by their names there."""
-    keys = parts.keys
-    tops = {each[0] for each in keys.values() if len(each) > 1}
-    top = next((each for each in MODEL if each in tops), "")
+    top = _model_in(_tops(parts))
     weights = {}
-    for name, key in keys.items():
+    for name, key in parts.keys.items():
         about = parts.about(name)
         if about is None or (top and key[0] != top) or (not top and key[0].startswith("optim")):
             continue
@@ -55,6 +52,16 @@ def weights_in(parts: Parts) -> dict[str, Weight]:
         load = functools.partial(parts.value, name)
         weights[".".join(key[1:] if top else key)] = Weight(tuple(about.size), dtype, load)
     return weights
+
+
+def _tops(parts: Parts) -> set[str]:
+    """The first keys of what is nested."""
+    return {each[0] for each in parts.keys.values() if len(each) > 1}
+
+
+def _model_in(tops: set[str]) -> str:
+    """The key of the model; nothing where its weights stand at the top."""
+    return next((each for each in MODEL if each in tops), "")
 
 
 def optimizer_states(path: Path) -> list[dict[str, Any]]:

@@ -122,6 +122,12 @@ def build_trainer(
     return trainer
 
 
+def silent_trainer(config: RunConfig) -> Trainer:
+    """A Trainer that measures or predicts on one device and leaves nothing behind."""
+    single = {"devices": 1, "num_nodes": 1, "strategy": "auto", "fast_dev_run": False, "profiler": None}
+    return build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False, **single)
+
+
 def _profiler(config: RunConfig) -> Any:
     if config.trainer.profiler == "bottleneck":
         return Bottleneck(config)

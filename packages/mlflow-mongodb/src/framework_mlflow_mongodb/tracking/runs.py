@@ -75,7 +75,7 @@ class RunArea(ExperimentArea):
         runs, experiments = self._collection("runs"), self._collection("experiments")
         experiments = experiments.with_options(read_preference=ReadPreference.PRIMARY)
         try:
-            look = self._connection.beside.submit(find_by_key, experiments, {**seen, "life": LifecycleStage.ACTIVE})
+            look = self._connection.executor.submit(find_by_key, experiments, {**seen, "life": LifecycleStage.ACTIVE})
         except RuntimeError:  # the interpreter is about to end
             return False
         is_in = inserted(runs, run)

@@ -6,6 +6,7 @@ and a run goes on from it on any number of devices and with another strategy.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -75,13 +76,13 @@ class WholeState(ParallelStrategy):
         found = get_optimizer_state_dict(self._sharded(), optimizer, options=WHOLE)
         return numbered(found) if found else {}
 
+    @abstractmethod
     def part_of_weights(self) -> dict[str, Any]:
         """What this process writes of the weights, by all their names; ``ELSEWHERE`` stands for what it does not."""
-        raise NotImplementedError
 
+    @abstractmethod
     def part_of_optimizer(self, optimizer: Optimizer) -> dict[str, Any]:
         """What this process writes of the state, likewise."""
-        raise NotImplementedError
 
     def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
         """Each process takes its part."""
