@@ -40,6 +40,7 @@ from framework_core.training.replay import ReplayedStep, without_outlets
 from framework_core.training.replay import replay as replay_step
 from framework_core.training.same_everywhere import SameEverywhere
 from framework_core.training.session import Session, data_errors_of_workers
+from framework_core.training.starting import end_with_first
 from framework_core.training.trainer import build_trainer, silent_trainer
 
 
@@ -67,6 +68,7 @@ def train(
         RequestError: Something that was asked for cannot be done; nothing was written.
         RunInterrupted: Ctrl-C or SIGTERM; there is a checkpoint to continue from.
     """
+    end_with_first()
     resumed = resumable(resume, config) if resume and resume != AUTO else None
     with quiet(), memory_errors(config):
         with _dead_runs_closed(config, resumed) as closed:

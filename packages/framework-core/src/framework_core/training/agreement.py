@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import torch
+
+from framework_core.training.processes import observe
 
 EVERY_SECONDS = 1.0
 """How long a word may take from one process to the others; asking at every step would slow a small model down."""
@@ -45,6 +46,4 @@ class Agreement:
 
 def let_others_end() -> None:
     """Keep Lightning's observer from killing this process because another has ended before it."""
-    for thread in threading.enumerate():
-        if thread.name == "child-process-observer":
-            vars(thread)["_run"] = lambda: True
+    observe(lambda: True)

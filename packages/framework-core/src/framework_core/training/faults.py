@@ -104,6 +104,7 @@ class Faults(Callback):
                 if seconds := self._config.faults.hang_seconds:
                     hangs = Watchdog(seconds, lambda: self._guard.beat, lambda: self._hangs(trainer, seconds))
                     stack.enter_context(hangs)
+                processes.watch(trainer, self._lost)
                 try:
                     yield
                 except Exception:

@@ -96,6 +96,15 @@ def watch(trainer: Trainer, lost: Callable[[FrameworkError], None]) -> None:
             lost(ProcessesError(_who_died(trainer), likely=_likely(trainer), remedy="Start it again."))
         return any(codes) or all(code == 0 for code in codes)
 
+    observe(look)
+
+
+def observe(look: Callable[[], bool]) -> None:
+    """What is done every few seconds to see whether processes that Lightning started have ended.
+
+    Args:
+        look: Looks, and says whether that was the last time.
+    """
     for thread in threading.enumerate():
         if thread.name == "child-process-observer":
             vars(thread)["_run"] = look

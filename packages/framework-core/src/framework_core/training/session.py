@@ -48,6 +48,7 @@ from framework_core.training.progress import ProgressReporter
 from framework_core.training.recorder import StepRecorder
 from framework_core.training.report import CARD, Outcome, Report, repeat_command
 from framework_core.training.same_everywhere import SameEverywhere
+from framework_core.training.starting import Others, start_others
 from framework_core.training.stopping import early_stopping
 from framework_core.training.strategies.whole_model import whole_model
 from framework_core.training.strategies.whole_state import WholeState
@@ -55,6 +56,9 @@ from framework_core.training.trainer import (
     build_trainer,
     without_gpu_lookups,
 )
+
+DEVICES = {"accelerator", "devices", "num_nodes", "plugins", "strategy"}
+"""Arguments of Lightning's Trainer that say which processes there are."""
 
 _log = logging.getLogger("framework_core")
 
@@ -86,9 +90,16 @@ class Session:
         self._main = is_main_process()
         self._record = resumed.record if resumed else new_folder(config, self._files())
         self._heartbeat = Heartbeat(self._record.directory)
+        self._others = Others()
         try:
-            self._tracker = self._start_tracking()
+            if self._main:
+                self._begin()
+            # A Trainer that was told of other devices starts the processes for them itself.
+            if not DEVICES & self._trainer_arguments.keys():
+                self._others = start_others(config)
+            self._tracker = self._start_tracking() if self._main else None
         except BaseException:
+            self._others.end_unmet()
             if self._main:
                 self._heartbeat.stop()
             if resumed is None:
@@ -120,7 +131,6 @@ class Session:
         cause = ""
         checkpoint = self._record.directory / CHECKPOINTS / LAST
         if self._main:
-            clean(checkpoint.parent)
             self._say_where_it_goes_on()
         interruption = Interruption(checkpoint, self._record.name, self._config.faults.stop_seconds)
         self._announce("run_started", run=self._info)
@@ -138,6 +148,8 @@ class Session:
             cause = f"{type(error).__name__}: {error}".partition("\n")[0]
             raise
         finally:
+            if status != "finished":
+                self._others.end_unmet()
             result = self._close(status, cause)
         return result
 
@@ -202,13 +214,15 @@ class Session:
             callbacks.append(early_stopping(config.early_stopping, monitor=monitor or "val/loss", mode=mode))
         if config.trainer.enable_progress_bar and self._main:
             callbacks.append(ProgressReporter(recorder, monitor or ""))
-        return build_trainer(
+        trainer = build_trainer(
             config,
             directory=self._record.directory,
             logger=self._logger,
             callbacks=callbacks,
             **self._trainer_arguments,
         )
+        self._others.belong_to(trainer)
+        return trainer
 
     def _checkpoints(self) -> list[Callback]:
         config, prepared = self._config, self._prepared
@@ -229,17 +243,18 @@ class Session:
             found["early_stopping.monitor"] = config.early_stopping.monitor or monitor or "val/loss"
         return {key: name for key, name in found.items() if name}
 
-    def _start_tracking(self) -> tracker.Tracker | None:
-        if not self._main:
-            return None
-        # First, so that a kill from here on leaves a run that can be found and closed.
-        record, config = replace(self._record, status="running"), self._config
-        self._record = record
+    def _begin(self) -> None:
+        """Mark the run as one that is trained, so that a kill from here on leaves a run that can be found and closed."""
+        self._record = replace(self._record, status="running")
         self._heartbeat.start()
-        record.write()
+        self._record.write()
         for name, text in self._files().items():
-            write_whole(record.directory / name, text)
-        started = None
+            write_whole(self._record.directory / name, text)
+        # Before other processes read what is there.
+        clean(self._record.directory / CHECKPOINTS)
+
+    def _start_tracking(self) -> tracker.Tracker | None:
+        record, config, started = self._record, self._config, None
         if config.mlops.tracking.backend == "mlflow":
             started = tracker.start(
                 config,
