@@ -13,6 +13,9 @@ _PARTS = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "SLURM_PROCID", "JSM_NAMESPAC
 JOB = "FRAMEWORK_JOB"
 """Environment variable: the cluster's job that this process belongs to, the same when it is started again."""
 
+FIRST = "FRAMEWORK_FIRST_PROCESS"
+"""Environment variable: the number of the process that has started this one to train with it."""
+
 COMPLETE = "FRAMEWORK_COMPLETE"
 """Environment variable: a shell asks for completions of what was typed, and names itself."""
 

@@ -14,10 +14,10 @@ from framework_core.errors import near_names, quoted
 from framework_core.plugins.disabled import CONFIG
 from framework_core.plugins.importing import SECONDS
 from framework_core.plugins.switches import ONLY, WITHOUT
-from framework_core.process import COMPLETE, JOB
+from framework_core.process import COMPLETE, FIRST, JOB
 from framework_core.training.folders import CHILDREN_USE
 
-OWN = (CACHE, CHILDREN_USE, COMPLETE, CONFIG, JOB, LIMIT, OFFLINE, ONLY, SECONDS, WITHOUT)
+OWN = (CACHE, CHILDREN_USE, COMPLETE, CONFIG, FIRST, JOB, LIMIT, OFFLINE, ONLY, SECONDS, WITHOUT)
 """Every variable that the framework reads under a name of its own."""
 
 
@@ -57,6 +57,7 @@ def _unknown() -> Iterator[Finding]:
 
 
 def _left_from_a_run() -> Iterator[Finding]:
-    if CHILDREN_USE in os.environ:
-        detail = f"{CHILDREN_USE} is set: it is for processes that a run starts, and not for a shell"
-        yield Finding("environment", "warning", detail, f"unset {CHILDREN_USE}")
+    for name in (CHILDREN_USE, FIRST):
+        if name in os.environ:
+            detail = f"{name} is set: it is for processes that a run starts, and not for a shell"
+            yield Finding("environment", "warning", detail, f"unset {name}")

@@ -244,7 +244,7 @@ class Session:
         return {key: name for key, name in found.items() if name}
 
     def _begin(self) -> None:
-        """Mark the run as one that is trained, so that a kill from here on leaves a run that can be found and closed."""
+        """Mark the run as one in training: a kill from here on leaves a run that can be found and closed."""
         self._record = replace(self._record, status="running")
         self._heartbeat.start()
         self._record.write()

@@ -8,17 +8,16 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
 
 from framework_core.contracts.config import RunConfig
+from framework_core.process import FIRST
 from framework_core.training.processes import observe
 from framework_core.training.trainer import build_trainer
-
-FIRST = "FRAMEWORK_FIRST_PROCESS"
-"""Environment variable: the number of the process that has started this one to train with it."""
 
 PLACES = ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "OMP_NUM_THREADS", "WORLD_SIZE")
 """Environment variables by which Lightning tells processes of each other."""
@@ -42,9 +41,7 @@ class Others:
     def belong_to(self, trainer: Trainer) -> None:
         """Let a Trainer pass signals on to them, and know when one dies."""
         if self._started:
-            launcher = trainer.strategy.launcher
-            assert isinstance(launcher, _SubprocessScriptLauncher)
-            launcher.procs = self._started
+            cast("_SubprocessScriptLauncher", trainer.strategy.launcher).procs = self._started
 
     def end_unmet(self) -> None:
         """End those that never met this process, as it failed before."""
