@@ -31,6 +31,10 @@ MODELS = [
     ("m5", "dtmf", 16),
     ("ds_cnn", "dtmf", 32),
     ("matchboxnet", "dtmf", 32),
+    ("small_bert", "topics", 16),
+    ("small_gpt", "manual", 8),
+    ("text_cnn", "topics", 16),
+    ("fasttext", "topics", 16),
 ]
 
 
