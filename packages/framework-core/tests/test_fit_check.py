@@ -13,18 +13,23 @@ from torch import nn
 from mine import Iris, Net
 
 class Recurrent(Net):
+    kind = nn.GRU
+
     def _build_model(self):
-        self.cell = nn.GRU(4, 3, batch_first=True)
+        self.cell = self.kind(4, 3, batch_first=True)
         return nn.Linear(3, 3)
 
     def forward(self, inputs):
         return self.model(self.cell(inputs[:, None])[0][:, 0])
 
+class Gated(Recurrent):
+    kind = nn.LSTM
+
 class Asks(Net):
     def forward(self, inputs):
         return self.model(inputs) * (2 if inputs.sum().item() > 0 else 1)
 """
-SMALL = ("model=mine.py:Net", "dataset=mine.py:Iris", "trainer.accelerator=cpu", "mlops.tracking.backend=none")
+SMALL = ("dataset=mine.py:Iris", "trainer.accelerator=cpu", "mlops.tracking.backend=none", "preflight=false")
 
 
 def check(fw, *words):
@@ -33,9 +38,19 @@ def check(fw, *words):
     return done.json
 
 
-@pytest.mark.parametrize("width", [16, 4096])
-def test_what_is_predicted_is_what_a_step_takes(width, components):
-    config = compose([*SMALL, f"model.width={width}", "preflight=false"]).config
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("model=mine.py:Net", "model.width=16"),
+        ("model=mine.py:Net", "model.width=4096"),
+        ("model=odd.py:Recurrent",),
+        ("model=odd.py:Gated",),
+        ("model=odd.py:Gated", "dataset.batch_size=90"),
+    ],
+)
+def test_what_is_predicted_is_what_a_step_takes(words, components, project):
+    (project / "odd.py").write_text(RECURRENT)
+    config = compose([*SMALL, *words]).config
     prepared = preparation.prepare(config)
     preparation.set_optimization(prepared, config)
     batch = next(iter(prepared.datamodule.train_dataloader()))
@@ -84,7 +99,10 @@ def test_a_strategy_is_advised_and_what_does_not_fit_is_told(fw, components):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("model=odd.py:Recurrent",), "what a recurrent layer keeps depends on the device"),
+        (
+            ("model=odd.py:Recurrent", "trainer.accelerator=auto", "--devices", "8 x 24GiB"),
+            "what a recurrent layer keeps on a GPU only its library knows",
+        ),
         (("model=odd.py:Asks",), "the model does something that needs real numbers"),
         (("model=mine.py:Net", "--devices", "many"), "this is no number of devices with their memory"),
         (("model=mine.py:Net", "--devices", "0 x 24GiB"), "this is no number of devices with their memory"),

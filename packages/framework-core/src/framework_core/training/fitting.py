@@ -13,6 +13,7 @@ from torch import nn
 
 from framework_core.contracts.config import RunConfig
 from framework_core.errors import ConfigError, ConfigProblem, NothingFoundError
+from framework_core.training.device import device
 from framework_core.training.footprint import Footprint, predicted
 from framework_core.training.preflight import one_process
 from framework_core.training.preparation import Prepared
@@ -91,10 +92,10 @@ def fit_check(config: RunConfig, prepared: Prepared, devices: Devices | None) ->
         devices: What there is; without it, one device and nothing said of what fits.
 
     Raises:
-        NothingFoundError: The model does something that needs real numbers, or is recurrent.
+        NothingFoundError: The model does something that needs real numbers, or is recurrent and trained on a GPU.
     """
-    if any(isinstance(each, nn.RNNBase) for each in prepared.model.modules()):
-        raise _none("what a recurrent layer keeps depends on the device that computes it.")
+    if any(isinstance(each, nn.RNNBase) for each in prepared.model.modules()) and not _on_processor(config, devices):
+        raise _none("what a recurrent layer keeps on a GPU only its library knows, which tells it there.")
     datamodule: Any = prepared.datamodule
     with one_process(datamodule):
         batch = next(iter(datamodule.train_dataloader()))
@@ -117,6 +118,12 @@ def fit_check(config: RunConfig, prepared: Prepared, devices: Devices | None) ->
         fits.append(Fit(name, share(own), largest))
     advice = next((each.strategy for each in fits if each.largest is not None and each.largest >= given.batch_size), "")
     return FitCheck(given, tuple(fits), advice)
+
+
+def _on_processor(config: RunConfig, devices: Devices | None) -> bool:
+    """Whether a processor trains; of devices that are somewhere else only the settings tell."""
+    accelerator = config.trainer.accelerator
+    return accelerator == "cpu" if devices else device(accelerator).kind == "cpu"
 
 
 def _strategies(model: LightningModule, count: int) -> dict[str, Callable[[Footprint], int]]:

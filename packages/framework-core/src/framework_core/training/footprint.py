@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch.distributed._tools.mem_tracker import MemTracker
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from framework_core.contracts.config import RunConfig
+from framework_core.training.lstm_room import WithRoomOfLSTMs
 from framework_core.training.optimization import Optimization
 
 STEPS = 2
@@ -65,23 +66,26 @@ def predicted(model: LightningModule, batch: Any, config: RunConfig, *, size: in
         hollow = copy.deepcopy(model)
     _empty(hollow, mode)
     with mode:
-        return tracked(hollow, _of(batch, size), config)
+        return tracked(hollow, _of(batch, size), config, inside=WithRoomOfLSTMs())
 
 
-def tracked(model: LightningModule, batch: Any, config: RunConfig) -> Footprint:
+def tracked(
+    model: LightningModule, batch: Any, config: RunConfig, *, inside: AbstractContextManager[Any] | None = None
+) -> Footprint:
     """The memory that a step takes, by doing it.
 
     Args:
         model: The model; it is trained for a step or two.
         batch: A batch as the loader gives it.
         config: The settings of the run.
+        inside: What the steps are taken in.
     """
     optimizer = _optimizer(model, config)
     tensors = [each for each in tree_leaves(batch) if isinstance(each, Tensor)]
     tracker = MemTracker()
     tracker.track_external(model, optimizer, *tensors)
     model.train()
-    with tracker:
+    with tracker, inside or nullcontext():
         for _ in range(STEPS):
             with _precision(config):
                 found = model.training_step(batch, 0)
