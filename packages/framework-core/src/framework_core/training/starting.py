@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 from lightning.pytorch import Trainer
@@ -27,34 +24,34 @@ LOOK_SECONDS = 0.5
 
 
 class Others:
-    """Processes that were started to train with this one, and that wait for it.
+    """Processes that were started to train with this one, and that wait for it; none, where there is no launcher.
 
     Args:
-        started: They, in order of their ranks from 1.
+        launcher: What has started them.
         before: What the environment said of processes before.
     """
 
-    def __init__(self, started: Sequence[subprocess.Popen[bytes]] = (), before: dict[str, str] | None = None) -> None:
-        self._started = list(started)
+    def __init__(self, launcher: _SubprocessScriptLauncher | None = None, before: dict[str, str] | None = None) -> None:
+        self._launcher = launcher
         self._before = before or {}
 
     def belong_to(self, trainer: Trainer) -> None:
         """Let a Trainer pass signals on to them, and know when one dies."""
-        if self._started:
-            cast("_SubprocessScriptLauncher", trainer.strategy.launcher).procs = self._started
+        if self._launcher is not None:
+            trainer.strategy._launcher = self._launcher
 
     def end_unmet(self) -> None:
         """End those that never met this process, as it failed before."""
-        if not self._started or torch.distributed.is_initialized():
+        if self._launcher is None or torch.distributed.is_initialized():
             return
         observe(lambda: True)
-        for each in self._started:
+        for each in self._launcher.procs:
             each.kill()
             each.wait()
         for name in PLACES:
             os.environ.pop(name, None)
         os.environ |= self._before
-        self._started = []
+        self._launcher = None
 
 
 def start_others(config: RunConfig) -> Others:
@@ -76,7 +73,7 @@ def start_others(config: RunConfig) -> Others:
         del os.environ[FIRST]
     # Lightning would kill this process where one of them dies; the run tells it when it trains.
     observe(lambda: False)
-    return Others(launcher.procs, before)
+    return Others(launcher, before)
 
 
 def end_with_first() -> None:
