@@ -23,7 +23,7 @@ FEW = 32
 """Samples, with which and with twice as many it is asked for where there are more."""
 
 
-class WithRoomOfLSTMs(TorchDispatchMode):
+class WithRoomOfLSTMs(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch does not say its types
     """Gives the layers of LSTMs that have shapes and no content the room that they take with content."""
 
     def __torch_dispatch__(
@@ -67,4 +67,4 @@ def _asked(told: tuple[Any, ...], samples: int) -> int:
         state = [torch.zeros(samples, hidden), torch.zeros(samples, hidden)]
         called = [list(each) if isinstance(each, tuple) else each for each in others]
         found: tuple[Tensor, ...] = LAYER(*begin, *state, *called)
-    return found[3].numel()
+    return int(found[3].numel())
