@@ -6,10 +6,12 @@ import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
 from torch import nn
+from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from framework_core.heap import frozen_heap
 from framework_core.training.lean_loop import make_lean, without_empty_hooks
+from framework_core.training.strategies.fsdp2 import FSDP2
 
 QUIET = {
     "logger": False,
@@ -187,6 +189,33 @@ def test_a_model_in_ddp_steps_as_lightning_lets_it(model_class, alone):
     assert our_losses == their_losses
     assert our_trainer.global_step == 12
     assert "forward" not in vars(ours)
+
+
+class StepsByMomentum(Model):
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=1e-2, momentum=0.9, nesterov=True, weight_decay=0.1)
+
+
+class TrainsAPart(Model):
+    def training_step(self, batch, batch_idx):
+        self.network[0].weight.requires_grad = self.global_step > 3
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("model_class", [Model, StepsByMomentum, TrainsAPart])
+def test_a_model_in_fsdp2_steps_as_lightning_lets_it(model_class, alone):
+    found = []
+    for lean in (True, False):
+        together = {"strategy": FSDP2(blocks=["Linear"]), "use_distributed_sampler": False}
+        model, trainer, losses = trained(model_class, lean=lean, **together)
+        state = trainer.optimizers[0].state_dict()["state"]
+        values = [*model.state_dict().values(), *(value for each in state.values() for value in each.values())]
+        found.append((losses, [value.full_tensor() if isinstance(value, DTensor) else value for value in values]))
+    (our_losses, ours), (their_losses, theirs) = found
+    assert our_losses == their_losses
+    assert len(ours) == len(theirs) > 4
+    assert all(torch.equal(mine, other) for mine, other in zip(ours, theirs, strict=True))
 
 
 @pytest.mark.some_of(2)

@@ -83,6 +83,8 @@ class _LeanEpochLoop(ExactEpochLoop):
         super().__init__(*arguments, **options)
         self.clock = StepClock()
 
+    _interrupted: bool | None = None
+    """Whether an ``Interruption`` is among the callbacks."""
     _takes_index: bool | None = None
     _plain: bool | None = None
     """Whether what is around a step may be called directly."""
@@ -104,7 +106,9 @@ class _LeanEpochLoop(ExactEpochLoop):
 
     def _broadcast_sigterm_tensor(self) -> None:
         """Lightning lets the first process tell the others at every step; an ``Interruption`` does it seldom."""
-        if not any(isinstance(callback, Interruption) for callback in self.trainer.callbacks):
+        if self._interrupted is None:
+            self._interrupted = any(isinstance(each, Interruption) for each in self.trainer.callbacks)
+        if not self._interrupted:
             super()._broadcast_sigterm_tensor()
 
     def _should_accumulate(self) -> bool:

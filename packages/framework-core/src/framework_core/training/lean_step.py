@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule
@@ -13,10 +14,15 @@ from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
 from framework_core.training.shares import weight_of_loss
+from framework_core.training.strategies.shard_step import step_on_shards, steps_on_shards
 
 INSIDE_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 OF_THE_MODULE = ("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping")
 OF_THE_STRATEGY = ("training_step", "backward", "pre_backward", "post_backward", "optimizer_step")
+
+
+def _step(optimizer: Optimizer) -> None:
+    optimizer.step()
 
 
 class DirectOptimization(_AutomaticOptimization):
@@ -25,12 +31,14 @@ class DirectOptimization(_AutomaticOptimization):
     _direct: bool | None = None
     _together = False
     """Whether several processes train."""
+    _take_step: Callable[[Optimizer], Any] = staticmethod(_step)
 
     def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
         """One optimizer step."""
         if self._direct is None:
             self._direct = self._nothing_in_between(optimizer)
             self._together = self.trainer.world_size > 1
+            self._take_step = step_on_shards if steps_on_shards(optimizer) else _step
         if not self._direct or self._skip_backward:
             found: dict[str, Any] = super().run(optimizer, batch_idx, kwargs)
             return found
@@ -49,7 +57,7 @@ class DirectOptimization(_AutomaticOptimization):
         if loss is not None:
             weight = weight_of_loss(self.trainer, module) if self._together else 1.0
             (loss if weight == 1.0 else loss * weight).backward()
-        optimizer.step()
+        self._take_step(optimizer)
         progress.step.increment_completed()
         if result is None:
             return {"loss": output.detach().clone()}

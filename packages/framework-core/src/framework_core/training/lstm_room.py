@@ -51,7 +51,8 @@ def _room(told: tuple[Any, ...]) -> int:
     Args:
         told: What a layer is called with, tensors by their shapes.
     """
-    steps, samples, _ = told[0]
+    steps: int = told[0][0]
+    samples: int = told[0][1]
     if samples <= 2 * FEW or steps * samples * told[5][-1] <= SMALL:
         return _asked(told, samples)
     few, twice = _asked(told, FEW), _asked(told, 2 * FEW)
