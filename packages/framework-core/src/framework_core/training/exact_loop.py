@@ -82,6 +82,8 @@ class ExactFitLoop(_FitLoop):
     _cut_short = False
     _shared: ResumableBatches | None = None
     """What knows the share of each process in a batch of this epoch."""
+    _weight: tuple[tuple[int, int], float] = ((-1, -1), 1.0)
+    """What the last loss was multiplied by, and in which epoch and batch: a step asks twice."""
 
     def position(self) -> Position:
         """Where training stands now."""
@@ -179,7 +181,12 @@ class ExactFitLoop(_FitLoop):
 
     def share_of_batch(self, batch: int) -> float:
         """What the loss of a batch of this epoch is multiplied by, where processes share it unevenly."""
-        return 1.0 if self._shared is None else self._shared.weight(self._shared.epoch, batch)
+        if self._shared is None:
+            return 1.0
+        place = self._shared.epoch, batch
+        if self._weight[0] != place:
+            self._weight = place, self._shared.weight(*place)
+        return self._weight[1]
 
     def _loaders(self) -> Sequence[Any]:
         return self._combined_loader.flattened if self._combined_loader is not None else ()
@@ -240,6 +247,7 @@ class ExactFitLoop(_FitLoop):
         for place in places:
             place.set_epoch(self.position().epoch)
         self._shared = next((place for place in places if isinstance(place, ResumableBatches)), None)
+        self._weight = (-1, -1), 1.0
 
     def on_advance_end(self) -> None:
         """The end of an epoch."""

@@ -88,9 +88,13 @@ class _LeanEpochLoop(ExactEpochLoop):
     _takes_index: bool | None = None
     _plain: bool | None = None
     """Whether what is around a step may be called directly."""
+    _together = False
+    """Whether several processes train."""
     _stays = False
     """Whether tensors of a batch are where the model is, and nobody changes them on their way."""
 
+    _validates: bool | None = None
+    """Whether there is a validation in this epoch."""
     waiting = False
     """Whether it waits for the next batch."""
 
@@ -110,6 +114,18 @@ class _LeanEpochLoop(ExactEpochLoop):
             self._interrupted = any(isinstance(each, Interruption) for each in self.trainer.callbacks)
         if not self._interrupted:
             super()._broadcast_sigterm_tensor()
+
+    def on_run_start(self, data_fetcher: Any) -> None:
+        """The beginning of an epoch."""
+        self._validates = None
+        super().on_run_start(data_fetcher)
+
+    def _should_check_val_epoch(self) -> bool:
+        """Asked at every step; whether the model has a validation at all stays as it is in an epoch."""
+        if self._validates is None:
+            self._validates = self.trainer.enable_validation
+        every = self.trainer.check_val_every_n_epoch
+        return self._validates and (every is None or (self.trainer.current_epoch + 1) % every == 0)
 
     def _should_accumulate(self) -> bool:
         """Asked several times a step."""
@@ -132,12 +148,13 @@ class _LeanEpochLoop(ExactEpochLoop):
     def _advance(self, data_fetcher: Any) -> None:
         if self._plain is None:
             self._plain, self._stays = self._is_plain(data_fetcher), self._batches_stay()
+            self._together = self.trainer.world_size > 1
         if not self._plain or self._restarting:
             super().advance(data_fetcher)
             return
         trainer: Any = self.trainer
         self.val_loop._restarting = False
-        if trainer.world_size > 1:
+        if self._together:
             self._broadcast_sigterm_tensor()
         batch, _, _ = next(data_fetcher)
         number, progress, results = self.batch_idx + 1, self.batch_progress, self._results

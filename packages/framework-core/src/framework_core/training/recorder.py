@@ -37,6 +37,8 @@ class StepRecorder(Callback):
         self._chosen = every is not None
         self._sum: torch.Tensor | None = None
         self._count = 0
+        self._alone = True
+        """Whether no other process trains."""
         self._points: list[_Point] = []
         self._together = 1
         """How many points are exchanged at once; all processes know the same."""
@@ -59,6 +61,7 @@ class StepRecorder(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose the interval from the length of the run."""
+        self._alone = trainer.world_size == 1
         steps = trainer.estimated_stepping_batches
         if not self._chosen and steps != float("inf"):
             self._every = max(1, int(steps) // POINTS)
@@ -75,7 +78,7 @@ class StepRecorder(Callback):
         if loss is None:
             return
         self._last = loss
-        if trainer.world_size > 1 and (weight := weight_of_loss(trainer, pl_module)) != 1.0:
+        if not self._alone and (weight := weight_of_loss(trainer, pl_module)) != 1.0:
             loss = loss * weight
         self._sum = loss if self._sum is None else self._sum + loss
         self._count += 1
@@ -102,7 +105,7 @@ class StepRecorder(Callback):
         rate = trainer.optimizers[0].param_groups[0]["lr"] if trainer.optimizers else None
         point = _Point(trainer.global_step, self._sum / self._count, rate)
         self._sum, self._count = None, 0
-        if trainer.world_size == 1:
+        if self._alone:
             self._write(point, point.loss)
             return
         self._points.append(point)
