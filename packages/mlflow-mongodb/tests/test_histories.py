@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import pymongo
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mlflow.entities import Metric, RunStatus
 from pymongo import monitoring
 
+from framework_mlflow_mongodb.tracking import batches, metrics, points
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
+
+FEW_POINTS = {
+    "TAIL_POINTS": 4,
+    "_TAIL_HAS_ROOM": {"tail.3": {"$exists": False}},
+    "_SMALL_CHUNK": 5,
+    "_SMALL_CHUNKS": 3,
+}
+"""As if so few points filled a document, so that they are moved and gathered all the time."""
 
 
 def log(store, run, steps, *keys):
@@ -25,6 +38,26 @@ def test_a_run_that_ends_keeps_every_point_of_its_batches(tracking, points, batc
         log(tracking, run, range(batch * points, (batch + 1) * points), "loss")
     tracking.update_run_info(run, RunStatus.FINISHED, 1, None)
     assert steps_of(tracking, run) == list(range(points * batches))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.one_of(st.integers(0, 9), st.lists(st.integers(0, 60), max_size=9)), max_size=14))
+def test_points_are_there_once_however_they_come(tracking, logged):
+    with (
+        patch.multiple(metrics, **FEW_POINTS),
+        patch.object(batches, "TAIL_POINTS", 4),
+        patch.object(points, "POINTS_PER_CHUNK", 10),
+    ):
+        run = tracking.create_run("0", "u", 1, [], "r").info.run_id
+        expected = set()
+        for part in logged:
+            following = max(expected, default=-1) + 1
+            steps = range(following, following + part) if isinstance(part, int) else part
+            log(tracking, run, steps, "loss", "accuracy")
+            expected |= set(steps)
+            assert steps_of(tracking, run) == sorted(expected)
+        tracking.update_run_info(run, RunStatus.FINISHED, 1, None)
+        assert steps_of(tracking, run) == steps_of(tracking, run, "accuracy") == sorted(expected)
 
 
 @pytest.mark.drawn
