@@ -4,6 +4,7 @@ import itertools
 import math
 import os
 import uuid
+from contextlib import ExitStack
 from unittest.mock import patch
 
 import pytest
@@ -13,7 +14,7 @@ from mlflow.entities import Dataset, DatasetInput, ExperimentTag, InputTag, Metr
 from mlflow.exceptions import MlflowException
 
 from framework_mlflow_mongodb.search import sizes
-from framework_mlflow_mongodb.tracking import batches
+from framework_mlflow_mongodb.tracking import batches, metrics, points
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # MLflow's SQL store warns
@@ -40,6 +41,12 @@ DATASETS = st.builds(
     st.sampled_from(["x", "y"]),
     st.sampled_from(["train", "test"]),
 )
+FEW_POINTS = {
+    "TAIL_POINTS": 2,
+    "_TAIL_HAS_ROOM": {"tail.1": {"$exists": False}},
+    "_SMALL_CHUNK": 3,
+    "_SMALL_CHUNKS": 2,
+}
 RUNS = st.integers(0, 3)
 OPERATIONS = st.one_of(
     st.tuples(
@@ -229,11 +236,17 @@ class Driver:
     operations=st.lists(OPERATIONS, max_size=16),
     searches=st.lists(st.tuples(FILTERS, ORDERS, st.sampled_from([ViewType.ACTIVE_ONLY, ViewType.ALL])), max_size=6),
     large=st.sampled_from([batches.TAIL_POINTS // 2, 0]),
+    small_documents=st.booleans(),
 )
-def test_the_same_operations_give_the_same_answers(sql, mongo, operations, searches, large):
+def test_the_same_operations_give_the_same_answers(sql, mongo, operations, searches, large, small_documents):
     number = next(numbers)
     drivers = [Driver(sql, number), Driver(mongo, number)]
-    with patch.object(batches, "TAIL_POINTS", 2 * large):  # above how many metrics a batch counts as a large one
+    with ExitStack() as changed:
+        # Above how many metrics a batch counts as a large one.
+        changed.enter_context(patch.object(batches, "TAIL_POINTS", 2 * large))
+        if small_documents:  # few points fill a document, so that they are moved and gathered all the time
+            changed.enter_context(patch.object(points, "POINTS_PER_CHUNK", 4))
+            changed.enter_context(patch.multiple(metrics, **FEW_POINTS))
         for operation in [("create_run", 1, [], "a"), ("create_run", 1, [], "n"), *operations]:
             first, second = (driver.do(operation) for driver in drivers)
             assert second == first, operation

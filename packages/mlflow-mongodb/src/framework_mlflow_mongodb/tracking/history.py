@@ -80,15 +80,23 @@ class HistoryArea(RunArea):
     def _chunks(self, run_id: str, key: str, first: int | None = None, last: int | None = None) -> list[Document]:
         """Return the chunks of a metric, its points that stand in the run as one more.
 
-        The run first: points that are moved meanwhile are then seen twice, and otherwise would be missed.
+        The run first: points that are moved meanwhile are then seen twice, and otherwise would be missed. Chunks that
+        are gathered meanwhile may be missed by a query, so all is read again when the run has counted that.
         """
-        run = self._collection("runs").find_one({"_id": run_id}, {"tail": 1})
-        tail = [point_of(*numbers) for name, *numbers in (run or {}).get("tail", []) if name == key]
         condition: Document = {"r": run_id, "k": key}
         if first is not None and last is not None:
             condition |= {"lo": {"$lte": last}, "hi": {"$gte": first}}
-        found = self._collection("points").find(condition, {"_id": 0, "hi": 1, "s": 1, "ts": 1, "v": 1})
-        return [*found.sort("lo", ASCENDING), *chunks(run_id, key, tail)]
+        while True:
+            run = self._run_with(run_id, "tail", "gathered")
+            found = self._collection("points").find(condition, {"_id": 0, "hi": 1, "s": 1, "ts": 1, "v": 1})
+            documents = list(found.sort("lo", ASCENDING))
+            if len(documents) < 2 or self._run_with(run_id, "gathered").get("gathered") == run.get("gathered"):
+                break
+        tail = [point_of(*numbers) for name, *numbers in run.get("tail", []) if name == key]
+        return [*documents, *chunks(run_id, key, tail)]
+
+    def _run_with(self, run_id: str, *fields: str) -> Document:
+        return self._collection("runs").find_one({"_id": run_id}, dict.fromkeys(fields, 1)) or {}
 
     def _check_run_is_in_workspace(self, run_id: str) -> None:
         if self.supports_workspaces:

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections import OrderedDict
+from zlib import crc32
 
 from mlflow.entities import LifecycleStage, Metric, RunInfo, RunStatus
 from mlflow.exceptions import MlflowException
@@ -28,7 +29,7 @@ from framework_mlflow_mongodb.tracking.points import POINTS_PER_CHUNK, Point, ch
 TAIL_POINTS = 128
 _TAIL_HAS_ROOM: Document = {f"tail.{TAIL_POINTS - 1}": {"$exists": False}}
 _SMALL_CHUNK = POINTS_PER_CHUNK // 2
-_SMALL_CHUNKS = 64
+_SMALL_CHUNKS = 500
 _KEYS_REMEMBERED = 10_000
 _ATTEMPTS = 100
 
@@ -96,8 +97,12 @@ class MetricArea(ModelMetricArea, OverflowArea):
             [chunk for key, found in points.items() for chunk in chunks(run_id, key, found)], None, repeated=True
         )
         self._collection("runs").update_one({"_id": run_id}, {"$pullAll": {"tail": tail}})
-        for key in points:
-            if _counts.add((self.uri.raw, run_id, key)) % _SMALL_CHUNKS == 0:
+        self._compact_where_many(run_id, points)
+
+    def _compact_where_many(self, run_id: str, points: dict[str, list[Point]]) -> None:
+        """Gather the small chunks of keys that have many, now that `points` have become chunks."""
+        for key, found in points.items():
+            if len(found) < _SMALL_CHUNK and _counts.add((self.uri.raw, run_id, key)) % _SMALL_CHUNKS == 0:
                 self._compact(run_id, key)
 
     def _insert_chunks(self, documents: list[Document], session: ClientSession | None, *, repeated: bool) -> None:
@@ -137,10 +142,15 @@ class MetricArea(ModelMetricArea, OverflowArea):
             self._compact(run_id, group["_id"])
 
     def _compact(self, run_id: str, key: str) -> None:
-        """Gather the small chunks of a key into large ones; readers see the same points before and after."""
+        """Gather the small chunks of a key into large ones; readers see the same points before and after.
+
+        The run counts it, for those who read chunks meanwhile: before anything else, where a conflict with writers of
+        the run costs least, and without transactions again between the new ones and the end of the old ones.
+        """
 
         def gather(session: ClientSession | None) -> None:
             points = self._collection("points")
+            self._count_gathering(run_id, session)
             condition = {"r": run_id, "k": key, "n": {"$lt": _SMALL_CHUNK}}
             small = list(points.find(condition, session=session).sort("lo", ASCENDING))
             if len(small) < 2:
@@ -148,12 +158,16 @@ class MetricArea(ModelMetricArea, OverflowArea):
             rows = sorted({point_of(*row) for row in zip(*unpack(small), strict=True)})
             large = chunks(run_id, key, rows)
             kept = {document["_id"] for document in large}
-            # The new ones first, for a server without transactions.
             self._insert_chunks(large, session, repeated=True)
+            if session is None:
+                self._count_gathering(run_id, session)
             gone = [document["_id"] for document in small if document["_id"] not in kept]
             points.delete_many({"_id": {"$in": gone}}, session=session)
 
         self._transaction(gather)
+
+    def _count_gathering(self, run_id: str, session: ClientSession | None) -> None:
+        self._collection("runs").update_one({"_id": run_id}, {"$inc": {"gathered": 1}}, session=session)
 
 
 def point_of(step: int, timestamp: int, value: float) -> Point:
@@ -162,7 +176,10 @@ def point_of(step: int, timestamp: int, value: float) -> Point:
 
 
 class _Counts:
-    """How often this process has moved points of a key to a chunk; the oldest keys are forgotten."""
+    """How many small chunks this process has made of a key; the oldest keys are forgotten.
+
+    Keys begin at different numbers, so that those which are logged together do not all have many at once.
+    """
 
     def __init__(self) -> None:
         self._counts: OrderedDict[tuple[str, str, str], int] = OrderedDict()
@@ -170,7 +187,7 @@ class _Counts:
 
     def add(self, key: tuple[str, str, str]) -> int:
         with self._lock:
-            count = self._counts.pop(key, 0) + 1
+            count = self._counts.pop(key, crc32(key[-1].encode()) % _SMALL_CHUNKS) + 1
             self._counts[key] = count
             if len(self._counts) > _KEYS_REMEMBERED:
                 self._counts.popitem(last=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from bson import Binary
 from mlflow.entities import Metric
 from mlflow.utils.validation import _validate_metric
 from pymongo import UpdateOne
@@ -63,7 +62,7 @@ def _document(run_id: str, metric: Metric, experiment_id: int, path: str) -> Doc
     point = Point.of(metric)
     identity = repr((metric.model_id, run_id, metric.key, point.timestamp, point.step))
     return {
-        "_id": Binary(blake2b(identity.encode(), digest_size=16).digest()),
+        "_id": blake2b(identity.encode(), digest_size=16).digest(),
         "model": metric.model_id,
         "run": run_id,
         "exp": experiment_id,

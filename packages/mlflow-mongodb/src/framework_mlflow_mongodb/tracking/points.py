@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from bson import Binary
 from mlflow.entities import Metric
 
 from framework_mlflow_mongodb.connection import Document
@@ -68,7 +67,7 @@ def _chunk(run_id: str, key: str, points: list[Point]) -> Document:
     for column in columns:
         digest.update(column)
     return {
-        "_id": Binary(digest.digest()),
+        "_id": digest.digest(),
         "r": run_id,
         "k": key,
         "lo": min(steps),
