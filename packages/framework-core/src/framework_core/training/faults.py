@@ -112,6 +112,7 @@ class Faults(Callback):
                     raise
                 finally:
                     self._over.set()
+                    let_others_end()
                     whoever_dies(functools.partial(_finish_writing, trainer))
         except (FrameworkError, RollBack):
             raise
