@@ -106,11 +106,14 @@ TRAINERS: dict[str, Callable[[Any, Steps, str], None]] = {
 STEPS = {"ddp": ("raw", "framework", "lightning"), "fsdp2": ("raw", "framework")}
 """Whose steps are measured: started one way or the other, they are the same."""
 
+FEW_STEPS = 20
+"""Where only the time to the first is asked for."""
+
 ALONE = ("framework_alone",)
 """What starts its other processes itself."""
 
 
-def measure(trainer: str, problem: str, strategy: str, file: Path) -> None:
+def measure(trainer: str, problem: str, strategy: str, file: Path, steps_at_most: int) -> None:
     """One process of a measurement; the first writes its figures."""
     sys.path.insert(0, str(HERE))
     import torch
@@ -120,6 +123,7 @@ def measure(trainer: str, problem: str, strategy: str, file: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     task = TASKS[problem]
+    task = task._replace(steps=min(task.steps, steps_at_most))
     watch = Stopwatch(task.steps)
     steps = Steps(watch)
     TRAINERS[trainer](task, steps, strategy)
@@ -127,11 +131,11 @@ def measure(trainer: str, problem: str, strategy: str, file: Path) -> None:
         file.write_text(json.dumps({**watch.report(), "first": steps.first}))
 
 
-def measured(trainer: str, problem: str, strategy: str, processes: int) -> dict[str, float]:
+def measured(trainer: str, problem: str, strategy: str, processes: int, steps: int) -> dict[str, float]:
     """One measurement, in processes and a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "figures.json"
-        only = [str(Path(__file__).resolve()), "--only", trainer, problem, strategy, str(file)]
+        only = [str(Path(__file__).resolve()), "--only", trainer, problem, strategy, str(file), str(steps)]
         torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
         command = [sys.executable, *(() if trainer in ALONE else torchrun), *only]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", PROCESSES: str(processes), BEGAN: repr(time.time())}
@@ -143,13 +147,13 @@ def measured(trainer: str, problem: str, strategy: str, processes: int) -> dict[
 
 
 def rounds_of(
-    trainers: Iterable[str], problem: str, strategy: str, processes: int, rounds: int
+    trainers: Iterable[str], problem: str, strategy: str, processes: int, rounds: int, steps: int = sys.maxsize
 ) -> dict[str, list[dict[str, float]]]:
     """Every trainer's figures, round by round."""
     found: dict[str, list[dict[str, float]]] = {trainer: [] for trainer in trainers}
     for _ in range(rounds):
         for trainer, figures in found.items():
-            figures.append(measured(trainer, problem, strategy, processes))
+            figures.append(measured(trainer, problem, strategy, processes, steps))
     return found
 
 
@@ -171,11 +175,11 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="*", default=["ddp", "fsdp2"])
     parser.add_argument("--starts", nargs="*", type=int, default=[1, 2, 4], help="processes to the first step")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs=5, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.only:
-        trainer, problem, strategy, file = chosen.only
-        measure(trainer, problem, strategy, Path(file))
+        trainer, problem, strategy, file, steps = chosen.only
+        measure(trainer, problem, strategy, Path(file), int(steps))
         return
     print(f"2 processes, medians of {chosen.rounds} interleaved rounds; {len(os.sched_getaffinity(0))} cores")
     print("| problem | strategy | trainer | steps/s | raw = 1 |\n|---|---|---|---|---|")
@@ -189,7 +193,7 @@ def main() -> None:
         titles = " | ".join(TRAINERS)
         print(f"\n| seconds to the first step of | {titles} |\n|---|{'---|' * len(TRAINERS)}")
     for processes in chosen.starts:
-        found = rounds_of(TRAINERS, "transformer", "ddp", processes, chosen.rounds)
+        found = rounds_of(TRAINERS, "transformer", "ddp", processes, chosen.rounds, FEW_STEPS)
         times = " | ".join(f"{median(figures, 'first'):.1f}" for figures in found.values())
         print(f"| {processes} | {times} |", flush=True)
 
