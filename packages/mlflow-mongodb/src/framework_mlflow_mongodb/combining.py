@@ -1,41 +1,43 @@
 """Small writes that threads make at the same time, sent to the server together.
 
 A write costs the server a command, and its writer a wait for the journal and the majority. One command with the writes
-of many threads costs little more than one of a single write. Nobody waits for company: a write leaves at once unless
-two commands are under way already, and then with all that have come meanwhile.
+of many threads costs little more than one of a single write. So one command is under way at a time, and the next takes
+all that have come meanwhile. Those who wrote with the last one mostly come again, and are waited for a little; a thread
+that writes alone waits for nobody.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from bson.errors import BSONError
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-_COMMANDS_AT_ONCE = 2
 # Together below the 48 MB of a command, whatever MLflow allows in one.
 _WRITES_AT_ONCE = 32
+# About as long as eight threads take to come again, and less than a command does.
+_COMPANY_SECONDS = 0.002
 
 
 @dataclass(eq=False)
 class _Write:
     condition: dict[str, Any]
     change: dict[str, Any]
-    made: bool = False
-    sends: bool = False
-    ready: threading.Event = field(default_factory=threading.Event)
+    made: bool | None = None
 
 
 class Combiner:
     """Updates of single documents of one collection, by many threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        lock = threading.Lock()
+        self._come, self._over = threading.Condition(lock), threading.Condition(lock)
         self._waiting: list[_Write] = []
-        self._under_way = 0
+        self._expected = 1
+        self._under_way = False
 
     def update(self, collection: Collection[dict[str, Any]], condition: dict[str, Any], change: dict[str, Any]) -> bool:
         """Make `change` where `condition` holds; say whether that is known to have happened.
@@ -43,41 +45,29 @@ class Combiner:
         False means that it must be tried alone, with the driver's own care: the condition did not hold, a write sent
         together with it failed, or nobody knows. So the change must be one that can be made twice.
         """
-        write = _Write(condition, change)
-        with self._lock:
-            write.sends = self._under_way < _COMMANDS_AT_ONCE
-            if write.sends:
-                self._under_way += 1
-            else:
-                self._waiting.append(write)
-        if not write.sends:
-            write.ready.wait()
-        if write.sends:
-            self._send(collection, write)
-        return write.made
-
-    def _send(self, collection: Collection[dict[str, Any]], own: _Write) -> None:
-        with self._lock:
-            others = self._waiting[: _WRITES_AT_ONCE - 1]
-            self._waiting = self._waiting[len(others) :]
+        own = _Write(condition, change)
+        with self._over:
+            self._waiting.append(own)
+            self._come.notify()
+            self._over.wait_for(lambda: own.made is not None or not self._under_way)
+            if own.made is not None:
+                return own.made
+            self._under_way = True
+            self._come.wait_for(lambda: len(self._waiting) >= self._expected, _COMPANY_SECONDS)
+            self._waiting.remove(own)
+            writes = [own, *self._waiting[: _WRITES_AT_ONCE - 1]]
+            self._waiting = self._waiting[len(writes) - 1 :]
+        made = False
         try:
-            made = _made(collection, [own, *others])
-            for write in (own, *others):
-                write.made = made
+            made = _made(collection, writes)
         finally:
-            self._hand_over()
-            for write in others:
-                write.ready.set()
-
-    def _hand_over(self) -> None:
-        """Let the first of those who wait send the next command."""
-        with self._lock:
-            if not self._waiting:
-                self._under_way -= 1
-                return
-            following = self._waiting.pop(0)
-            following.sends = True
-        following.ready.set()
+            with self._over:
+                for write in writes:
+                    write.made = made
+                self._expected = min(len(writes) + len(self._waiting), _WRITES_AT_ONCE)
+                self._under_way = False
+                self._over.notify_all()
+        return made
 
 
 def _made(collection: Collection[dict[str, Any]], writes: list[_Write]) -> bool:

@@ -42,6 +42,7 @@ class Connection:
         topology: What stands there; a standalone server has no transactions.
         run_updates: The updates of runs that the threads of this process make at the same time.
         executor: Threads that ask the server something while the caller's own asks it something else.
+        locks: What keeps several threads of this process from doing the same for one run.
     """
 
     uri: StoreUri
@@ -49,6 +50,7 @@ class Connection:
     topology: Topology
     run_updates: Combiner = field(default_factory=Combiner)
     executor: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(16, "mlflow-mongodb"))
+    locks: tuple[threading.Lock, ...] = field(default_factory=lambda: tuple(threading.Lock() for _ in range(16)))
 
     @property
     def database(self) -> Database[Document]:
@@ -59,6 +61,10 @@ class Connection:
     def has_transactions(self) -> bool:
         """Whether several writes can be made at once."""
         return self.topology != "standalone"
+
+    def lock_of(self, run_id: str) -> threading.Lock:
+        """The lock of a run, which a few others may share."""
+        return self.locks[hash(run_id) % len(self.locks)]
 
     def close(self) -> None:
         """Close the client."""

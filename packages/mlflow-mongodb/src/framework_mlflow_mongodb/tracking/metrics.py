@@ -54,6 +54,7 @@ class MetricArea(ModelMetricArea, OverflowArea):
             [key, point.step, point.timestamp, point.number] for key, points in batch.points.items() for point in points
         ]
         run: Document | None = None
+        together = True
         for attempt in range(_ATTEMPTS):
             changes, conditions = batch.changes(run)
             update: Document = {"$set": changes} if changes else {}
@@ -64,14 +65,16 @@ class MetricArea(ModelMetricArea, OverflowArea):
                 self._find_active_run(batch.run_id, {"_id": 1})
                 return
             wanted = self._own(batch.run_id, life=LifecycleStage.ACTIVE, **({"$and": conditions} if conditions else {}))
-            if self._is_made(wanted, update, together=attempt == 0):
+            if self._is_made(wanted, update, together=together):
                 return
             # The tail is full, or somebody else was faster, or the points are not the latest ones, or the run does
             # not take any.
             time.sleep(random.uniform(0, 0.001 * attempt))
             run = self._find_active_run(batch.run_id, {**batch.fields, "points": {"$size": "$tail"}})
-            if run["points"] >= TAIL_POINTS:
-                self._empty_tail(batch.run_id)
+            together = run["points"] >= TAIL_POINTS
+            if together:
+                with self._connection.lock_of(batch.run_id):  # of the threads that meet it, one does it
+                    self._empty_tail(batch.run_id, TAIL_POINTS)
         raise MlflowException(
             f"Too many clients write the same metrics of run {batch.run_id}. Try again.", TEMPORARILY_UNAVAILABLE
         )
@@ -82,13 +85,13 @@ class MetricArea(ModelMetricArea, OverflowArea):
             return self._connection.run_updates.update(runs, wanted, update)
         return bool(runs.update_one(wanted, update).matched_count)
 
-    def _empty_tail(self, run_id: str) -> None:
-        """Move the points that stand in the run to chunks.
+    def _empty_tail(self, run_id: str, least: int = 1) -> None:
+        """Move the points that stand in the run to chunks, if there are `least` of them.
 
         Chunks first: a stop in between leaves points twice, and readers take each once.
         """
         tail = self._find_run(run_id, {"tail": 1})["tail"]
-        if not tail:
+        if len(tail) < least:
             return
         points: dict[str, list[Point]] = {}
         for key, *numbers in tail:
