@@ -197,3 +197,16 @@ def test_what_a_setting_is_called_elsewhere_leads_to_one_that_there_is(word, her
     path, _, value = here.partition("=")
     found = problems(Line([*CHOSEN, f"{path}={value or '[]'}"]), vocabulary)
     assert not [problem for problem in found if "no such" in str(problem) or value]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("averaging=ema", "averaging.kind=ema"),
+        ("checkpoint=min", "checkpoint.mode=min"),
+        ("dataset.augmentation=randaugment", "dataset.auto_augment=randaugment"),
+    ],
+)
+def test_a_word_in_the_wrong_place_leads_to_the_setting_that_takes_it(word, meant, vocabulary):
+    (problem,) = problems(Line(["model=resnet20", "dataset=image_folder", word]), vocabulary)
+    assert str(problem).endswith(f" Did you mean {meant}?")

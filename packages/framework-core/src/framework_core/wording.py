@@ -56,7 +56,9 @@ def no_such_setting(path: str, near: Sequence[str], known: Iterable[str]) -> Con
     return ConfigProblem(path, f"there is no such setting{choices}", near=near)
 
 
-def not_allowed(path: str, value: Any, allowed: Iterable[str], words: Iterable[str]) -> ConfigProblem:
+def not_allowed(
+    path: str, value: Any, allowed: Iterable[str], words: Iterable[str], elsewhere: Sequence[str] = ()
+) -> ConfigProblem:
     """A value that is not allowed.
 
     Args:
@@ -64,8 +66,9 @@ def not_allowed(path: str, value: Any, allowed: Iterable[str], words: Iterable[s
         value: The value.
         allowed: What would be, one phrase for each kind.
         words: The words that would be.
+        elsewhere: Other settings with that value, which it is a word of.
     """
-    near = near_names(value, words) if isinstance(value, str) else []
+    near = (near_names(value, words) if isinstance(value, str) else []) or elsewhere
     return ConfigProblem(path, f"must be {' or '.join(dict.fromkeys(allowed))}", value=value, near=near)
 
 

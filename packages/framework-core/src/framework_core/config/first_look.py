@@ -190,7 +190,8 @@ class Settings:
         if node is None:
             yield self._unknown_key(key)
         elif node.get("keys") and value_of(text) is not UNKNOWN:
-            yield not_allowed(key, value_of(text), [group_of(key, node["keys"])], ())
+            value = value_of(text)
+            yield not_allowed(key, value, [group_of(key, node["keys"])], (), _with_word(node, f"{key}.", value))
         elif "is" in node and not self._is_replaced(key):
             yield from self._value(key, node, value_of(text))
 
@@ -204,7 +205,9 @@ class Settings:
         if not any(accepts(each, value) for each in node["is"]):
             allowed = [phrase(each, value) for each in node["is"] if each["kind"] != "none"]
             words = [word for each in node["is"] for word in _words(each)]
-            yield not_allowed(key, value, allowed, words)
+            section, _, _ = key.rpartition(".")
+            beside = self._node(section) or {} if section else self.settings
+            yield not_allowed(key, value, allowed, words, _with_word(beside, f"{section}." if section else "", value))
 
     def _is_replaced(self, key: str) -> bool:
         """Whether a whole group of settings is given beside the one."""
@@ -378,6 +381,16 @@ def phrase(alternative: Mapping[str, Any], value: Any) -> str:
 
 
 BOUNDS: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "ge": ge, "lt": lt, "le": le}
+
+
+def _with_word(section: Node, prefix: str, value: Any) -> list[str]:
+    """The settings of a section that a word is a value of, with it."""
+    if not isinstance(value, str):
+        return []
+    found = section.get("keys", {}).items()
+    return [
+        f"{prefix}{name}={value}" for name, node in found if any(value in _words(each) for each in node.get("is", ()))
+    ]
 
 
 def _words(alternative: Mapping[str, Any]) -> list[str]:
