@@ -1,13 +1,16 @@
 """Writers that are threads of one process share commands, and each hears of its own write."""
 
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import patch
 
 import pytest
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from pymongo.monitoring import CommandListener
 
+from framework_mlflow_mongodb import combining
 from framework_mlflow_mongodb.combining import Combiner
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
@@ -87,6 +90,18 @@ def test_writes_that_come_while_others_are_under_way_share_a_command(mongo_uri):
         assert sum(commands.sizes) == WRITERS * STEPS
         assert max(commands.sizes) > 1
         assert combiner.update(collection, {"_id": "none"}, {"$inc": {"n": 1}}) is False
+
+
+def test_a_writer_that_is_interrupted_while_it_waits_for_others_does_not_stop_them(tracking):
+    run, combiner = new_run(tracking), tracking._connection.run_updates
+    tracking.log_metric(run, Metric("m", 0, 0, 0))
+    combiner._expected = 2
+    with patch.object(combining, "_COMPANY_SECONDS", 60):
+        threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            tracking.log_metric(run, Metric("m", 1, 1, 1))
+    tracking.log_metric(run, Metric("m", 2, 2, 2))
+    assert [point.step for point in tracking.get_metric_history(run, "m")][-1] == 2
 
 
 def test_a_full_tail_is_emptied_by_whoever_meets_it(tracking, mongo_uri):

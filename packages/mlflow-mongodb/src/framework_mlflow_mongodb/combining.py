@@ -53,14 +53,11 @@ class Combiner:
             if own.made is not None:
                 return own.made
             self._under_way = True
-            self._come.wait_for(lambda: len(self._waiting) >= self._expected, _COMPANY_SECONDS)
-            self._waiting.remove(own)
-            writes = [own, *self._waiting[: _WRITES_AT_ONCE - 1]]
-            self._waiting = self._waiting[len(writes) - 1 :]
-        made = False
+        writes, made = [own], False
         try:
+            writes = self._with_company(own)
             made = _made(collection, writes)
-        finally:
+        finally:  # of an interruption too, or nobody would write again
             with self._over:
                 for write in writes:
                     write.made = made
@@ -68,6 +65,15 @@ class Combiner:
                 self._under_way = False
                 self._over.notify_all()
         return made
+
+    def _with_company(self, own: _Write) -> list[_Write]:
+        """Wait a little for those who wrote with the last command; return what is to be sent."""
+        with self._come:
+            self._come.wait_for(lambda: len(self._waiting) >= self._expected, _COMPANY_SECONDS)
+            self._waiting.remove(own)
+            writes = [own, *self._waiting[: _WRITES_AT_ONCE - 1]]
+            self._waiting = self._waiting[len(writes) - 1 :]
+        return writes
 
 
 def _made(collection: Collection[dict[str, Any]], writes: list[_Write]) -> bool:
