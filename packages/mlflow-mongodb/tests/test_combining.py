@@ -92,6 +92,15 @@ def test_writes_that_come_while_others_are_under_way_share_a_command(mongo_uri):
         assert combiner.update(collection, {"_id": "none"}, {"$inc": {"n": 1}}) is False
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT as in a shell; what runs in its background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_writer_that_is_interrupted_while_it_waits_for_others_does_not_stop_them(tracking):
     run, combiner = new_run(tracking), tracking._connection.run_updates
     tracking.log_metric(run, Metric("m", 0, 0, 0))
