@@ -102,15 +102,14 @@ def interruptible():
 
 @pytest.mark.usefixtures("interruptible")
 def test_a_writer_that_is_interrupted_while_it_waits_for_others_does_not_stop_them(tracking):
-    run, combiner = new_run(tracking), tracking._connection.run_updates
-    tracking.log_metric(run, Metric("m", 0, 0, 0))
+    runs, combiner = tracking._collection("runs"), Combiner()
+    named, change = {"_id": new_run(tracking)}, {"$set": {"name": "another"}}
     combiner._expected = 2
     with patch.object(combining, "_COMPANY_SECONDS", 60):
         threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
-            tracking.log_metric(run, Metric("m", 1, 1, 1))
-    tracking.log_metric(run, Metric("m", 2, 2, 2))
-    assert [point.step for point in tracking.get_metric_history(run, "m")][-1] == 2
+            combiner.update(runs, named, change)
+    assert combiner.update(runs, named, change) is True
 
 
 def test_a_full_tail_is_emptied_by_whoever_meets_it(tracking, mongo_uri):
