@@ -29,7 +29,7 @@ COMPONENTS = {
     "scheduler": ["cosine", "step", "plateau", "cosin"],
     "trainer": ["debug", "default", "deterministic", "debgu"],
 }
-LINE_COUNTS = [10, pytest.param(1000, marks=pytest.mark.thorough)]
+LINE_COUNTS = [60, pytest.param(1000, marks=pytest.mark.thorough)]
 
 
 @pytest.fixture(autouse=True)

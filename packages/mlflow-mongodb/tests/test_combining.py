@@ -3,14 +3,12 @@
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from unittest.mock import patch
 
 import pytest
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from pymongo.monitoring import CommandListener
 
-from framework_mlflow_mongodb import combining
 from framework_mlflow_mongodb.combining import Combiner
 from framework_mlflow_mongodb.tracking.store import MongoTrackingStore
 
@@ -102,13 +100,12 @@ def interruptible():
 
 @pytest.mark.usefixtures("interruptible")
 def test_a_writer_that_is_interrupted_while_it_waits_for_others_does_not_stop_them(tracking):
-    runs, combiner = tracking._collection("runs"), Combiner()
+    runs, combiner = tracking._collection("runs"), Combiner(company_seconds=60)
     named, change = {"_id": new_run(tracking)}, {"$set": {"name": "another"}}
     combiner._expected = 2
-    with patch.object(combining, "_COMPANY_SECONDS", 60):
-        threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
-        with pytest.raises(KeyboardInterrupt):
-            combiner.update(runs, named, change)
+    threading.Timer(0.2, signal.pthread_kill, (threading.get_ident(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        combiner.update(runs, named, change)
     assert combiner.update(runs, named, change) is True
 
 

@@ -18,8 +18,6 @@ from pymongo.errors import PyMongoError
 
 # Together below the 48 MB of a command, whatever MLflow allows in one.
 _WRITES_AT_ONCE = 32
-# About as long as eight threads take to come again, and less than a command does.
-_COMPANY_SECONDS = 0.002
 
 
 @dataclass(eq=False)
@@ -30,9 +28,15 @@ class _Write:
 
 
 class Combiner:
-    """Updates of single documents of one collection, by many threads."""
+    """Updates of single documents of one collection, by many threads.
 
-    def __init__(self) -> None:
+    Args:
+        company_seconds: How long those who wrote with the last command are waited for: by default about as long as
+            eight threads take to come again, and less than a command does.
+    """
+
+    def __init__(self, company_seconds: float = 0.002) -> None:
+        self._company_seconds = company_seconds
         lock = threading.Lock()
         self._come, self._over = threading.Condition(lock), threading.Condition(lock)
         self._waiting: list[_Write] = []
@@ -69,7 +73,7 @@ class Combiner:
     def _with_company(self, own: _Write) -> list[_Write]:
         """Wait a little for those who wrote with the last command; return what is to be sent."""
         with self._come:
-            self._come.wait_for(lambda: len(self._waiting) >= self._expected, _COMPANY_SECONDS)
+            self._come.wait_for(lambda: len(self._waiting) >= self._expected, self._company_seconds)
             self._waiting.remove(own)
             writes = [own, *self._waiting[: _WRITES_AT_ONCE - 1]]
             self._waiting = self._waiting[len(writes) - 1 :]

@@ -191,7 +191,7 @@ class Settings:
             yield self._unknown_key(key)
         elif node.get("keys") and value_of(text) is not UNKNOWN:
             value = value_of(text)
-            yield not_allowed(key, value, [group_of(key, node["keys"])], (), _with_word(node, f"{key}.", value))
+            yield not_allowed(key, value, [group_of(key, node["keys"])], (), self._taking(value, key))
         elif "is" in node and not self._is_replaced(key):
             yield from self._value(key, node, value_of(text))
 
@@ -205,9 +205,7 @@ class Settings:
         if not any(accepts(each, value) for each in node["is"]):
             allowed = [phrase(each, value) for each in node["is"] if each["kind"] != "none"]
             words = [word for each in node["is"] for word in _words(each)]
-            section, _, _ = key.rpartition(".")
-            beside = self._node(section) or {} if section else self.settings
-            yield not_allowed(key, value, allowed, words, _with_word(beside, f"{section}." if section else "", value))
+            yield not_allowed(key, value, allowed, words, self._taking(value, key.rpartition(".")[0]))
 
     def _is_replaced(self, key: str) -> bool:
         """Whether a whole group of settings is given beside the one."""
@@ -249,6 +247,23 @@ class Settings:
                 return {}
         return node
 
+    def _section(self, key: str) -> Mapping[str, Node]:
+        """The settings of a section by their names; without a key, those at the top."""
+        node = self._node(key) or {} if key else self.settings
+        found: Mapping[str, Node] = node.get("keys", {})
+        return found
+
+    def _taking(self, value: Any, section: str) -> list[str]:
+        """The settings of a section that a word is a value of, with it."""
+        if not isinstance(value, str):
+            return []
+        names = [
+            name
+            for name, node in self._section(section).items()
+            if any(value in _words(each) for each in node.get("is", ()))
+        ]
+        return [f"{section}.{name}={value}" if section else f"{name}={value}" for name in names]
+
     def _unknown_key(self, key: str) -> ConfigProblem:
         group, _, rest = key.partition(".")
         if group == "callbacks" and (name := rest.partition(".")[0]) not in self.settings["keys"][group]["keys"]:
@@ -261,8 +276,7 @@ class Settings:
         if here := moved(key, paths.__contains__):
             return no_such_setting(key, [here], ())
         parent, _, leaf = key.rpartition(".")
-        section = self.settings if not parent else self._node(parent) or {}
-        beside = section.get("keys", {})
+        beside = self._section(parent)
         if parent and beside:
             near = [f"{parent}.{name}" for name in near_names(leaf, beside)]
         elsewhere = [path for path in paths if path.endswith(f".{leaf}")]
@@ -381,16 +395,6 @@ def phrase(alternative: Mapping[str, Any], value: Any) -> str:
 
 
 BOUNDS: dict[str, Callable[[Any, Any], bool]] = {"gt": gt, "ge": ge, "lt": lt, "le": le}
-
-
-def _with_word(section: Node, prefix: str, value: Any) -> list[str]:
-    """The settings of a section that a word is a value of, with it."""
-    if not isinstance(value, str):
-        return []
-    found = section.get("keys", {}).items()
-    return [
-        f"{prefix}{name}={value}" for name, node in found if any(value in _words(each) for each in node.get("is", ()))
-    ]
 
 
 def _words(alternative: Mapping[str, Any]) -> list[str]:

@@ -66,7 +66,7 @@ def predicted(model: LightningModule, batch: Any, config: RunConfig, *, size: in
         hollow = copy.deepcopy(model)
     _empty(hollow, mode)
     with mode:
-        return tracked(hollow, _of(batch, size), config, inside=WithRoomOfLSTMs())  # type: ignore[no-untyped-call]
+        return tracked(hollow, _of(batch, size), config, inside=WithRoomOfLSTMs())  # type: ignore[no-untyped-call]  # as torch's own
 
 
 def tracked(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule
@@ -21,24 +20,21 @@ OF_THE_MODULE = ("backward", "optimizer_step", "optimizer_zero_grad", "configure
 OF_THE_STRATEGY = ("training_step", "backward", "pre_backward", "post_backward", "optimizer_step")
 
 
-def _step(optimizer: Optimizer) -> None:
-    optimizer.step()
-
-
 class DirectOptimization(_AutomaticOptimization):
     """One device, DDP or FSDP2; 32 bits, no accumulation, no clipping, no hook around backward and step."""
 
     _direct: bool | None = None
     _together = False
     """Whether several processes train."""
-    _take_step: Callable[[Optimizer], Any] = staticmethod(_step)
+    _on_shards = False
+    """Whether the optimizer's step is taken on the shards of this process."""
 
     def run(self, optimizer: Optimizer, batch_idx: int, kwargs: OrderedDict[str, Any]) -> dict[str, Any]:
         """One optimizer step."""
         if self._direct is None:
             self._direct = self._nothing_in_between(optimizer)
             self._together = self.trainer.world_size > 1
-            self._take_step = step_on_shards if steps_on_shards(optimizer) else _step
+            self._on_shards = steps_on_shards(optimizer)
         if not self._direct or self._skip_backward:
             found: dict[str, Any] = super().run(optimizer, batch_idx, kwargs)
             return found
@@ -57,7 +53,10 @@ class DirectOptimization(_AutomaticOptimization):
         if loss is not None:
             weight = weight_of_loss(self.trainer, module) if self._together else 1.0
             (loss if weight == 1.0 else loss * weight).backward()
-        self._take_step(optimizer)
+        if self._on_shards:
+            step_on_shards(optimizer)
+        else:
+            optimizer.step()
         progress.step.increment_completed()
         if result is None:
             return {"loss": output.detach().clone()}

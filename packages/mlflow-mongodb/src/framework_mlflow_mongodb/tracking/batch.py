@@ -74,6 +74,7 @@ class Batch:
             point, field = max(points, key=_later), escape(key)
             if field not in known or point.rank > known[field]:
                 changes |= {f"mv.{field}": point.number, f"mm.{field}": point.rank}
+                # Missing, or earlier.
                 conditions.append({f"mm.{field}": {"$not": {"$gte": point.rank}}})
         for field, value in self._new_params(run.get("p", {}) if run else {}).items():
             changes[field] = value

@@ -74,7 +74,7 @@ class BatchArea(MetricArea):
             self._write_at_once(batch)
             return
         self._with_room(run_id, lambda: self._write_whole(batch))
-        self._compact_where_many(run_id, batch.points)
+        self._gather_where_many(run_id, batch.points)
 
     def _write_whole(self, batch: Batch) -> None:
         """Write a large batch in one transaction."""

@@ -100,13 +100,13 @@ class MetricArea(ModelMetricArea, OverflowArea):
             [chunk for key, found in points.items() for chunk in chunks(run_id, key, found)], None, repeated=True
         )
         self._collection("runs").update_one({"_id": run_id}, {"$pullAll": {"tail": tail}})
-        self._compact_where_many(run_id, points)
+        self._gather_where_many(run_id, points)
 
-    def _compact_where_many(self, run_id: str, points: dict[str, list[Point]]) -> None:
+    def _gather_where_many(self, run_id: str, points: dict[str, list[Point]]) -> None:
         """Gather the small chunks of keys that have many, now that `points` have become chunks."""
         for key, found in points.items():
             if len(found) < _SMALL_CHUNK and _counts.add((self.uri.raw, run_id, key)) % _SMALL_CHUNKS == 0:
-                self._compact(run_id, key)
+                self._gather(run_id, key)
 
     def _insert_chunks(self, documents: list[Document], session: ClientSession | None, *, repeated: bool) -> None:
         """Insert `documents`; with `repeated`, some of them may be there already."""
@@ -128,10 +128,10 @@ class MetricArea(ModelMetricArea, OverflowArea):
         """Change status, end and name of an active run; the points of one that has ended move together."""
         info = super().update_run_info(run_id, run_status, end_time, run_name)
         if run_status is not None and RunStatus.is_terminated(run_status):
-            self._compact_run(run_id)
+            self._gather_run(run_id)
         return info
 
-    def _compact_run(self, run_id: str) -> None:
+    def _gather_run(self, run_id: str) -> None:
         """Empty the tail of a run that has ended, and gather the small chunks of keys that have many."""
         self._empty_tail(run_id)
         grouped = self._collection("points").aggregate(
@@ -142,16 +142,16 @@ class MetricArea(ModelMetricArea, OverflowArea):
             ]
         )
         for group in grouped:
-            self._compact(run_id, group["_id"])
+            self._gather(run_id, group["_id"])
 
-    def _compact(self, run_id: str, key: str) -> None:
+    def _gather(self, run_id: str, key: str) -> None:
         """Gather the small chunks of a key into large ones; readers see the same points before and after.
 
         The run counts it, for those who read chunks meanwhile: before anything else, where a conflict with writers of
         the run costs least, and without transactions again between the new ones and the end of the old ones.
         """
 
-        def gather(session: ClientSession | None) -> None:
+        def rewrite(session: ClientSession | None) -> None:
             points = self._collection("points")
             self._count_gathering(run_id, session)
             condition = {"r": run_id, "k": key, "n": {"$lt": _SMALL_CHUNK}}
@@ -167,7 +167,7 @@ class MetricArea(ModelMetricArea, OverflowArea):
             gone = [document["_id"] for document in small if document["_id"] not in kept]
             points.delete_many({"_id": {"$in": gone}}, session=session)
 
-        self._transaction(gather)
+        self._transaction(rewrite)
 
     def _count_gathering(self, run_id: str, session: ClientSession | None) -> None:
         self._collection("runs").update_one({"_id": run_id}, {"$inc": {"gathered": 1}}, session=session)
