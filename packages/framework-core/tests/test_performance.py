@@ -91,11 +91,20 @@ def test_nothing_is_chosen_where_it_was_switched_off_or_is_not_possible(words, s
     assert "optimizer.fused" not in chosen(settings(*words), Large(), PLAIN_CPU)
 
 
-def test_nothing_is_chosen_for_a_small_model_or_one_that_is_lightnings_alone(settings):
+def test_a_small_model_has_a_fused_optimizer_and_one_that_is_lightnings_alone_nothing(settings):
     from lightning.pytorch.demos.boring_classes import BoringModel
 
-    assert chosen(settings(), Small(), GPU) == {}
+    assert chosen(settings(), Small(), GPU) == {"optimizer.fused": True}
     assert chosen(settings(), BoringModel(), GPU) == {}
+
+
+@pytest.mark.parametrize(
+    "part", [nn.Embedding(4, 2, sparse=True), nn.Linear(2, 2, dtype=torch.complex64)], ids=["sparse", "complex"]
+)
+def test_a_model_that_no_fused_optimizer_takes_has_none(part, settings):
+    model = Large()
+    model.part = part
+    assert "optimizer.fused" not in chosen(settings("optimizer=sgd"), model, PLAIN_CPU)
 
 
 def test_the_device_is_the_one_that_trains():
@@ -115,9 +124,6 @@ class Look(Callback):
 
 
 def test_choices_are_said_saved_and_followed(components, project, fw):
-    (project / components).write_text(
-        (project / components).read_text().replace("width: int = 16", "width: int = 200000")
-    )
     words = [*COMMON, "trainer=debug", "trainer.limit_train_batches=1"]
     done = fw("train", *words, "--json")
     assert done.code == 0, done.err
