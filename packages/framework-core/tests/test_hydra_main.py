@@ -83,7 +83,8 @@ WORDS = ["trainer.max_epochs=1", "trainer.accelerator=cpu", "mlops.tracking.back
 
 @pytest.mark.drawn
 def test_checked_settings_are_taken_as_they_are(components):
-    config = compose(WORDS, model=f"{components}:Net", dataset=f"{components}:Iris").config
+    words = [*WORDS, "performance.auto=false"]
+    config = compose(words, model=f"{components}:Net", dataset=f"{components}:Iris").config
     result = FrameworkTrainer(config).train()
     assert (result.status, result.run.name) == ("finished", "mine")
     assert result.run.config == config

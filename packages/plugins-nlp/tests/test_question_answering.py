@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -248,6 +250,33 @@ def test_answers_are_measured_and_found_by_the_command(train, fw, sliced):
     refused = fw("predict", "where", "new.txt")
     assert refused.code != 0
     assert "a table has the columns question and context" in refused.err
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+@pytest.mark.some_of(1)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("small_bert_qa", "dataset.count=60", "model.drop_rate=0"),
+        ("transformer_seq2seq", "dataset.count=60", "model.feed_forward=32", "model.sizes={dropout_rate: 0.0}"),
+        ("text_lstm", "dataset=manual_markup", "model.drop_rate=0"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_two_processes_measure_what_one_measures(words, project):
+    sizes = () if words[0] == "text_lstm" else ("model.width=32", "model.depth=1", "model.positions=64")
+    command = [sys.executable, "-m", "framework_core", "train", "--model", *words, *sizes, "dataset.batch_size=8"]
+    quick = ["trainer.accelerator=cpu", "mlops.tracking.backend=none", "mlops.report=false", "preflight=false"]
+    short = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "distributed.enabled=true", "--json"]
+    found = []
+    for devices in (1, 2):
+        line = [*command, *quick, *short, f"distributed.devices={devices}"]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
+        found.append(json.loads(done.stdout)["metrics"])
+    assert found[1] == pytest.approx(found[0], rel=1e-4)
+    assert {"test/exact_match", "test/f1", "test/bleu"} & set(found[0])
 
 
 BAD = {

@@ -13,6 +13,9 @@ from framework_core.light_metrics import import_lightly
 if TYPE_CHECKING:
     from framework_core.base.batches import BatchDataset as BatchDataset
     from framework_core.base.datamodule import BaseDataModule as BaseDataModule
+    from framework_core.base.drawing import draw_samples as draw_samples
+    from framework_core.base.drawing import seed_sample as seed_sample
+    from framework_core.base.gathering import gather_samples as gather_samples
     from framework_core.base.model import BaseModel as BaseModel
     from framework_core.config.compose import compose as compose
     from framework_core.config.several import compose_each as compose_each
@@ -45,12 +48,15 @@ _HOMES = {
     "RunResult": "contracts.run",
     "compose": "config.compose",
     "compose_each": "config.several",
+    "draw_samples": "base.drawing",
     "evaluate": "run",
+    "gather_samples": "base.gathering",
     "hookimpl": "plugins.hookspecs",
     "predict": "run",
     "register_dataset": "plugins.registry",
     "register_model": "plugins.registry",
     "registry": "plugins.registry",
+    "seed_sample": "base.drawing",
     "train": "run",
     "train_each": "each",
 }

@@ -17,6 +17,7 @@ from framework_core.contracts import ModelContract, Processing, ScoredSamples
 from framework_core.errors import ContractError
 from framework_plugins_nlp.masked_texts import IGNORED
 from framework_plugins_nlp.masks import candidates, likeliest
+from framework_plugins_nlp.shared_mean import shared_mean
 from framework_plugins_nlp.token_losses import TokenLosses
 from framework_plugins_nlp.tokenization import Tokenizer
 
@@ -38,6 +39,7 @@ class MaskedLanguageModel(BaseModel):
 
     domain: ClassVar[str] = "nlp"
     tasks: ClassVar[tuple[str, ...]] = ("fill-mask",)
+    loss_counts_all_processes = True
 
     def __init__(self, *, data: DataSpec | None = None) -> None:
         super().__init__(data=data)
@@ -103,7 +105,7 @@ class MaskedLanguageModel(BaseModel):
         """Cross-entropy of the tokens that are asked for, in nats; 0 where there is none."""
         outputs, target = outputs.flatten(0, -2), target.flatten()
         total = functional.cross_entropy(outputs, target, ignore_index=IGNORED, reduction="sum")
-        return total / target.ne(IGNORED).sum().clamp(min=1)
+        return shared_mean(total, target.ne(IGNORED).sum(), training=self.training)
 
     def expected_loss(self, target: Tensor | None = None) -> float:
         """The logarithm of the number of tokens."""
@@ -163,9 +165,11 @@ class MaskedLanguageModel(BaseModel):
 
     def on_test_epoch_end(self) -> None:
         """The pseudo-perplexity of the first texts, Salazar et al., https://arxiv.org/abs/1910.14659."""
-        if self._counted:
-            value = math.exp(self._surprise / self._counted)
-            self.log("test/pseudo_perplexity", value, sync_dist=True)
+        own = torch.tensor([self._surprise, self._counted], dtype=torch.float64, device=self.device)
+        everyone: Any = self.all_gather(own)
+        surprise, counted = everyone.reshape(-1, 2).sum(dim=0).tolist()
+        if counted:
+            self.log("test/pseudo_perplexity", math.exp(surprise / counted))
 
     def _mask_each(self, row: Tensor) -> None:
         before, behind = Tokenizer.of(self.data.facts).around()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framework_core import BatchDataset
+from framework_core import BatchDataset, seed_sample
 from framework_plugins_nlp.tokenization import Encoded, Tokenizer
 from framework_plugins_nlp.tokens import padded
 
@@ -43,7 +43,8 @@ class MaskedTexts(BatchDataset):
         self.vocabulary = len(tokenizer)
         self.share = share
         self._ends = torch.tensor(sorted({*tokenizer.around()[0], *tokenizer.around()[1], self.pad_id}))
-        self._fixed = self._masked(self.ids, torch.Generator().manual_seed(0)) if fixed else None
+        drawn = torch.rand(3, len(self.ids), generator=torch.Generator().manual_seed(0)) if fixed else None
+        self._fixed = None if drawn is None else self._masked(self.ids, drawn)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -62,14 +63,23 @@ class MaskedTexts(BatchDataset):
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         """Tokens, some of them masked, and what those were, ``(B, T)`` each."""
         if self._fixed is None:
-            return self._masked(padded(self.ids, self.offsets, indices, self.pad_id))
+            tokens = padded(self.ids, self.offsets, indices, self.pad_id)
+            return self._masked(tokens, self._drawn(self.offsets.diff()[indices].tolist(), tokens.shape[1]))
         inputs, target = self._fixed
         found = padded(inputs, self.offsets, indices, self.pad_id)
         return found, padded(target, self.offsets, indices, IGNORED)
 
-    def _masked(self, tokens: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
-        chance, how = (torch.rand(tokens.shape, generator=generator) for _ in range(2))
-        other = torch.randint(self.vocabulary, tokens.shape, generator=generator)
+    def _drawn(self, lengths: Sequence[int], width: int) -> Tensor:
+        """Three numbers for each token, ``(3, B, T)``: of each text its own, however long those beside it are."""
+        drawn = torch.ones(3, len(lengths), width)
+        for place, length in enumerate(lengths):
+            seed_sample(place)
+            drawn[:, place, :length] = torch.rand(3, length)
+        return drawn
+
+    def _masked(self, tokens: Tensor, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        chance, how, which = drawn
+        other = (which * self.vocabulary).long().clamp(max=self.vocabulary - 1)
         asked = (chance < self.share) & ~torch.isin(tokens, self._ends)
         inputs = tokens.masked_fill(asked & (how < MASKED), self.mask_id)
         inputs = torch.where(asked & (how >= MASKED) & (how < MASKED + REPLACED), other, inputs)

@@ -13,6 +13,7 @@ from framework_core.contracts import ModelContract, Processing, ScoredSamples
 from framework_core.errors import ContractError
 from framework_plugins_nlp.tasks.classification import Classification
 from framework_plugins_nlp.tasks.token_classification import TokenClassification
+from framework_plugins_nlp.word_tokens import IGNORED
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +50,7 @@ class BaseNLPModel(BaseModel):
         if data is not None and data.task in TASKS:
             self._task = TASKS[data.task](data, label_smoothing=label_smoothing, class_weights=class_weights)
             self.monitor = self._task.monitor
-            self.loss_counts_all_processes = isinstance(self._task, TokenClassification)
+            self.loss_counts_all_processes = self._task.weight is not None or self.of_words
         self._test_counts: MetricCollection | None = None
 
     @property
@@ -99,6 +100,10 @@ class BaseNLPModel(BaseModel):
     def loss(self, outputs: Any, target: Tensor) -> Tensor:
         """The task's loss."""
         return self.task.loss(outputs, target, training=self.training)
+
+    def loss_count(self, target: Tensor) -> int:
+        """Texts, or words."""
+        return int(target.ne(IGNORED).sum()) if self.of_words else len(target)
 
     def probabilities(self, outputs: Any) -> Tensor | None:
         """Those of the classes."""

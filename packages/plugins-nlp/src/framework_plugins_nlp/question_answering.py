@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framework_core import BaseModel
+from framework_core import BaseModel, gather_samples
 from framework_core.contracts import ModelContract, Processing, SampleScore, ScoredSamples
 from framework_plugins_nlp.answers import exact, f1
 from framework_plugins_nlp.question_answers import Answer, answers_of
@@ -135,14 +135,15 @@ class QuestionAnsweringModel(BaseModel):
         self._seen += list(found["outputs"].detach().float().cpu())
 
     def _log_scores(self, split: str) -> list[dict[str, Any]]:
-        """Exact match and F1, of 1, where one process has seen all windows in their order."""
+        """Exact match and F1, of 1, where the data says which windows were seen."""
         datamodule: Any = getattr(self._trainer, "datamodule", None)
-        windows = getattr(datamodule, "windows", {}).get(split, ())[: len(self._seen)]
-        if not windows or self.trainer.world_size > 1:
+        windows = getattr(datamodule, "windows", {}).get(split, ())
+        logits = gather_samples([each.numpy() for each in self._seen], samples=len(windows))
+        windows = windows[: len(logits)]
+        if not windows:
             return []
         questions = datamodule.questions[split][: windows[-1].question + 1]
         may_be_none = bool(self.data.facts.get("may_be_none"))
-        logits = [each.numpy() for each in self._seen]
         said = answers_of(questions, windows, logits, may_be_none=may_be_none)
         self._said = list(zip(questions, said, strict=True))
         rows = [_row(question, answer) for question, answer in self._said]

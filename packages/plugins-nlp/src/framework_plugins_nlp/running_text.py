@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from framework_core import DataError, DataSpec
-from framework_core.base.batches import BatchDataset
+from framework_core import BatchDataset, DataError, DataSpec, draw_samples
 from framework_core.contracts import Processing
 from framework_plugins_nlp.datamodule import REQUIREMENTS, BaseNLPDataModule
 from framework_plugins_nlp.masked_texts import IGNORED, MaskedTexts, stretches
@@ -52,7 +51,8 @@ class Blocks(BatchDataset):
         """Tokens and the tokens that follow them, ``(B, T)`` each."""
         starts = indices * self.length
         if self.moving:
-            starts = (starts + torch.randint(self.length, (1,))).clamp(max=len(self.ids) - self.length - 1)
+            moved = draw_samples(lambda size: torch.randint(self.length, (1,)).expand(size), len(indices))
+            starts = (starts + moved).clamp(max=len(self.ids) - self.length - 1)
         block = self.ids[starts[:, None] + torch.arange(self.length + 1)].long()
         return block[:, :-1], block[:, 1:]
 

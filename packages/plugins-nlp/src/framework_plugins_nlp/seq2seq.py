@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 from torchmetrics import Metric, MetricCollection
 
-from framework_core import BaseModel, DataSpec
+from framework_core import BaseModel, DataSpec, gather_samples
 from framework_core.contracts import ModelContract, SampleScore, ScoredSamples
 from framework_plugins_nlp.paired_texts import IGNORED, Pairs
-from framework_plugins_nlp.shared_mean import mean_of_tokens
+from framework_plugins_nlp.shared_mean import shared_mean
 from framework_plugins_nlp.token_losses import TokenLosses
 from framework_plugins_nlp.tokenization import Tokenizer
 
@@ -95,7 +95,11 @@ class Seq2SeqModel(BaseModel):
         total = functional.cross_entropy(
             outputs.flatten(0, 1), target.flatten(), ignore_index=IGNORED, label_smoothing=smoothing, reduction="sum"
         )
-        return mean_of_tokens(total, target.ne(IGNORED).sum(), training=self.training)
+        return shared_mean(total, target.ne(IGNORED).sum(), training=self.training)
+
+    def loss_count(self, target: Tensor) -> int:
+        """The tokens of the targets."""
+        return int(target.ne(IGNORED).sum())
 
     def expected_loss(self, target: Tensor | None = None) -> float:
         """The logarithm of the number of tokens."""
@@ -134,10 +138,13 @@ class Seq2SeqModel(BaseModel):
         """Log the scores of all texts, of every process."""
         from framework_plugins_nlp.text_scores import scores
 
-        self._take_written_texts()
-        rows = _of_all_processes(self._rows)
-        if rows:
-            found = scores([row["generated"] for row in rows], [row["target"] for row in rows])
+        pairs = getattr(getattr(self._trainer, "datamodule", None), "pairs", {})
+        test = pairs.get("test") if isinstance(pairs, Mapping) else None
+        self._rows = gather_samples(self._rows, samples=len(test or ()))
+        if isinstance(test, Pairs):
+            self._take_written_texts(test)
+        if self._rows:
+            found = scores([row["generated"] for row in self._rows], [row["target"] for row in self._rows])
             self.log_dict({f"test/{name}": value for name, value in found.items()})
 
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
@@ -179,11 +186,9 @@ class Seq2SeqModel(BaseModel):
         worst = sorted(wrong, key=lambda row: row["chrf"])
         return {"samples": scored[:SAMPLES], "worst_mistakes": worst[:MISTAKES]}
 
-    def _take_written_texts(self) -> None:
-        """Compare with the texts as they were written, where this process has seen all of them in their order."""
-        pairs = getattr(getattr(self._trainer, "datamodule", None), "pairs", {})
-        test = pairs.get("test") if isinstance(pairs, Mapping) else None
-        if isinstance(test, Pairs) and len(test) == len(self._rows):
+    def _take_written_texts(self, test: Pairs) -> None:
+        """Compare with the texts as they were written, where all of them were seen."""
+        if len(test) == len(self._rows):
             for row, source, target in zip(self._rows, test.sources, test.targets, strict=True):
                 row.update(source=source, target=target)
 
@@ -194,12 +199,3 @@ def _texts(tokenizer: Tokenizer, tokens: Tensor) -> list[str]:
 
 def _shown(row: Mapping[str, str]) -> dict[str, Any]:
     return {name: text[:LONGEST_SHOWN] for name, text in row.items()}
-
-
-def _of_all_processes(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """What every process has seen."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return rows
-    parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, rows)
-    return [row for part in parts for row in part]

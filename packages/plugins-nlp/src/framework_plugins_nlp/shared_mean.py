@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, distributed
 
 
-def mean_of_tokens(total: Tensor, count: Tensor, *, training: bool) -> Tensor:
+def shared_mean(total: Tensor, count: Tensor, *, training: bool) -> Tensor:
     """A sum over the tokens of a batch as a mean; 0 where there are none.
 
     Processes that train together average their gradients. Each divides by the mean number of tokens here, so that the
-    average is the gradient of the whole batch, whichever process has which of its tokens.
+    average is the gradient of the whole batch, whichever process has which of its tokens. Weights of classes are the
+    same case.
 
     Args:
         total: The sum of this process.

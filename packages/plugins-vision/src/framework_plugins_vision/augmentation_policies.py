@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from framework_core import seed_sample
+
 Policy = Callable[[Tensor], Tensor]
 
 
@@ -67,4 +69,8 @@ class EachOfBatch:
 
     def __call__(self, images: Tensor) -> Tensor:
         """``(batch, channels, height, width)`` of bytes to the same."""
-        return torch.stack([self._of_one(image) for image in images])
+        changed = []
+        for place, image in enumerate(images):
+            seed_sample(place)
+            changed.append(self._of_one(image))
+        return torch.stack(changed)

@@ -12,7 +12,11 @@ from torch.utils.data import Dataset, TensorDataset
 
 
 class BatchDataset(Dataset[tuple[Tensor, ...]]):
-    """A dataset that gives a whole batch at once, in the order asked for."""
+    """A dataset that gives a whole batch at once, in the order asked for.
+
+    One that draws random numbers for samples does so by ``framework_core.draw_samples``, or behind
+    ``framework_core.seed_sample``: several processes that share a batch then change its samples as one would.
+    """
 
     @abstractmethod
     def __len__(self) -> int:

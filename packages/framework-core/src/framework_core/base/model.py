@@ -189,6 +189,14 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """
         return None
 
+    def loss_count(self, target: Tensor) -> int:
+        """Of how many things the loss of a batch is the mean: by default of its samples.
+
+        A subclass whose loss is a mean over tokens says how many a batch has, so that the loss of a validation or test
+        is that of all tokens, whichever batches and processes they came in.
+        """
+        return len(target)
+
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """One batch to its loss."""
         inputs, target = batch
@@ -213,8 +221,8 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         return {"outputs": outputs, "target": target}
 
     def _log_evaluation(self, outputs: Any, target: Tensor, split: str, metrics: MetricCollection) -> None:
-        loss = self.loss(outputs, target)
-        self.log(f"{split}/loss", loss, on_epoch=True, on_step=False, sync_dist=True, batch_size=len(target))
+        loss, count = self.loss(outputs, target), self.loss_count(target)
+        self.log(f"{split}/loss", loss, on_epoch=True, on_step=False, sync_dist=True, batch_size=count)
         metrics.update(outputs, target)
         self.log_dict(metrics, on_epoch=True, on_step=False)
 

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from framework_core.base.gathering import gather_samples
 from framework_core.base.model import BaseModel
 
 LIMIT = 20_000_000
@@ -39,6 +41,8 @@ class Answers:
 class KeptAnswers(Callback):
     """Keeps what ``test_step`` returns under ``outputs`` and ``target``, where both are tensors and small enough.
 
+    Of several processes each sees some of the samples; at the end all of them have the answers to all.
+
     Attributes:
         alone: Whether one process has seen all of the test.
     """
@@ -51,9 +55,8 @@ class KeptAnswers(Callback):
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew."""
-        self._parts, self._count = [], 0
-        # Each process sees a part of the test, some samples twice.
-        self.alone = self._complete = trainer.world_size == 1
+        self._parts, self._count, self._complete = [], 0, True
+        self.alone = trainer.world_size == 1
 
     def on_test_batch_end(
         self,
@@ -72,6 +75,20 @@ class KeptAnswers(Callback):
             return
         given, target = pair[0].detach().cpu(), pair[1].detach().cpu()
         self._parts.append((given.float() if given.is_floating_point() else given, target))
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put together what all processes have."""
+        if self.alone:
+            return
+        own = self.answers
+        told = gather_samples([own is not None and self._count * trainer.world_size <= LIMIT], samples=0)
+        if own is None or not all(told):
+            self._complete, self._parts = False, []
+            return
+        dataset = getattr(trainer.test_dataloaders, "dataset", ())
+        rows = list(zip(own.outputs.numpy(), own.target.numpy(), strict=True))
+        outputs, target = zip(*gather_samples(rows, samples=len(dataset)), strict=True)
+        self._parts = [(torch.from_numpy(np.stack(outputs)), torch.from_numpy(np.stack(target)))]
 
     @property
     def answers(self) -> Answers | None:

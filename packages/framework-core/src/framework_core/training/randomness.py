@@ -13,19 +13,13 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate, get_worker_info
 
 from framework_core.base.batches import TensorBatches, as_it_is
+from framework_core.base.drawing import part_of_batch, seed_all, seed_sample
 
 
 def derived_seed(*parts: int | str) -> int:
     """A seed that follows from its parts and from nothing else: 63 bits, the same in every process."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
-
-
-def seed_all(seed: int) -> None:
-    """Seed the random numbers of Python, NumPy and torch on the CPU; those of a GPU stay as they are."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.default_generator.manual_seed(seed)
 
 
 def random_state() -> dict[str, Any]:
@@ -63,6 +57,27 @@ def undisturbed() -> Iterator[None]:
         set_random_state(before)
 
 
+class Indices(list[Any]):
+    """The samples of a batch, or of one process's part of it, and which batch it is; loading processes get it as it is.
+
+    Args:
+        samples: Their indices.
+        epoch: The epoch.
+        batch: The batch's number in it.
+        first: The place of the first one in the whole batch.
+        whole: How many samples that has; these, where nothing is said.
+    """
+
+    def __init__(
+        self, samples: Sequence[Any] = (), epoch: int = 0, batch: int = 0, first: int = 0, whole: int | None = None
+    ) -> None:
+        super().__init__(samples)
+        self.epoch = epoch
+        self.batch = batch
+        self.first = first
+        self.whole = len(self) if whole is None else whole
+
+
 def draws_nothing(loader: DataLoader[Any]) -> bool:
     """Whether loading is the copying of tensors, which needs no random numbers and no time for seeding them."""
     dataset: Any = loader.dataset
@@ -72,18 +87,24 @@ def draws_nothing(loader: DataLoader[Any]) -> bool:
 
 
 class SeededDataset(Dataset[Any]):
-    """A dataset that draws the same random numbers for a batch whoever loads it, and whenever.
+    """A dataset that draws the same random numbers for a sample of a batch whoever loads it, and whenever.
 
-    It stands for the dataset: everything else that is asked of it, the dataset answers.
+    It stands for the dataset: everything else that is asked of it, the dataset answers. What is drawn for single
+    samples does not depend on the number of processes. A dataset that gives whole batches has to ask for that, by
+    ``seed_sample`` or ``draw_samples``; whatever else it draws, each process draws for its part.
 
     Args:
         dataset: The dataset.
         seed: The batch's epoch and number are added to it.
+        rank: The process among those that share a batch.
     """
 
-    def __init__(self, dataset: Any, seed: int) -> None:
+    def __init__(self, dataset: Any, seed: int, *, rank: int = 0) -> None:
         self.dataset = dataset
         self._seed = seed
+        self._rank = rank
+        self._draws: bool | None = None
+        """Whether samples draw, as far as it is known."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "dataset" or name.startswith("__"):
@@ -99,11 +120,48 @@ class SeededDataset(Dataset[Any]):
     def __getitems__(self, indices: Sequence[Any]) -> _Loaded:
         """Called by torch's loader for each batch."""
         before = host_state() if get_worker_info() is None else None
-        epoch, batch = getattr(indices, "epoch", 0), getattr(indices, "batch", 0)
-        seed_all(derived_seed(self._seed, epoch, batch))
+        batch = indices if isinstance(indices, Indices) else Indices(indices)
+        seed = derived_seed(self._seed, batch.epoch, batch.batch)
+        own = derived_seed(seed, self._rank)
         together = getattr(self.dataset, "__getitems__", None)
-        samples = together(indices) if together else [self.dataset[index] for index in indices]
+        with part_of_batch(seed, first=batch.first, whole=batch.whole):
+            if together:
+                seed_all(own)
+                samples = together(indices)
+            else:
+                samples = self._one_by_one(indices)
+                seed_all(own)  # of what is drawn when a batch is made of them
         return _Loaded(samples, before)
+
+    def _one_by_one(self, indices: Sequence[Any]) -> list[Any]:
+        """The samples, each with random numbers of its own, which takes time, so those that draw nothing have none.
+
+        When one draws all the same, the batch is read again: what a sample is like must not depend on those before.
+        """
+        if self._draws is False:
+            seed_all(self._seed)
+            samples = [self.dataset[index] for index in indices]
+            self._draws = _have_moved(self._seed)
+            if not self._draws:
+                return samples
+        samples = []
+        for place, index in enumerate(indices):
+            seed = seed_sample(place)
+            samples.append(self.dataset[index])
+            if not self._draws:
+                self._draws = _have_moved(seed)
+        return samples
+
+
+def _have_moved(seed: int) -> bool:
+    """Whether anything was drawn since random numbers were seeded: what comes next is not what came first then."""
+    now = _next()
+    seed_all(seed)
+    return now != _next()
+
+
+def _next() -> tuple[float, float, int]:
+    return random.random(), float(np.random.random_sample()), int(torch.randint(2**62, ()))
 
 
 class SeededLoading:

@@ -10,38 +10,24 @@ from __future__ import annotations
 import copy
 import itertools
 import random
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sized
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, Sampler, SequentialSampler
 
+from framework_core.base.drawing import seed_all
 from framework_core.training.randomness import (
+    Indices,
     SeededDataset,
     SeededLoading,
     derived_seed,
     draws_nothing,
-    seed_all,
     undisturbed,
 )
 from framework_core.training.shares import EachSampleOnce, Share, share
 from framework_core.training.streams import ResumableStream, loader_of_share, resumable_stream
-
-
-class Indices(list[Any]):
-    """The samples of one batch, and which batch it is; loading processes get it as it is.
-
-    Args:
-        samples: Their indices.
-        epoch: The epoch.
-        batch: The batch's number in it.
-    """
-
-    def __init__(self, samples: Sequence[Any] = (), epoch: int = 0, batch: int = 0) -> None:
-        super().__init__(samples)
-        self.epoch = epoch
-        self.batch = batch
 
 
 class ResumableBatches(Sampler[list[int]]):
@@ -112,7 +98,7 @@ class ResumableBatches(Sampler[list[int]]):
         """
         whole = self.whole(epoch, batch)
         own = self._share(len(whole))
-        return Indices(whole[own.first : own.end], epoch, batch)
+        return Indices(whole[own.first : own.end], epoch, batch, own.first, len(whole))
 
     def whole(self, epoch: int, batch: int) -> list[int]:
         """The samples of one batch of all processes.
@@ -237,7 +223,7 @@ def resumable_loader(
     rebuilt = copy.copy(loader)
     vars(rebuilt).update(batch_sampler=batches, _iterator=None, generator=_own_generator(seed, rank))
     if not draws_nothing(loader):
-        dataset = SeededDataset(loader.dataset, derived_seed(seed, "loading", rank))
+        dataset = SeededDataset(loader.dataset, derived_seed(seed, "loading"), rank=rank)
         vars(rebuilt).update(dataset=dataset, collate_fn=SeededLoading(loader.collate_fn))
     return rebuilt
 

@@ -27,6 +27,7 @@ from framework_core.tracking.heartbeat import Heartbeat
 from framework_core.tracking.logger import TrackingLogger
 from framework_core.tracking.lookup import CHECKPOINTS, CONFIG, DATA, write_whole
 from framework_core.training import step_clock
+from framework_core.training.alone import without_others
 from framework_core.training.bottleneck import Verdict
 from framework_core.training.callbacks import training_callbacks
 from framework_core.training.checkpoint_io import step_of, where_it_goes_on
@@ -173,7 +174,8 @@ class Session:
                 if self._tracker is not None:
                     self._tracker.take_back(0 if newest is None else step_of(newest))
         if self._main and not self._config.trainer.fast_dev_run:
-            self._record_outcome(answers)
+            with without_others():
+                self._record_outcome(answers)
 
     def _train_once(self, trainer: Trainer, newest: Path | None) -> None:
         model, datamodule = self._prepared.model, self._prepared.datamodule

@@ -18,9 +18,10 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, get_worker_info
 from torch.utils.data._utils import worker as torch_worker
 
+from framework_core.base.drawing import seed_all
 from framework_core.contracts.protocols import IResumable
 from framework_core.errors import ConfigError, ConfigProblem
-from framework_core.training.randomness import derived_seed, host_state, seed_all, set_host_state
+from framework_core.training.randomness import derived_seed, host_state, set_host_state
 
 ENDLESS = 2**62
 """The batches of a loading process whose end is not known."""

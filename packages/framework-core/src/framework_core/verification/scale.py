@@ -134,4 +134,7 @@ def _cause(step: dict[str, Any]) -> str:
         return f"{names} averages over its own process; on GPUs trainer.sync_batchnorm=true averages over all"
     if step["draws"]:
         return f"{', '.join(step['draws'])} draws in each process for itself"
-    return "the loss is no mean over samples, or something is drawn while data is loaded"
+    return (
+        "the loss is no mean over samples, or each process draws for itself; or it is rounding, which an optimizer "
+        "such as Adam enlarges: trainer.precision=64-true tells"
+    )

@@ -20,6 +20,7 @@ from torchmetrics.classification import (
 
 from framework_core import DataSpec
 from framework_core.contracts import Processing
+from framework_plugins_nlp.shared_mean import shared_mean
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,8 +58,12 @@ class Classification(torch.nn.Module):
     def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
         """Cross-entropy."""
         smoothing = self.label_smoothing if training else 0.0
-        weight = None if self.weight is None else self.weight.to(outputs.dtype)
-        return functional.cross_entropy(outputs, target, weight=weight, label_smoothing=smoothing)
+        if self.weight is None:
+            return functional.cross_entropy(outputs, target, label_smoothing=smoothing)
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+        weight = self.weight.to(outputs.dtype)
+        total = functional.cross_entropy(outputs, target, weight=weight, label_smoothing=smoothing, reduction="sum")
+        return shared_mean(total, weight[target].sum(), training=training)
 
     def expected_loss(self) -> float:
         """The logarithm of the number of classes."""

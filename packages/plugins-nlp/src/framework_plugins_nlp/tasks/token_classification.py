@@ -23,7 +23,7 @@ from framework_plugins_nlp.entity_scores import (
     tag_rows,
 )
 from framework_plugins_nlp.sentence_rows import marked_text
-from framework_plugins_nlp.shared_mean import mean_of_tokens
+from framework_plugins_nlp.shared_mean import shared_mean
 from framework_plugins_nlp.tags import PLAIN, entities
 from framework_plugins_nlp.tasks.classification import LONGEST_SHOWN, MISTAKES, balanced, of_each_class
 from framework_plugins_nlp.word_tokens import IGNORED
@@ -63,13 +63,14 @@ class TokenClassification(torch.nn.Module):
     def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
         """Cross-entropy over words."""
         smoothing = self.label_smoothing if training else 0.0
+        outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
         weight = None if self.weight is None else self.weight.to(outputs.dtype)
         total = functional.cross_entropy(
             outputs, target, weight=weight, label_smoothing=smoothing, ignore_index=IGNORED, reduction="sum"
         )
         words = target.ne(IGNORED)
         count = words.sum() if weight is None else weight[target[words]].sum()
-        return mean_of_tokens(total, count, training=training)
+        return shared_mean(total, count, training=training)
 
     def expected_loss(self) -> float:
         """The logarithm of the number of classes."""

@@ -226,12 +226,10 @@ class _Rows(BatchDataset):
 
     def batch(self, indices: Tensor) -> tuple[Tensor, ...]:
         found = self.source[self.rows[indices].tolist()][self.column]
-        read: list[Tensor] = []
-        kept: list[int] = []
-        for index, image in zip(indices.tolist(), found, strict=True):
+        read: dict[int, Tensor] = {}
+        for place, (index, image) in enumerate(zip(indices.tolist(), found, strict=True)):
             try:
-                read.append(self.decode(_content(image)))
-                kept.append(index)
+                read[place] = self.decode(_content(image))
             except reading.UNREADABLE as error:
                 what = f"The image of row {int(self.rows[index]):,} cannot be read: {reading.reason(error)}"
                 if not self.skip:
@@ -242,7 +240,7 @@ class _Rows(BatchDataset):
             what = f"None of the {len(indices)} images of a batch can be read, row {first:,} among them."
             raise DataError(what, next_step="Take another revision: dataset.revision=NAME")
         assert self.transform is not None  # noqa: S101  # the module has one for each split
-        return prepared(read, self.transform), self.targets[kept]
+        return prepared(read, self.transform), self.targets[indices[list(read)]]
 
 
 def _content(image: dict[str, Any]) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import get_worker_info
 from torchvision.transforms import v2
 
-from framework_core import BatchDataset, DataError
+from framework_core import BatchDataset, DataError, seed_sample
 from framework_plugins_vision import reading
 from framework_plugins_vision.datasets.batch_memory import BatchMemory
 from framework_plugins_vision.image_hashes import Picture, file_picture
@@ -95,8 +95,8 @@ class ImageFiles(BatchDataset):
         Raises:
             DataError: One cannot be read, or none can.
         """
-        read, kept = self._readable(indices)
-        return prepared(read, self.transform), self.targets[kept]
+        read = self._readable(indices)
+        return prepared(read, self.transform), self.targets[indices[list(read)]]
 
     def batch_of_bytes(self, indices: Tensor) -> tuple[Tensor, ...]:
         """The same, and images not normalised yet, where that is the last step.
@@ -104,23 +104,19 @@ class ImageFiles(BatchDataset):
         Raises:
             DataError: One cannot be read, or none can.
         """
-        read, kept = self._readable(indices)
-        return prepared(read, self.transform, as_bytes=True), self.targets[kept]
+        read = self._readable(indices)
+        return prepared(read, self.transform, as_bytes=True), self.targets[indices[list(read)]]
 
-    def _readable(self, indices: Tensor) -> tuple[list[Tensor], list[int]]:
-        read: list[Tensor] = []
-        kept: list[int] = []
-        for index in indices.tolist():
-            image = self._read(self.paths[index])
-            if image is not None:
-                read.append(image)
-                kept.append(index)
+    def _readable(self, indices: Tensor) -> dict[int, Tensor]:
+        """The images that can be read, by their place in the batch."""
+        images = {place: self._read(self.paths[index]) for place, index in enumerate(indices.tolist())}
+        read = {place: image for place, image in images.items() if image is not None}
         if not read:
             raise DataError(
                 f"None of the {len(indices)} images of a batch can be read, {self.paths[int(indices[0])]} among them.",
                 next_step="Check the folder: dataset.verify=full",
             )
-        return read, kept
+        return read
 
     def picture(self, index: int) -> Picture:
         """An image as it is in its file."""
@@ -157,31 +153,30 @@ class UnlabelledImages(BatchDataset):
 
     def batch(self, indices: Tensor) -> Any:
         """The images of these indices."""
-        return prepared([self.reader(self.paths[index]) for index in indices.tolist()], self.transform)
+        read = {place: self.reader(self.paths[index]) for place, index in enumerate(indices.tolist())}
+        return prepared(read, self.transform)
 
     def __getitem__(self, index: int) -> Any:
         return self.batch(torch.tensor([index]))[0]
 
 
-def prepared(images: Sequence[Tensor], transform: Transform, *, as_bytes: bool = False) -> Tensor:
+def prepared(images: Mapping[int, Tensor], transform: Transform, *, as_bytes: bool = False) -> Tensor:
     """A batch of images that went through a transform.
 
     Where the transform ends in a ``Normalization``, each image is written straight into the batch.
 
     Args:
-        images: Bytes of pixels.
+        images: Bytes of pixels, by their place in the batch that was asked for.
         transform: From those to what the model takes.
         as_bytes: Whether a ``Normalization`` at the end is left out, if bytes come to it.
     """
     steps = list(transform.transforms) if isinstance(transform, v2.Compose) else []
     if not steps or not isinstance(steps[-1], Normalization):
-        return torch.stack([transform(image) for image in images])
+        return torch.stack([_transformed(image, place, [transform]) for place, image in images.items()])
     *before, last = (step for step in steps if not isinstance(step, v2.PILToTensor))
     batch: Tensor | None = None
-    for position, image in enumerate(images):
-        ready = image
-        for step in before:
-            ready = step(ready)
+    for position, (place, image) in enumerate(images.items()):
+        ready = _transformed(image, place, before)
         if batch is None:
             as_bytes = as_bytes and ready.dtype == torch.uint8
             batch = empty_batch((len(images), *ready.shape), as_bytes=as_bytes)
@@ -191,6 +186,13 @@ def prepared(images: Sequence[Tensor], transform: Transform, *, as_bytes: bool =
             last.into(ready, batch[position])
     assert batch is not None  # noqa: S101  # no batch is empty
     return batch
+
+
+def _transformed(image: Tensor, place: int, steps: Sequence[Any]) -> Tensor:
+    seed_sample(place)
+    for step in steps:
+        image = step(image)
+    return image
 
 
 def empty_batch(shape: tuple[int, ...], *, as_bytes: bool = False) -> Tensor:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from framework_core import BatchDataset, DataError, DataSpec
+from framework_core import BatchDataset, DataError, DataSpec, seed_sample
 from framework_core.contracts import Processing
 from framework_plugins_vision.datasets.class_list import class_list
 from framework_plugins_vision.datasets.image_folder import images_in, no_folder
@@ -280,7 +280,9 @@ class MaskedImages(BatchDataset):
         Raises:
             DataError: One cannot be read.
         """
-        samples = [sample for index in indices.tolist() if (sample := self._sample(index)) is not None]
+        samples = [
+            sample for place, index in enumerate(indices.tolist()) if (sample := self._sample(index, place)) is not None
+        ]
         if not samples:
             what = (
                 f"None of the {len(indices)} images of a batch can be read, {self.paths[int(indices[0])]} among them."
@@ -293,7 +295,7 @@ class MaskedImages(BatchDataset):
         """An image as it is in its file."""
         return file_picture(self.paths[index])
 
-    def _sample(self, index: int) -> tuple[Tensor, Tensor] | None:
+    def _sample(self, index: int, place: int) -> tuple[Tensor, Tensor] | None:
         try:
             image, mask = self.reader(self.paths[index]), self.read_mask(self.masks[index])
         except DataError as error:
@@ -301,5 +303,6 @@ class MaskedImages(BatchDataset):
                 raise
             _log.warning("left out: %s", error.what)
             return None
+        seed_sample(place)
         image, mask = self.transform(tv_tensors.Image(image), tv_tensors.Mask(mask))
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from framework_core import BatchDataset
+from framework_core import BatchDataset, draw_samples
 from framework_plugins_vision.image_hashes import Picture
 
 
@@ -61,7 +61,7 @@ class ImagesInMemory(BatchDataset):
     def _taken(self, indices: Tensor) -> Tensor:
         images = self._moved(indices) if self.shift else self.images[indices]
         if self.mirror:
-            turned = torch.rand(len(indices)) < 0.5
+            turned = draw_samples(torch.rand, len(indices)) < 0.5
             images[turned] = images[turned].flip(-1)
         if self.policy:
             images = self.policy(images)
@@ -74,7 +74,7 @@ class ImagesInMemory(BatchDataset):
         return Picture(f"image {index:,}", image.numpy().tobytes(), image)
 
     def _moved(self, indices: Tensor) -> Tensor:
-        corners = torch.randint(0, 2 * self.shift + 1, (2, len(indices), 1))
-        rows, columns = corners + torch.arange(self.side)
+        corners = draw_samples(lambda size: torch.randint(0, 2 * self.shift + 1, (size, 2, 1)), len(indices))
+        rows, columns = corners.transpose(0, 1) + torch.arange(self.side)
         taken = self.images[indices[:, None, None], :, rows[:, :, None], columns[:, None, :]]
         return taken.permute(0, 3, 1, 2).contiguous()

@@ -193,7 +193,7 @@ class Shards(IterableDataset[Any]):
         found = next(itertools.islice(self._decoded(self._raw(self.paths, 0, 1)), index, None), None)
         if found is None:
             raise IndexError(index)
-        return prepared([found[0]], self.transform)[0], torch.tensor(found[1])
+        return prepared({0: found[0]}, self.transform)[0], torch.tensor(found[1])
 
     def resume(self, epoch: int, samples: int) -> None:
         """Go on after so many samples of an epoch: what is before them is read, and neither decoded nor transformed."""
@@ -218,7 +218,7 @@ class Shards(IterableDataset[Any]):
     def collate(self, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
         """Samples to a batch."""
         images, labels = zip(*samples, strict=True)
-        return prepared(images, self.transform), torch.tensor(labels)
+        return prepared(dict(enumerate(images)), self.transform), torch.tensor(labels)
 
     def _endless(self, part: int, parts: int) -> Iterator[Raw]:
         """The samples of this part's shards, mixed; begun again where more are wanted."""
