@@ -60,6 +60,22 @@ def one_core():
     os.sched_setaffinity(0, before)
 
 
+def test_the_report_of_two_processes_is_of_the_whole_test(train, one_core):
+    found = []
+    for devices in ("1", "2"):
+        name = f"of-{devices}"
+        words = ("distributed.enabled=true", f"distributed.devices={devices}", f"experiment.run_name={name}")
+        done = train(*words, "mlops.tracking.backend=none", "--json")
+        assert done.code == 0, done.err
+        folder = Path("runs", name)
+        assert "test/loss" in json.loads((folder / "intervals.json").read_text())
+        found.append(json.loads((folder / "tested_samples.json").read_text()))
+    one, two = found
+    assert two["samples"] == one["samples"] == 30
+    assert two["target"] == one["target"]
+    assert two["scores"]["loss"]["values"] == pytest.approx(one["scores"]["loss"]["values"], abs=1e-4)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from framework_core.heap import frozen_heap
 from framework_core.training.lean_loop import make_lean, without_empty_hooks
 from framework_core.training.strategies.fsdp2 import FSDP2
+from framework_core.training.strategies.shard_step import steps_on_shards
 
 QUIET = {
     "logger": False,
@@ -276,3 +277,13 @@ def test_a_checkpoint_of_the_lean_loop_is_continued_by_lightning(tmp_path):
     other = Trainer(**{**QUIET, "max_epochs": 3})
     other.fit(Model(), loader(), ckpt_path=tmp_path / "a.ckpt", weights_only=True)
     assert other.global_step == 18
+
+
+class Foreign:
+    """What another library, such as DeepSpeed, has in an optimizer's place."""
+
+    param_groups = ()
+
+
+def test_an_optimizer_that_is_none_of_torchs_takes_its_own_steps():
+    assert not steps_on_shards(Foreign())

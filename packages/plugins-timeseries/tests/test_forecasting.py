@@ -101,6 +101,16 @@ def test_the_yardsticks_of_mase_and_rmsse_are_naive_errors_before_the_test():
     assert found["rmsse_scale"] == [[pytest.approx((4 + 1 + 16 + 25) / 4)]]
 
 
+def test_a_forecast_that_is_drawn_does_not_depend_on_the_windows_beside_it(long):
+    module = registry.create_dataset("series_table", path=str(long()), look_back=14, horizon=7, batch_size=5)
+    module.setup("fit")
+    torch.manual_seed(0)
+    model = registry.create_model("deepar", data=module.data_spec(), hidden=4).eval()
+    inputs, _ = module.val_dataset.batch(torch.arange(6))
+    with torch.inference_mode():
+        torch.testing.assert_close(model(inputs)[3:], model(inputs[3:]))
+
+
 @pytest.fixture
 def scored(long):
     """The naive model on a table of series of different scale, tested by Lightning."""

@@ -165,7 +165,7 @@ class MaskedLanguageModel(BaseModel):
 
     def on_test_epoch_end(self) -> None:
         """The pseudo-perplexity of the first texts, Salazar et al., https://arxiv.org/abs/1910.14659."""
-        own = torch.tensor([self._surprise, self._counted], dtype=torch.float64, device=self.device)
+        own = torch.tensor([self._surprise, self._counted], device=self.device)
         everyone: Any = self.all_gather(own)
         surprise, counted = everyone.reshape(-1, 2).sum(dim=0).tolist()
         if counted:

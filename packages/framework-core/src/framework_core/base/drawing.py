@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _ODD = 0x9E3779B97F4A7C15
-"""Multiplied by it, neighbouring numbers have no bits in common, and different ones stay different."""
+"""2**64 by the golden ratio: its multiples lie far apart and differ in their low bits (Knuth, TAOCP 3, section 6.4)."""
 
 
 @dataclass

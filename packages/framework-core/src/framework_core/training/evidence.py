@@ -16,6 +16,7 @@ from torch import Tensor
 
 from framework_core.base.gathering import gather_samples
 from framework_core.base.model import BaseModel
+from framework_core.training.common_answer import highest
 
 LIMIT = 20_000_000
 """Numbers in the outputs of a test; more than this are not kept, and nothing is told from them."""
@@ -81,8 +82,9 @@ class KeptAnswers(Callback):
         if self.alone:
             return
         own = self.answers
-        told = gather_samples([own is not None and self._count * trainer.world_size <= LIMIT], samples=0)
-        if own is None or not all(told):
+        too_many = own is None or self._count * trainer.world_size > LIMIT
+        (left_out,) = highest(float(too_many), device=pl_module.device)
+        if own is None or left_out:
             self._complete, self._parts = False, []
             return
         dataset = getattr(trainer.test_dataloaders, "dataset", ())

@@ -114,7 +114,10 @@ class _Autoregressive(nn.Module):
         return found.permute(1, 3, 2, 0)
 
     def _sampled(self, last: Tensor, state: tuple[Tensor, Tensor], ahead: Tensor) -> Tensor:
-        """Every path step by step, ``(N * S, H)``."""
+        """Every path step by step, ``(N * S, H)``.
+
+        Paths of one number draw the same in each window, so that no forecast depends on those beside it.
+        """
         times = self.samples
         value = last.repeat_interleave(times, dim=0)
         hidden, cell = (part.repeat_interleave(times, dim=1) for part in state)
@@ -125,8 +128,8 @@ class _Autoregressive(nn.Module):
             inputs = torch.cat([value, known[:, step : step + 1]], dim=-1)
             states, (hidden, cell) = self.cells(inputs, (hidden, cell))
             outputs = self.place(states)
-            noise = torch.randn(value.shape[0], 1, device=last.device, dtype=last.dtype, generator=generator)
-            value = self.normal.drawn(outputs, noise).unsqueeze(-1)
+            noise = torch.randn(times, 1, device=last.device, dtype=last.dtype, generator=generator)
+            value = self.normal.drawn(outputs, noise.repeat(last.shape[0], 1)).unsqueeze(-1)
             drawn.append(value[:, :, 0])
         return torch.cat(drawn, dim=1)
 

@@ -22,10 +22,11 @@ def steps_on_shards(optimizer: Optimizer) -> bool:
     Args:
         optimizer: The optimizer, with all its parameters.
     """
+    if type(optimizer) not in NUMBER_BY_NUMBER:
+        return False
     hooks = optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks
     parameters = [each for group in optimizer.param_groups for each in group["params"]]
-    sharded = all(isinstance(each, DTensor) and each.device.type == "cpu" for each in parameters)
-    return type(optimizer) in NUMBER_BY_NUMBER and sharded and not hooks
+    return not hooks and all(isinstance(each, DTensor) and each.device.type == "cpu" for each in parameters)
 
 
 def step_on_shards(optimizer: Optimizer) -> None:
