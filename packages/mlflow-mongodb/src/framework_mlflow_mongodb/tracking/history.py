@@ -16,6 +16,7 @@ from mlflow.store.entities.paged_list import PagedList
 from mlflow.utils.search_utils import SearchUtils
 from pymongo import ASCENDING
 
+from framework_mlflow_mongodb.collector import paused_collector
 from framework_mlflow_mongodb.connection import Document
 from framework_mlflow_mongodb.errors import invalid
 from framework_mlflow_mongodb.tracking.metrics import point_of
@@ -34,19 +35,21 @@ class HistoryArea(RunArea):
         """Return the points of a metric, by timestamp, step and value."""
         self._check_run_is_in_workspace(run_id)
         offset: int = SearchUtils.parse_start_offset_from_page_token(page_token)
-        rows = _by_time(self._chunks(run_id, metric_key))
-        end = len(rows) if max_results is None else offset + max_results
-        token = SearchUtils.create_page_token(end) if len(rows) > end else None
-        return PagedList(_metrics(metric_key, rows[offset:end]), token)
+        with paused_collector:
+            rows = _by_time(self._chunks(run_id, metric_key))
+            end = len(rows) if max_results is None else offset + max_results
+            token = SearchUtils.create_page_token(end) if len(rows) > end else None
+            return PagedList(_metrics(metric_key, rows[offset:end]), token)
 
     def get_metric_history_bulk(self, run_ids: list[str], metric_key: str, max_results: int) -> list[MetricWithRunId]:
         """Return the first `max_results` points of the runs, by run, timestamp, step and value."""
         found: list[MetricWithRunId] = []
-        for run_id in sorted(self._own_run_ids(run_ids)):
-            rows = _by_time(self._chunks(run_id, metric_key))[: max_results - len(found)]
-            found += [MetricWithRunId(metric, run_id) for metric in _metrics(metric_key, rows)]
-            if len(found) >= max_results:
-                break
+        with paused_collector:
+            for run_id in sorted(self._own_run_ids(run_ids)):
+                rows = _by_time(self._chunks(run_id, metric_key))[: max_results - len(found)]
+                found += [MetricWithRunId(metric, run_id) for metric in _metrics(metric_key, rows)]
+                if len(found) >= max_results:
+                    break
         return found
 
     def get_max_step_for_metric(self, run_id: str, metric_key: str) -> int:
@@ -72,9 +75,10 @@ class HistoryArea(RunArea):
         for run_id in run_ids:
             self._check_run_is_in_workspace(run_id)
         found: list[MetricWithRunId] = []
-        for run_id in run_ids:
-            documents = self._chunks(run_id, metric_key, start_step, end_step)
-            found += _with_run(run_id, metric_key, _sample(documents, max(1, max_results), start_step, end_step))
+        with paused_collector:
+            for run_id in run_ids:
+                documents = self._chunks(run_id, metric_key, start_step, end_step)
+                found += _with_run(run_id, metric_key, _sample(documents, max(1, max_results), start_step, end_step))
         return found
 
     def _chunks(self, run_id: str, key: str, first: int | None = None, last: int | None = None) -> list[Document]:
