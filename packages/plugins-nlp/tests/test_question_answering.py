@@ -279,6 +279,13 @@ def test_two_processes_measure_what_one_measures(words, project):
     assert {"test/exact_match", "test/f1", "test/bleu"} & set(found[0])
 
 
+@pytest.mark.drawn
+def test_answers_of_several_processes_can_be_rehearsed(fw):
+    words = ("--model", "small_bert_qa", "dataset.count=60", "model.width=32", "model.depth=1", "dataset.batch_size=9")
+    done = fw("launch", "--dry-run", "--ranks", "3", "--", *words)
+    assert done.code == 0, done.err
+
+
 BAD = {
     "an answer at another place": (
         squad(("q7", "Where?", [("near the café", 50)])),

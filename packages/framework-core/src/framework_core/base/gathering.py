@@ -26,7 +26,8 @@ def gather_samples(own: Sequence[Value], *, samples: int) -> list[Value]:
         samples: How many samples the split has. Where there are fewer than processes, each has measured all.
 
     Returns:
-        A value for each sample that was measured; of a process that is alone, its own.
+        A value for each sample that was measured; of a process that is alone, its own. In a rehearsal (``fw launch
+        --dry-run``) the others are not there, and its own stand for theirs.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
         return list(own)
