@@ -47,6 +47,16 @@ class Together(BatchDataset):
         return (torch.cat([torch.stack(rows), moved], dim=1),)
 
 
+class Wrapped(Dataset):
+    """A dataset of batches, asked for one sample at a time."""
+
+    def __len__(self):
+        return SAMPLES
+
+    def __getitem__(self, index):
+        return Together()[index][0]
+
+
 def epoch(dataset, *, processes=1, begin=0, workers=0):
     """What all processes have in an epoch, batch by batch, in the order of the whole batch."""
     parts = []
@@ -77,6 +87,12 @@ def test_a_sample_has_the_same_random_numbers_on_any_number_of_devices(dataset, 
     same(epoch(dataset, processes=processes), alone)
     drawn = torch.cat(alone)[:, 1:]
     assert all(len(column.unique()) > SAMPLES - 3 for column in drawn.T if len(column.unique()) > 2)
+
+
+def test_a_dataset_of_batches_draws_the_same_where_another_asks_it_for_samples():
+    alone = epoch(Together())
+    same(epoch(Wrapped()), alone)
+    same(epoch(Wrapped(), processes=2), alone)
 
 
 def test_what_a_sample_is_like_does_not_depend_on_what_was_read_before():

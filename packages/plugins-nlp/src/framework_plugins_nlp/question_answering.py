@@ -138,11 +138,12 @@ class QuestionAnsweringModel(BaseModel):
         """Exact match and F1, of 1, where the data says which windows were seen."""
         datamodule: Any = getattr(self._trainer, "datamodule", None)
         windows = getattr(datamodule, "windows", {}).get(split, ())
+        if not windows:
+            return []
         logits = gather_samples([each.numpy() for each in self._seen], samples=len(windows))
         windows = windows[: len(logits)]
         # In a rehearsal the other processes are not there, and what stands for theirs is of other windows.
-        fit = all(each.shape[1] >= len(window.ids) for window, each in zip(windows, logits, strict=True))
-        if not windows or not fit:
+        if not windows or any(each.shape[1] < len(window.ids) for window, each in zip(windows, logits, strict=True)):
             return []
         questions = datamodule.questions[split][: windows[-1].question + 1]
         may_be_none = bool(self.data.facts.get("may_be_none"))

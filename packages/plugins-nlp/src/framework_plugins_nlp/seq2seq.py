@@ -140,7 +140,7 @@ class Seq2SeqModel(BaseModel):
 
         pairs = getattr(getattr(self._trainer, "datamodule", None), "pairs", {})
         test = pairs.get("test") if isinstance(pairs, Mapping) else None
-        self._rows = gather_samples(self._rows, samples=len(test or ()))
+        self._rows = gather_samples(self._rows, samples=len(test) if isinstance(test, Pairs) else None)
         if isinstance(test, Pairs):
             self._take_written_texts(test)
         if self._rows:

@@ -52,7 +52,17 @@ def part_of_batch(seed: int, *, first: int, whole: int) -> Iterator[None]:
         _part.reset(token)
 
 
-def seed_sample(place: int) -> int:
+def seed_of_sample(seed: int, place: int) -> int:
+    """The seed of a sample.
+
+    Args:
+        seed: Of its batch.
+        place: Its place in the whole batch.
+    """
+    return (seed ^ (place + 1) * _ODD) % 2**63
+
+
+def seed_sample(place: int) -> None:
     """Let what is drawn next be the random numbers of one sample, those of Python, NumPy and torch.
 
     A dataset that gives whole batches calls this before it draws for a sample, so that the sample is changed in the
@@ -60,16 +70,10 @@ def seed_sample(place: int) -> int:
 
     Args:
         place: The place of the sample in the batch that the dataset was asked for.
-
-    Returns:
-        The seed; 0 where nobody trains.
     """
     part = _part.get()
-    if part is None:
-        return 0
-    seed = _mixed(part.seed, part.first + place)
-    seed_all(seed)
-    return seed
+    if part is not None:
+        seed_all(seed_of_sample(part.seed, part.first + place))
 
 
 def draw_samples(draw: Callable[[int], Tensor], count: int) -> Tensor:
@@ -87,12 +91,8 @@ def draw_samples(draw: Callable[[int], Tensor], count: int) -> Tensor:
         return draw(count)
     part.draws += 1
     before = torch.get_rng_state()
-    torch.default_generator.manual_seed(_mixed(part.seed, -part.draws))
+    torch.default_generator.manual_seed(seed_of_sample(part.seed, -part.draws))
     try:
         return draw(part.whole)[part.first : part.first + count]
     finally:
         torch.set_rng_state(before)
-
-
-def _mixed(seed: int, number: int) -> int:
-    return (seed ^ (number + 1) * _ODD) % 2**63

@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 _NOTHING: Any = object()
 
 
-def gather_samples(own: Sequence[Value], *, samples: int) -> list[Value]:
+def gather_samples(own: Sequence[Value], *, samples: int | None) -> list[Value]:
     """What was found of each sample of a validation or test, in the order of the data, in every process.
 
     Where several processes measure a model, samples go to them in turn: of four, the third is given samples 2, 6, 10
@@ -23,7 +23,8 @@ def gather_samples(own: Sequence[Value], *, samples: int) -> list[Value]:
     Args:
         own: What this process found, a value for each sample in the order in which it was given them. Tensors have to
             be on the processor.
-        samples: How many samples the split has. Where there are fewer than processes, each has measured all.
+        samples: How many samples the split has; ``None`` where nobody knows. Where there are fewer than processes,
+            each has measured all.
 
     Returns:
         A value for each sample that was measured; of a process that is alone, its own. In a rehearsal (``fw launch
@@ -36,4 +37,4 @@ def gather_samples(own: Sequence[Value], *, samples: int) -> list[Value]:
     if all(len(each) == samples for each in everyone):
         return list(own)
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*everyone, fillvalue=_NOTHING))
-    return [value for value in in_turn if value is not _NOTHING]
+    return [value for value in in_turn if value is not _NOTHING][:samples]

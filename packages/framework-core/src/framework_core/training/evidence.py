@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,7 +74,9 @@ class KeptAnswers(Callback):
         if pair is None or not self._complete or self._count > LIMIT:
             self._complete, self._parts = False, []
             return
-        given, target = pair[0].detach().cpu(), pair[1].detach().cpu()
+        given, target = (each.detach().cpu() for each in pair)
+        if target.dtype == torch.bfloat16:
+            target = target.float()  # NumPy has no such numbers
         self._parts.append((given.float() if given.is_floating_point() else given, target))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -87,9 +89,10 @@ class KeptAnswers(Callback):
         if own is None or left_out:
             self._complete, self._parts = False, []
             return
-        dataset = getattr(trainer.test_dataloaders, "dataset", ())
+        dataset = getattr(trainer.test_dataloaders, "dataset", None)
+        samples = len(dataset) if isinstance(dataset, Sized) else None
         rows = list(zip(own.outputs.numpy(), own.target.numpy(), strict=True))
-        outputs, target = zip(*gather_samples(rows, samples=len(dataset)), strict=True)
+        outputs, target = zip(*gather_samples(rows, samples=samples), strict=True)
         self._parts = [(torch.from_numpy(np.stack(outputs)), torch.from_numpy(np.stack(target)))]
 
     @property

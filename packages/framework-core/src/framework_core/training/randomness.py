@@ -13,7 +13,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset, TensorDataset, default_collate, get_worker_info
 
 from framework_core.base.batches import TensorBatches, as_it_is
-from framework_core.base.drawing import part_of_batch, seed_all, seed_sample
+from framework_core.base.drawing import part_of_batch, seed_all, seed_of_sample
+from framework_core.training.indices import Indices
 
 
 def derived_seed(*parts: int | str) -> int:
@@ -55,27 +56,6 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         set_random_state(before)
-
-
-class Indices(list[Any]):
-    """The samples of a batch, or of one process's part of it, and which batch it is; loading processes get it as it is.
-
-    Args:
-        samples: Their indices.
-        epoch: The epoch.
-        batch: The batch's number in it.
-        first: The place of the first one in the whole batch.
-        whole: How many samples that has; these, where nothing is said.
-    """
-
-    def __init__(
-        self, samples: Sequence[Any] = (), epoch: int = 0, batch: int = 0, first: int = 0, whole: int | None = None
-    ) -> None:
-        super().__init__(samples)
-        self.epoch = epoch
-        self.batch = batch
-        self.first = first
-        self.whole = len(self) if whole is None else whole
 
 
 def draws_nothing(loader: DataLoader[Any]) -> bool:
@@ -124,32 +104,34 @@ class SeededDataset(Dataset[Any]):
         seed = derived_seed(self._seed, batch.epoch, batch.batch)
         own = derived_seed(seed, self._rank)
         together = getattr(self.dataset, "__getitems__", None)
-        with part_of_batch(seed, first=batch.first, whole=batch.whole):
-            if together:
-                seed_all(own)
+        if together:
+            seed_all(own)
+            with part_of_batch(seed, first=batch.first, whole=batch.whole):
                 samples = together(indices)
-            else:
-                samples = self._one_by_one(indices)
-                seed_all(own)  # of what is drawn when a batch is made of them
+        else:
+            samples = self._one_by_one(batch, seed)
+            seed_all(own)  # of what is drawn when a batch is made of them
         return _Loaded(samples, before)
 
-    def _one_by_one(self, indices: Sequence[Any]) -> list[Any]:
+    def _one_by_one(self, batch: Indices, seed: int) -> list[Any]:
         """The samples, each with random numbers of its own, which takes time, so those that draw nothing have none.
 
         When one draws all the same, the batch is read again: what a sample is like must not depend on those before.
         """
         if self._draws is False:
-            seed_all(self._seed)
-            samples = [self.dataset[index] for index in indices]
-            self._draws = _have_moved(self._seed)
+            seed_all(seed)
+            samples = [self.dataset[index] for index in batch]
+            self._draws = _have_moved(seed)
             if not self._draws:
                 return samples
         samples = []
-        for place, index in enumerate(indices):
-            seed = seed_sample(place)
-            samples.append(self.dataset[index])
+        for place, index in enumerate(batch, batch.first):
+            own = seed_of_sample(seed, place)
+            seed_all(own)
+            with part_of_batch(seed, first=place, whole=batch.whole):  # it may be one of a dataset of batches
+                samples.append(self.dataset[index])
             if not self._draws:
-                self._draws = _have_moved(seed)
+                self._draws = _have_moved(own)
         return samples
 
 

@@ -18,8 +18,8 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, RandomSampler, Sampler, SequentialSampler
 
 from framework_core.base.drawing import seed_all
+from framework_core.training.indices import Indices
 from framework_core.training.randomness import (
-    Indices,
     SeededDataset,
     SeededLoading,
     derived_seed,
