@@ -179,7 +179,8 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_checkpoint_before(seen, prog
     shutil.copy(HERE / "parts.py", ".")
     monkeypatch.setenv("LOSSES", str(Path("losses.txt").resolve()))
     words = ("-m", "parts.py:Told", "-d", "mine.py:Iris", *QUIET, "strategy=fsdp2", *together(2), PARTS)
-    killed = program("train", *words, "checkpoint.every_n_train_steps=1", "experiment.run_name=a")
+    longer = ("scheduler=constant", "trainer.max_epochs=100", "checkpoint.every_n_train_steps=1")
+    killed = program("train", *words, *longer, "experiment.run_name=a")
     folder = Path("runs/a/checkpoints")
     until = time.monotonic() + 60
     while not ((folder / "last-step3.ckpt").exists() and (folder / f".last.ckpt.writing/{seen}").exists()):
@@ -192,10 +193,11 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_checkpoint_before(seen, prog
     assert damaged == {}
     before = losses(Path("losses.txt"))
     Path("losses.txt").unlink()
-    done = fw("train", "--resume", "a", *ALONE, "trainer.max_epochs=1")
+    epochs = read(found)["epoch"] + 2
+    done = fw("train", "--resume", "a", *ALONE, f"trainer.max_epochs={epochs}")
     assert done.code == 0, done.err
     after = losses(Path("losses.txt"))
-    assert max(after) == 6
+    assert max(after) == 6 * epochs
     assert not list(folder.glob(".*"))
     both = before.keys() & after.keys()
     assert [before[step] for step in both] == pytest.approx([after[step] for step in both], abs=1e-5)

@@ -176,6 +176,7 @@ def test_processes_that_train_together_say_what_stands_there(error, world, fresh
     done = fresh(*shlex.split(command)[1:], "trainer.accelerator=cpu", "mlops.tracking.backend=none")
     said = done.err.splitlines()
     assert said[-len(lines) :] == lines
+    assert said.count(lines[0]) == 1
     assert (done.out, done.code) == ("", error.exit_code)
 
 

@@ -15,13 +15,15 @@ import os
 import sys
 import threading
 
+from framework_core.cli.several import is_one_of_several
+
 _WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 """Files that keep what they are given for a while; texts give it on to the others."""
 
 
 def leave(code: int) -> None:
     """End this process; returns where a debugger, a profiler, coverage or other processes wait for Python's own end."""
-    if _is_watched() or _is_one_of_several():
+    if _is_watched() or is_one_of_several():
         return
     try:
         _let_threads_of_mongodb_be()
@@ -37,11 +39,6 @@ def _is_watched() -> bool:
     monitoring = getattr(sys, "monitoring", None)
     tools = monitoring is not None and any(monitoring.get_tool(number) for number in range(6))
     return tools or sys.gettrace() is not None or sys.getprofile() is not None
-
-
-def _is_one_of_several() -> bool:
-    distributed = sys.modules.get("torch.distributed")
-    return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 def _let_threads_of_mongodb_be() -> None:

@@ -173,8 +173,10 @@ def _tell(error: FrameworkError, debug: bool) -> None:
         traceback.print_exception(error)
     elif is_main_process() or not isinstance(error, RunInterrupted):
         from framework_core.cli.screen import print_error
+        from framework_core.cli.several import is_told
 
-        print_error(error)
+        if not is_told(str(error)):
+            print_error(error)
 
 
 def hoisted(words: list[str]) -> tuple[list[str], list[str]]:

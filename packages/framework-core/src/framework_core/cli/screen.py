@@ -22,10 +22,10 @@ RED, BOLD, RESET = "\033[31m", "\033[1m", "\033[0m"
 def print_error(error: FrameworkError) -> None:
     """An expected error: what is wrong, what is possible, what to type next."""
     label = f"{RED}{BOLD}error:{RESET}" if sys.stderr.isatty() else "error:"
-    lines = str(error).splitlines()
-    print(f"{label} {lines[0]}", file=sys.stderr)
-    for line in lines[1:]:
-        print(f"  {line}", file=sys.stderr)
+    first, *rest = str(error).splitlines()
+    # In one piece: what several processes say at a time does not mix.
+    sys.stderr.write("".join([f"{label} {first}\n", *(f"  {line}\n" for line in rest)]))
+    sys.stderr.flush()
 
 
 def print_json(value: Any) -> None:
