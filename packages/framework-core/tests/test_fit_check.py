@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
 from framework_core.config.compose import compose
@@ -28,6 +31,15 @@ class Gated(Recurrent):
 class Asks(Net):
     def forward(self, inputs):
         return self.model(inputs) * (2 if inputs.sum().item() > 0 else 1)
+
+class Packs(Recurrent):
+    def forward(self, inputs):
+        packed = nn.utils.rnn.pack_padded_sequence(inputs[:, None], [1] * len(inputs), batch_first=True)
+        return self.model(self.cell(packed)[1][0])
+
+class Fails(Net):
+    def training_step(self, batch, batch_idx):
+        raise ArithmeticError("no such number")
 """
 SMALL = ("dataset=mine.py:Iris", "trainer.accelerator=cpu", "mlops.tracking.backend=none", "preflight=false")
 
@@ -96,6 +108,31 @@ def test_a_strategy_is_advised_and_what_does_not_fit_is_told(fw, components):
     assert "A batch of this size does not fit" in done.err
 
 
+@pytest.mark.parametrize("model", ["Asks", "Packs"])
+def test_a_model_that_looks_at_numbers_is_measured_by_real_steps(model, fw, components, project):
+    (project / "odd.py").write_text(RECURRENT)
+    words = (f"model=odd.py:{model}", "dataset=mine.py:Iris", "trainer.accelerator=cpu")
+    found = check(fw, *words, "--devices", "2 x 1GiB")
+    assert found["tried"]
+    assert [each["largest"] for each in found["strategies"]] == [90, 90]
+    config = compose([*SMALL, *words]).config
+    prepared = preparation.prepare(config)
+    preparation.set_optimization(prepared, config)
+    batch = next(iter(prepared.datamodule.train_dataloader()))
+    assert found["one_device"]["peak"] == tracked(prepared.model, batch, config).peak
+    assert "Real steps were taken on this machine" in fw("fit-check", *words).err
+
+
+def test_a_real_step_that_this_machine_has_no_memory_for_is_not_taken(fw, components, project, monkeypatch):
+    (project / "odd.py").write_text(RECURRENT)
+    words = ("fit-check", "-m", "odd.py:Asks", "-d", "mine.py:Iris", "trainer.accelerator=cpu", "model.width=4096")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=700_000))
+    assert fw(*words, "dataset.batch_size=4").code == 0
+    done = fw(*words, "dataset.batch_size=90")
+    assert (done.code, done.out) == (2, "")
+    assert "the model looks at numbers on the way, and a real step takes" in done.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -103,7 +140,7 @@ def test_a_strategy_is_advised_and_what_does_not_fit_is_told(fw, components):
             ("model=odd.py:Recurrent", "trainer.accelerator=auto", "--devices", "8 x 24GiB"),
             "what a recurrent layer keeps on a GPU only its library knows",
         ),
-        (("model=odd.py:Asks",), "the model does something that needs real numbers"),
+        (("model=odd.py:Fails", "preflight=false"), "a step of the model fails: ArithmeticError: no such number"),
         (("model=mine.py:Net", "--devices", "many"), "this is no number of devices with their memory"),
         (("model=mine.py:Net", "--devices", "0 x 24GiB"), "this is no number of devices with their memory"),
     ],

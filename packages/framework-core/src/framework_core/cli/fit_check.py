@@ -17,7 +17,9 @@ def fit_check(
     devices: str = typer.Option("", "--devices", help="What there is to train on: '8 x 24GiB'."),
     as_json: bool = typer.Option(False, "--json", help="Print what was found as JSON."),
 ) -> None:
-    """Predict the memory that training takes, before it waits for a GPU. Nothing is computed and nothing is written.
+    """Predict the memory that training takes, before it waits for a GPU. Nothing is written.
+
+    Nothing is computed either, but for a few steps of a model that looks at numbers on the way.
 
     With --devices, the memory of each of them, the largest batch, and the simplest strategy that fits.
     """
@@ -34,8 +36,11 @@ def fit_check(
     one = found.footprint
     if as_json:
         fits = [vars(each) for each in found.fits]
-        print_json({"one_device": {**vars(one), "rest": one.rest}, "strategies": fits, "advice": found.advice})
+        whole = {**vars(one), "rest": one.rest}
+        print_json({"one_device": whole, "strategies": fits, "advice": found.advice, "tried": found.tried})
         return
+    if found.tried:
+        note(f"Real steps were taken on this machine, as the model looks at numbers on the way: {found.tried}")
     parts = ("weights", "gradients", "optimizer", "rest", "peak")
     facts = [("batch", f"{one.batch_size} samples on one device")]
     print_facts([*facts, *((name, _size(getattr(one, name))) for name in parts)])

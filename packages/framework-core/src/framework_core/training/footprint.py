@@ -1,4 +1,4 @@
-"""The memory that training takes, found without taking it: one step on tensors that have shapes and no content.
+"""The memory that training takes, found without taking it: a step on tensors that have shapes and no content.
 
 torch's MemTracker counts what a step holds: weights, gradients, optimizer states, and what is kept of the forward pass
 for the backward one. It sees every tensor that is made and let go; what an operator needs inside, and what the
@@ -8,8 +8,8 @@ allocator of a GPU leaves unused between tensors, it does not see.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,11 +62,23 @@ def predicted(model: LightningModule, batch: Any, config: RunConfig, *, size: in
         size: How many samples it has instead.
     """
     mode = FakeTensorMode()
-    with _own_fields(model):
-        hollow = copy.deepcopy(model)
+    hollow = _copy(model)
     _empty(hollow, mode)
     with mode:
-        return tracked(hollow, _of(batch, size), config, inside=WithRoomOfLSTMs())  # type: ignore[no-untyped-call]  # as torch's own
+        return tracked(hollow, _empty_batch(batch, size), config, inside=WithRoomOfLSTMs())  # type: ignore[no-untyped-call]  # as torch's own
+
+
+def counted(model: LightningModule, batch: Any, config: RunConfig, *, size: int | None = None) -> Footprint:
+    """The memory that a step takes, by taking it with a copy of the model.
+
+    Args:
+        model: The model, built; it stays as it is.
+        batch: A batch as the loader gives it.
+        config: The settings of the run.
+        size: How many samples it has instead; they are taken over and over where there are not so many.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return tracked(_copy(model), _repeated(batch, size), config)
 
 
 def tracked(
@@ -82,7 +94,7 @@ def tracked(
     """
     optimizer = _optimizer(model, config)
     tensors = [each for each in tree_leaves(batch) if isinstance(each, Tensor)]
-    tracker = MemTracker()
+    tracker = _Tracker()
     tracker.track_external(model, optimizer, *tensors)
     model.train()
     with tracker, inside or nullcontext():
@@ -99,7 +111,7 @@ def tracked(
     trained = [each for each in model.parameters() if each.requires_grad]
     states = [value for each in optimizer.state.values() for value in each.values() if isinstance(value, Tensor)]
     return Footprint(
-        len(tensors[0]) if tensors and tensors[0].ndim else 1,
+        samples_of(batch),
         _bytes([*model.parameters(), *model.buffers()]),
         _bytes(trained),
         _bytes(states),
@@ -107,17 +119,47 @@ def tracked(
     )
 
 
-def _of(batch: Any, size: int | None) -> Any:
+class _Tracker(MemTracker):  # type: ignore[no-untyped-call]  # torch does not say its types
+    """Without the inputs and outputs of each module, which nobody asks for and which may be packed sequences."""
+
+    def _track_inputs_or_outputs(self, args: Any) -> int:
+        return 0
+
+
+def _empty_batch(batch: Any, size: int | None) -> Any:
     """A batch of so many samples, without content."""
-    lengths = {len(each) for each in tree_leaves(batch) if isinstance(each, Tensor) and each.ndim}
-    length = max(lengths, default=1)
 
     def hollow(tensor: Tensor) -> Tensor:
-        is_of_samples = tensor.ndim and len(tensor) == length
-        shape = (size or length, *tensor.shape[1:]) if is_of_samples else tuple(tensor.shape)
-        return torch.empty(shape, dtype=tensor.dtype)
+        return torch.empty(tensor.shape, dtype=tensor.dtype)
 
-    return tree_map_only(Tensor, hollow, batch)
+    def of_samples(tensor: Tensor, length: int) -> Tensor:
+        return torch.empty((size or length, *tensor.shape[1:]), dtype=tensor.dtype)
+
+    return _resized(batch, of_samples, hollow)
+
+
+def _repeated(batch: Any, size: int | None) -> Any:
+    """A batch of so many samples, with the content that is there."""
+
+    def of_samples(tensor: Tensor, length: int) -> Tensor:
+        return tensor[torch.arange(size or length) % length]
+
+    return _resized(batch, of_samples, torch.clone)
+
+
+def _resized(batch: Any, of_samples: Callable[[Tensor, int], Tensor], other: Callable[[Tensor], Tensor]) -> Any:
+    """A batch with each tensor that has a row for each sample made anew in one way, and any other in another."""
+    length = samples_of(batch)
+
+    def made(tensor: Tensor) -> Tensor:
+        return of_samples(tensor, length) if tensor.ndim and len(tensor) == length else other(tensor)
+
+    return tree_map_only(Tensor, made, batch)
+
+
+def samples_of(batch: Any) -> int:
+    """How many samples a batch has, by its longest tensor."""
+    return max((len(each) for each in tree_leaves(batch) if isinstance(each, Tensor) and each.ndim), default=1)
 
 
 def _bytes(tensors: Any) -> int:
@@ -138,12 +180,11 @@ def _precision(config: RunConfig) -> Any:
     return nullcontext() if kind is None else torch.autocast("cpu", kind)
 
 
-@contextmanager
-def _own_fields(model: LightningModule) -> Iterator[None]:
-    """Without the trainer, which is not copied with the model."""
+def _copy(model: LightningModule) -> LightningModule:
+    """A copy without the trainer, which is not copied with the model."""
     before, model._trainer = model._trainer, None
     try:
-        yield
+        return copy.deepcopy(model)
     finally:
         model._trainer = before
 
