@@ -91,6 +91,12 @@ def test_nothing_is_chosen_where_it_was_switched_off_or_is_not_possible(words, s
     assert "optimizer.fused" not in chosen(settings(*words), Large(), PLAIN_CPU)
 
 
+def test_a_sharded_model_has_a_fused_optimizer_where_torch_has_one_for_it(settings):
+    assert chosen(settings("optimizer=adamw", "strategy=fsdp2"), Small(), GPU) == {"optimizer.fused": True}
+    assert chosen(settings("optimizer=sgd", "strategy=fsdp2"), Small(), GPU) == {}
+    assert chosen(settings("optimizer=sgd", "strategy=ddp"), Small(), GPU) == {"optimizer.fused": True}
+
+
 def test_a_small_model_has_a_fused_optimizer_and_one_that_is_lightnings_alone_nothing(settings):
     from lightning.pytorch.demos.boring_classes import BoringModel
 

@@ -10,6 +10,7 @@ import pytest
 from safetensors import safe_open
 
 from framework_core.config.compose import compose
+from framework_core.plugins.builtin import OPTIMIZERS
 from framework_core.process import is_main_process
 from framework_core.training.checkpoint_io import read
 from framework_core.training.together import fits
@@ -49,6 +50,51 @@ def test_two_processes_train_as_one_does(strategy, fresh, components):
     assert found["same"]
     assert (found["processes"], found["steps"]) == (2, 12)
     assert found["apart"] <= 1e-5
+
+
+# It computes the loss twenty times a step, and so makes a difference of any rounding.
+LBFGS = ("optimizer.line_search_fn=strong_wolfe", "dataset.batch_size=90", "trainer.precision=64-true")
+REFUSED = [("fsdp", "adafactor"), ("fsdp", "lbfgs"), ("fsdp2", "adafactor"), ("fsdp2", "lbfgs")]
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+@pytest.mark.some_of(1)
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp", "fsdp2"])
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS))
+def test_every_optimizer_makes_in_two_processes_what_it_makes_in_one_or_is_refused(
+    optimizer, strategy, fresh, components
+):
+    model = ("-m", "mine.py:Net", "-d", "mine.py:Iris", f"strategy={strategy}", f"optimizer={optimizer}")
+    more = LBFGS if optimizer == "lbfgs" else ()
+    if (strategy, optimizer) in REFUSED:
+        assert fresh("train", *model, *QUIET, *TWO).code == 2
+        return
+    done = fresh("verify", "scale", *model, *more, "--devices", "2", "--json")
+    assert done.code == 0, (done.out, done.err)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("strategy=fsdp2", "optimizer=adafactor"), "optimizer: looks at more of the model than the pieces that fsdp2"),
+        (
+            ("strategy=fsdp", "optimizer=lbfgs"),
+            "optimizer: looks at more of the model than the pieces that fsdp leaves",
+        ),
+        (
+            ("strategy=fsdp2", "optimizer=sgd", "optimizer.fused=true"),
+            "optimizer.fused: torch has no fused sgd for shar",
+        ),
+    ],
+)
+def test_an_optimizer_that_a_strategy_cannot_train_with_is_refused_before_anything_is_written(
+    words, said, fw, components
+):
+    done = fw("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *QUIET, *words)
+    assert done.code == 2
+    assert said in done.err
+    assert not Path("runs").exists()
 
 
 @pytest.mark.ddp

@@ -228,6 +228,31 @@ def test_a_server_prepares_images_as_training_does_and_answers_with_masks_of_the
     assert row["shares"]["cat"] == (classes == 1).mean()
 
 
+PIXELS = """
+from torch import nn
+from framework_plugins_vision import BaseVisionModel
+
+class Pixels(BaseVisionModel):
+    tasks = ("semantic-segmentation",)
+
+    def _build_model(self):
+        return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, self.data.num_classes, 1))
+"""
+
+
+@pytest.mark.ddp
+@pytest.mark.some_of(1)
+@pytest.mark.parametrize("loss", ["cross_entropy_dice", "cross_entropy", "dice"])
+def test_two_processes_learn_of_all_pixels_of_a_batch_what_one_does(loss, fresh, root, project):
+    (project / "pixels.py").write_text(PIXELS)
+    for number in range(12):
+        mask_of(root, number, [[number % 3 if row >= number else 255] * 20 for row in range(16)])
+    words = ("-m", "pixels.py:Pixels", "-d", "image_masks", f"dataset.path={root}", f"model.loss={loss}")
+    small = ("dataset.image_size=16", "dataset.batch_size=4", "trainer.max_epochs=2", "--devices", "1,2", "--json")
+    done = fresh("verify", "scale", *words, *small, "trainer.accelerator=cpu")
+    assert done.code == 0, done.err
+
+
 @pytest.mark.long
 @pytest.mark.drawn
 def test_an_exported_model_answers_with_the_mask_that_the_trained_one_predicts(fw, root, project):

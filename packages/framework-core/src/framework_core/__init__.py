@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from framework_core.base.drawing import seed_sample as seed_sample
     from framework_core.base.gathering import gather_samples as gather_samples
     from framework_core.base.model import BaseModel as BaseModel
+    from framework_core.base.shared_sums import shared_sum as shared_sum
     from framework_core.config.compose import compose as compose
     from framework_core.config.several import compose_each as compose_each
     from framework_core.contracts.data import DataSpec as DataSpec
@@ -57,6 +58,7 @@ _HOMES = {
     "register_model": "plugins.registry",
     "registry": "plugins.registry",
     "seed_sample": "base.drawing",
+    "shared_sum": "base.shared_sums",
     "train": "run",
     "train_each": "each",
 }

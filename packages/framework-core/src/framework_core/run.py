@@ -41,6 +41,7 @@ from framework_core.training.replay import replay as replay_step
 from framework_core.training.same_everywhere import SameEverywhere
 from framework_core.training.session import Session, data_errors_of_workers
 from framework_core.training.starting import end_with_first
+from framework_core.training.strategies.optimizers import check_optimizer
 from framework_core.training.trainer import build_trainer, silent_trainer
 
 
@@ -356,16 +357,18 @@ def made_ready(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     trainer = build_trainer(config, directory=Path.cwd(), logger=False, callbacks=(), enable_checkpointing=False)
     check_started(trainer)
     check_processes(config, trainer.world_size)
+    check_optimizer(config)
     seed_everything(config.seed, workers=True, verbose=False)
     config, filled = preparation.fitted_to_model(config)
     prepared = preparation.prepare(config)
     here = device(config.trainer.accelerator)
     loading.plan(prepared, config, here)
     preparation.say_what_is_trained(prepared, config, filled)
+    asked, config = config, together.with_strategy(config, prepared.model, trainer)
+    check_optimizer(config)
     chosen = performance.choices(config, prepared.model, here)
     performance.say(chosen, here)
     config = performance.with_choices(config, chosen)
-    asked, config = config, together.with_strategy(config, prepared.model, trainer)
     together.say(config, asked, prepared, trainer)
     preparation.set_optimization(prepared, config)
     return prepared, config

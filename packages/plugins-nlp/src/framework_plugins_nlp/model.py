@@ -101,8 +101,11 @@ class BaseNLPModel(BaseModel):
         """The task's loss."""
         return self.task.loss(outputs, target, training=self.training)
 
-    def loss_count(self, target: Tensor) -> int:
-        """Texts, or words."""
+    def loss_count(self, target: Tensor) -> float:
+        """Texts, or words; what their classes weigh where some weigh more than others."""
+        weight = self.task.weight
+        if weight is not None:
+            return float(weight[target[target.ne(IGNORED)]].sum())
         return int(target.ne(IGNORED).sum()) if self.of_words else len(target)
 
     def probabilities(self, outputs: Any) -> Tensor | None:

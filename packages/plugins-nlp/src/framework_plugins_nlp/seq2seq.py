@@ -97,7 +97,7 @@ class Seq2SeqModel(BaseModel):
         )
         return shared_mean(total, target.ne(IGNORED).sum(), training=self.training)
 
-    def loss_count(self, target: Tensor) -> int:
+    def loss_count(self, target: Tensor) -> float:
         """The tokens of the targets."""
         return int(target.ne(IGNORED).sum())
 

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
+
+from framework_core import shared_sum
 
 
 def shared_mean(total: Tensor, count: Tensor, *, training: bool) -> Tensor:
-    """A sum over the tokens of a batch as a mean; 0 where there are none.
-
-    Processes that train together average their gradients. Each divides by the mean number of tokens here, so that the
-    average is the gradient of the whole batch, whichever process has which of its tokens. Weights of classes are the
-    same case.
+    """A sum over the tokens of a batch as a mean over those of all processes; 0 where there are none.
 
     Args:
         total: The sum of this process.
-        count: How many tokens it is of, or their weights.
+        count: How many tokens it is of, or the weights of their classes.
         training: Whether gradients are made of it.
     """
-    count = count.detach().to(total.dtype)
-    if training and torch.is_grad_enabled() and distributed.is_available() and distributed.is_initialized():
-        count = count.clone()
-        distributed.all_reduce(count)
-        count /= distributed.get_world_size()
-    return total / count.clamp(min=torch.finfo(count.dtype).tiny)
+    summed, counted = shared_sum(torch.stack([total, count.detach().to(total.dtype)]), training=training).unbind()
+    return summed / counted.clamp(min=torch.finfo(counted.dtype).tiny)

@@ -65,6 +65,7 @@ def _training() -> Iterable[ComponentSpec]:
     yield OptimizerSpec(
         name="lamb",
         builder="timm.optim:Lamb",
+        shards="tensors",
         config="framework_plugins_vision.timm_settings:Lamb",
         summary="AdamW with a step for each layer as long as its weights, for large batches; timm's",
         paper="You et al., Large Batch Optimization for Deep Learning, https://arxiv.org/abs/1904.00962",

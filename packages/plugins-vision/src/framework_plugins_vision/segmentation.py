@@ -15,6 +15,7 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix, MulticlassJaccardIndex
 
+from framework_core import shared_sum
 from framework_core.contracts import Processing, SampleScore, ScoredSamples
 from framework_core.tasks.task import MOST_PARTS, Task, as_floats, metric_name
 from framework_plugins_vision.colours import mask_png
@@ -30,6 +31,7 @@ class Segmentation(Task):
     """Outputs are one logit for each class and pixel; a target is the class of each pixel, or ``ignore_index``."""
 
     losses = ("cross_entropy_dice", "cross_entropy", "dice")
+    loss_counts_all_processes = True
     monitor: ClassVar[tuple[str, Literal["min", "max"]]] = ("val/miou", "max")
     used_with: ClassVar[Mapping[str, tuple[str, ...]]] = {"label_smoothing": ("cross_entropy", "cross_entropy_dice")}
 
@@ -45,10 +47,16 @@ class Segmentation(Task):
         ignored = self.data.ignore_index
         found = outputs.new_zeros(())
         if self.loss_name != "dice":
-            found = found + pixel_cross_entropy(outputs, target, ignored, smoothing)
+            found = found + pixel_cross_entropy(outputs, target, ignored, smoothing, training=training)
         if self.loss_name != "cross_entropy":
-            found = found + dice_loss(outputs, target, ignored)
+            found = found + dice_loss(outputs, target, ignored, training=training)
         return found
+
+    def loss_count(self, target: Tensor) -> float:
+        """Pixels that count, for a mean over them; a Dice loss is of a batch as a whole."""
+        if self.loss_name != "cross_entropy" or self.data.ignore_index is None:
+            return len(target)
+        return int((target != self.data.ignore_index).sum())
 
     def expected_loss(self, target: Tensor | None = None) -> float | None:
         """The logarithm of the number of classes, and the Dice loss where each has its share of the pixels."""
@@ -185,14 +193,20 @@ def pixel_counts(said: Tensor, target: Tensor, classes: int, ignored: int | None
     return torch.stack([each.view(len(target), classes) for each in found], dim=1)
 
 
-def pixel_cross_entropy(outputs: Tensor, target: Tensor, ignored: int | None, smoothing: float = 0.0) -> Tensor:
+def pixel_cross_entropy(
+    outputs: Tensor, target: Tensor, ignored: int | None, smoothing: float = 0.0, *, training: bool = False
+) -> Tensor:
     """The mean cross-entropy of the pixels that count; zero where none does."""
     nothing = -100 if ignored is None else ignored
-    summed = functional.cross_entropy(outputs, target, ignore_index=nothing, label_smoothing=smoothing, reduction="sum")
-    return summed / (target != nothing).sum().clamp(min=1)
+    outputs = outputs.to(torch.promote_types(outputs.dtype, torch.float32))
+    own = functional.cross_entropy(outputs, target, ignore_index=nothing, label_smoothing=smoothing, reduction="sum")
+    summed, counted = shared_sum(
+        torch.stack([own, (target != nothing).sum().to(own.dtype)]), training=training
+    ).unbind()
+    return summed / counted.clamp(min=1)
 
 
-def dice_loss(outputs: Tensor, target: Tensor, ignored: int | None) -> Tensor:
+def dice_loss(outputs: Tensor, target: Tensor, ignored: int | None, *, training: bool = False) -> Tensor:
     """One minus the Dice coefficient (Milletari et al., https://arxiv.org/abs/1606.04797), averaged over classes.
 
     Classes that no pixel of the batch has do not count.
@@ -201,9 +215,9 @@ def dice_loss(outputs: Tensor, target: Tensor, ignored: int | None) -> Tensor:
     known = torch.where(counts, target, 0)
     true = functional.one_hot(known, outputs.shape[1]).movedim(-1, 1).to(torch.float32) * counts.unsqueeze(1)
     shares = outputs.float().softmax(dim=1) * counts.unsqueeze(1)
-    both = (shares * true).sum(dim=(0, 2, 3))
-    size = (shares + true).sum(dim=(0, 2, 3))
-    present = true.sum(dim=(0, 2, 3)) > 0
+    own = [each.sum(dim=(0, 2, 3)) for each in (shares * true, shares + true, true)]
+    both, size, there = shared_sum(torch.stack(own), training=training).unbind()
+    present = there > 0
     coefficients = 2 * both / size.clamp(min=1e-6)
     return ((1 - coefficients) * present).sum() / present.sum().clamp(min=1)
 

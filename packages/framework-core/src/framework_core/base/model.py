@@ -14,6 +14,9 @@ from framework_core.contracts.checks import ModelContract
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError
 
+PARTS = 1_000_000
+"""In how many parts of one a weight is counted, as batches are weighed by whole numbers."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -51,7 +54,7 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
     """What it can be trained for; empty for anything."""
 
     loss_counts_all_processes: bool = False
-    """Whether the loss of a process is its share of that of all, as a mean over tokens is that divides by those of all.
+    """Whether the loss is that of the samples of all processes, as ``shared_sum`` makes it.
 
     Else it is taken for a mean over the samples of its process, and weighed by how many those are."""
 
@@ -189,11 +192,11 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
         """
         return None
 
-    def loss_count(self, target: Tensor) -> int:
+    def loss_count(self, target: Tensor) -> float:
         """Of how many things the loss of a batch is the mean: by default of its samples.
 
-        A subclass whose loss is a mean over tokens says how many a batch has, so that the loss of a validation or test
-        is that of all tokens, whichever batches and processes they came in.
+        A subclass whose loss is a mean over tokens says how many a batch has, or what they weigh together, so that the
+        loss of a validation or test is that of all tokens, whichever batches and processes they came in.
         """
         return len(target)
 
@@ -222,7 +225,8 @@ class BaseModel(LightningModule, metaclass=_BuildsAfterInit):
 
     def _log_evaluation(self, outputs: Any, target: Tensor, split: str, metrics: MetricCollection) -> None:
         loss, count = self.loss(outputs, target), self.loss_count(target)
-        self.log(f"{split}/loss", loss, on_epoch=True, on_step=False, sync_dist=True, batch_size=count)
+        size = count if isinstance(count, int) else round(count * PARTS)
+        self.log(f"{split}/loss", loss, on_epoch=True, on_step=False, sync_dist=True, batch_size=size)
         metrics.update(outputs, target)
         self.log_dict(metrics, on_epoch=True, on_step=False)
 

@@ -1,9 +1,10 @@
-"""Processes that train together meet the same error at a time; on each machine one of them tells it."""
+"""Processes that train together meet the same error at a time; one of those that write to the same place tells it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import socket
 import sys
 import threading
@@ -19,7 +20,7 @@ def is_one_of_several() -> bool:
 
 
 def is_told(text: str) -> bool:
-    """Whether another process of this machine has told the same; the first one that asks tells it.
+    """Whether another process has told the same in the same terminal or file; the first one that asks tells it.
 
     Args:
         text: What is to be told.
@@ -29,7 +30,7 @@ def is_told(text: str) -> bool:
     told = []
 
     def ask() -> None:
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError, OSError, ValueError):  # no store any more, or no file behind stderr
             told.append(_how_often_told(text) > 1)
 
     thread = threading.Thread(target=ask, daemon=True)
@@ -41,5 +42,6 @@ def is_told(text: str) -> bool:
 def _how_often_told(text: str) -> int:
     from torch.distributed import distributed_c10d
 
-    name = hashlib.sha256(f"{socket.gethostname()} {text}".encode()).hexdigest()
+    place = os.fstat(sys.stderr.fileno())
+    name = hashlib.sha256(f"{socket.gethostname()} {place.st_dev} {place.st_ino} {text}".encode()).hexdigest()
     return int(distributed_c10d._get_default_store().add(f"framework/told/{name}", 1))

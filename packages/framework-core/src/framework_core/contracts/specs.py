@@ -103,6 +103,11 @@ class OptimizerSpec(ComponentSpec):
 
     kind: ClassVar[str] = "optimizer"
 
+    shards: Literal["flat", "tensors", "none"] = "flat"
+    """Of which parts of the parameters, a part in each process, it makes what one device would: ``flat`` pieces, where
+    it changes each number by its own gradient and state alone; sharded ``tensors`` (``fsdp2``), where it looks at whole
+    tensors by operations that torch knows for them; ``none``. Strategies that shard in another way are refused."""
+
 
 class SchedulerSpec(ComponentSpec):
     """A learning-rate scheduler: ``builder(optimizer, total_steps=..., steps_per_epoch=..., **settings)``.

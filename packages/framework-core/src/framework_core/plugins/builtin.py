@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from framework_core.contracts.specs import ComponentSpec, OptimizerSpec, SchedulerSpec, StrategySpec
 from framework_core.plugins.hookspecs import hookimpl
@@ -26,6 +26,9 @@ OPTIMIZERS = {
     "rprop": ("Rprop", "By the sign of the gradient, for whole batches"),
     "sgd": ("SGD", "Stochastic gradient descent with momentum"),
 }
+NOT_IN_PARTS = ("adafactor", "lbfgs")
+"""Optimizers that look at whole tensors or at all of them, by operations that torch does not know for sharded ones."""
+
 SCHEDULERS = {
     "constant": ("Constant", "The learning rate stays"),
     "cosine": ("Cosine", "Half a cosine down"),
@@ -90,7 +93,10 @@ def register_components() -> Iterable[ComponentSpec]:
     """Core's own optimizers, schedulers and strategies."""
     for name, (class_name, summary) in OPTIMIZERS.items():
         settings = f"framework_core.training.optimizer_settings:{class_name}"
-        yield OptimizerSpec(name=name, builder=f"torch.optim:{class_name}", config=settings, summary=summary)
+        shards: Literal["flat", "none"] = "none" if name in NOT_IN_PARTS else "flat"
+        yield OptimizerSpec(
+            name=name, builder=f"torch.optim:{class_name}", config=settings, summary=summary, shards=shards
+        )
     for name, (class_name, summary) in SCHEDULERS.items():
         settings = f"framework_core.training.scheduler_settings:{class_name}"
         builder = f"framework_core.training.schedulers:{name}"

@@ -61,6 +61,7 @@ class BaseTaskModel(BaseModel):
         self._task: Task | None = None if data is None else task_for(data, objective, self.task_places)
         if self._task is not None:
             self.monitor = self._task.monitor
+            self.loss_counts_all_processes = self._task.loss_counts_all_processes
         self._test_counts: MetricCollection | None = None
 
     @property
@@ -94,6 +95,10 @@ class BaseTaskModel(BaseModel):
     def loss(self, outputs: Any, target: Tensor) -> Tensor:
         """The task's loss."""
         return self.task.loss(outputs, target, training=self.training)
+
+    def loss_count(self, target: Tensor) -> float:
+        """That of the task."""
+        return self.task.loss_count(target)
 
     def probabilities(self, outputs: Any) -> Tensor | None:
         """Those of the task, where it has classes."""

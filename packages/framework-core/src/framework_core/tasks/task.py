@@ -62,6 +62,9 @@ class Task(ABC):
     """The metric that tells which checkpoint is best."""
 
     min_classes: ClassVar[int] = 2
+    loss_counts_all_processes: ClassVar[bool] = False
+    """Whether the loss is made of ``shared_sum``."""
+
     used_with: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Settings beside the loss, and the losses that use them."""
 
@@ -75,6 +78,10 @@ class Task(ABC):
     @abstractmethod
     def loss(self, outputs: Tensor, target: Tensor, *, training: bool) -> Tensor:
         """What training makes small. Outside training the target is taken as it is, unsmoothed."""
+
+    def loss_count(self, target: Tensor) -> float:
+        """Of how many things the loss of a batch is the mean."""
+        return len(target)
 
     def expected_loss(self, target: Tensor | None = None) -> float | None:
         """The loss of a model that has learned nothing: all classes are equally likely, all numbers zero.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule
-from lightning.pytorch.loops.optimization.automatic import _AutomaticOptimization
+from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult, _AutomaticOptimization
 from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from torch import Tensor
@@ -17,6 +19,7 @@ from framework_core.training.strategies.shard_step import step_on_shards, steps_
 
 INSIDE_A_STEP = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 OF_THE_MODULE = ("backward", "optimizer_step", "optimizer_zero_grad", "configure_gradient_clipping")
+NOTHING = "training_step returned None, and other processes wait for the gradients of this one"
 OF_THE_STRATEGY = ("training_step", "backward", "pre_backward", "post_backward", "optimizer_step")
 
 
@@ -62,11 +65,26 @@ class DirectOptimization(_AutomaticOptimization):
             return {"loss": output.detach().clone()}
         return result.asdict() if loss is not None else {}
 
+    def _make_closure(self, kwargs: OrderedDict[str, Any], optimizer: Optimizer, batch_idx: int) -> Closure:
+        closure = super()._make_closure(kwargs, optimizer, batch_idx)
+        if self._together and isinstance(optimizer, LBFGS):
+            closure._step_fn = functools.partial(self._agreed, closure._step_fn)
+        return closure
+
+    def _agreed(self, step: Callable[[], ClosureResult]) -> ClosureResult:
+        """A step with the loss of all processes: an optimizer that decides by it decides the same in each."""
+        result = step()
+        if result.closure_loss is None:
+            raise RuntimeError(NOTHING)
+        part = result.closure_loss.detach() * weight_of_loss(self.trainer, self.trainer.lightning_module)
+        result.loss = self.trainer.strategy.reduce(part, reduce_op="mean")
+        return result
+
     def _training_step_of(self, module: Any, *arguments: Any) -> Any:
         model: Any = self.trainer.strategy.model
         output: Any = module.training_step(*arguments) if model is module else _called_through(model, module, arguments)
         if output is None and self._together:
-            raise RuntimeError("training_step returned None, and other processes wait for the gradients of this one")
+            raise RuntimeError(NOTHING)
         return output
 
     def _nothing_in_between(self, optimizer: Optimizer) -> bool:

@@ -25,6 +25,7 @@ from framework_core.contracts.config import RunConfig
 from framework_core.errors import ConfigError, ConfigProblem, ContractError
 from framework_core.process import is_main_process
 from framework_core.training.device import Device
+from framework_core.training.strategies.optimizers import can_be_fused
 
 SMALL = 1_000_000
 """With fewer parameters a step is too short to gain from anything but a fused optimizer, which always helps."""
@@ -128,7 +129,9 @@ def _can_be_fused(config: RunConfig, model: nn.Module, device: Device) -> bool:
     if any(getattr(part, "sparse", False) for part in model.modules()):
         return False
     # Lightning does not clip gradients that a fused optimizer unscales itself.
-    return config.trainer.gradient_clip_val is None and getattr(optimizer, "foreach", None) is None
+    if config.trainer.gradient_clip_val is not None or getattr(optimizer, "foreach", None) is not None:
+        return False
+    return can_be_fused(config)
 
 
 def _to_channels_last(model: LightningModule) -> Any:
