@@ -143,3 +143,31 @@ def test_a_signal_to_one_of_two_processes_ends_both_at_the_same_step(
     assert json.loads(Path("runs/stopped/run.json").read_text())["status"] == "interrupted"
     psutil.wait_procs(children, timeout=20)
     assert not [each for each in children if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+def test_a_second_ctrl_c_ends_a_process_that_waits_for_one_that_does_not_move(program, components, tmp_path):
+    two = (
+        "distributed.enabled=true",
+        "distributed.devices=2",
+        "trainer.accelerator=cpu",
+        "experiment.run_name=stopped",
+    )
+    words = ("-m", "mine.py:Net", "-d", "mine.py:Iris", *two, "mlops.tracking.backend=none", "trainer.max_epochs=9999")
+    first = program("train", *words)
+    for line in first.stderr:
+        if line.startswith("epoch 3/"):
+            break
+    (second,) = psutil.Process(first.pid).children()
+    second.suspend()
+    time.sleep(1)
+    try:
+        for _ in range(2):
+            first.send_signal(signal.SIGINT)
+            time.sleep(3)
+        assert first.wait(timeout=15) == 130
+    finally:
+        second.kill()
+    assert "error: Stopped by Ctrl-C.\n" in first.communicate()[1]
+    assert json.loads(Path("runs/stopped/run.json").read_text())["status"] == "interrupted"

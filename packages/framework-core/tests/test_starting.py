@@ -1,5 +1,8 @@
 """Processes of a run that are started while the first one opens the store."""
 
+import json
+import signal
+import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -107,3 +110,30 @@ def test_a_process_that_dies_before_it_meets_the_first_is_named(started):
     _, err = first.communicate(timeout=WAIT_SECONDS)
     assert first.returncode == 1, err
     assert "error: Process 1 ended with exit code 3" in err
+
+
+@pytest.mark.some_of(1)
+@pytest.mark.parametrize(("number", "cause"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_ends_a_process_that_waits_for_another_that_never_comes(
+    number, cause, program, components, monkeypatch
+):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("NODE_RANK", "0")
+    nodes = ("distributed.enabled=true", "distributed.devices=1", "distributed.num_nodes=2", "trainer.accelerator=cpu")
+    words = ("mlops.tracking.backend=none", "mlops.report=false", "experiment.run_name=alone", *nodes)
+    first = program("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *words)
+    for line in first.stderr:
+        if line.startswith("batch "):
+            break
+    # It listens for the other one from then on.
+    time.sleep(5)
+    sent = time.monotonic()
+    first.send_signal(number)
+    out, err = first.communicate(timeout=WAIT_SECONDS)
+    assert (first.returncode, out) == (130, ""), err
+    assert err.endswith(f"error: Stopped by {cause}.\n")
+    assert time.monotonic() - sent < 60
+    assert json.loads(Path("runs/alone/run.json").read_text())["status"] == "interrupted"

@@ -243,13 +243,13 @@ class Pixels(BaseVisionModel):
 @pytest.mark.ddp
 @pytest.mark.some_of(1)
 @pytest.mark.parametrize("loss", ["cross_entropy_dice", "cross_entropy", "dice"])
-def test_two_processes_learn_of_all_pixels_of_a_batch_what_one_does(loss, fresh, root, project):
+def test_two_processes_learn_of_all_pixels_of_a_batch_what_one_does(loss, fw, root, project):
     (project / "pixels.py").write_text(PIXELS)
     for number in range(12):
         mask_of(root, number, [[number % 3 if row >= number else 255] * 20 for row in range(16)])
     words = ("-m", "pixels.py:Pixels", "-d", "image_masks", f"dataset.path={root}", f"model.loss={loss}")
     small = ("dataset.image_size=16", "dataset.batch_size=4", "trainer.max_epochs=2", "--devices", "1,2", "--json")
-    done = fresh("verify", "scale", *words, *small, "trainer.accelerator=cpu")
+    done = fw("verify", "scale", *words, *small, "trainer.accelerator=cpu")
     assert done.code == 0, done.err
 
 

@@ -22,9 +22,9 @@ RED, BOLD, RESET = "\033[31m", "\033[1m", "\033[0m"
 def print_error(error: FrameworkError) -> None:
     """An expected error: what is wrong, what is possible, what to type next."""
     label = f"{RED}{BOLD}error:{RESET}" if sys.stderr.isatty() else "error:"
-    first, *rest = str(error).splitlines()
+    text = str(error).replace("\n", "\n  ")
     # In one piece: what several processes say at a time does not mix.
-    sys.stderr.write("".join([f"{label} {first}\n", *(f"  {line}\n" for line in rest)]))
+    sys.stderr.write(f"{label} {text}\n")
     sys.stderr.flush()
 
 

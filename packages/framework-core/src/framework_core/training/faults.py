@@ -5,9 +5,6 @@ from __future__ import annotations
 import functools
 import gc
 import logging
-import os
-import sys
-import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -46,9 +43,6 @@ from framework_core.training.workers import TIMED_OUT, Workers, whoever_dies
 
 _log = logging.getLogger("framework_core")
 
-GRACE = 10.0
-"""Seconds that a run which hangs has to end by itself; after that the process is ended."""
-
 MOST_HANGS = 3
 """How often a run that only waits long is told of."""
 
@@ -74,7 +68,6 @@ class Faults(Callback):
         self._whereabouts = Whereabouts()
         self._last = Failure("crash", "")
         self._traces = ""
-        self._over = threading.Event()
         self._hung = 0
         self._closely = False
 
@@ -93,25 +86,23 @@ class Faults(Callback):
             WorkerError: A process that loads data died or took too long.
             NotFiniteError: A number is none.
         """
-        self._over.clear()
         try:
             with ExitStack() as stack:
                 stack.enter_context(self._workers.watched(trainer, self._prepared.datamodule))
                 stack.enter_context(self._guard.watching(trainer, self._prepared.model))
                 if trainer.world_size > 1 and self._config.strategy_name.startswith(TOGETHER):
                     on_processors = trainer.strategy.root_device.type == "cpu"
-                    stack.enter_context(self._whereabouts.watched(self._lost, on_processors=on_processors))
+                    stack.enter_context(self._whereabouts.watched(self._interruption.fail, on_processors=on_processors))
                 if seconds := self._config.faults.hang_seconds:
                     hangs = Watchdog(seconds, lambda: self._guard.beat, lambda: self._hangs(trainer, seconds))
                     stack.enter_context(hangs)
-                processes.watch(trainer, self._lost)
+                processes.watch(trainer, self._interruption.fail)
                 try:
                     yield
                 except Exception:
                     self._traces = self._workers.traces()
                     raise
                 finally:
-                    self._over.set()
                     let_others_end()
                     whoever_dies(functools.partial(_finish_writing, trainer))
         except (FrameworkError, RollBack):
@@ -138,7 +129,7 @@ class Faults(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Called when other processes are started."""
-        processes.watch(trainer, self._lost)
+        processes.watch(trainer, self._interruption.fail)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Where it was, as long as everything is still there."""
@@ -226,15 +217,7 @@ class Faults(Callback):
         if self._config.faults.hang == "warn":
             _log.warning("%s %s", error.what, error.possible)
             return
-        self._lost(error)
-
-    def _lost(self, error: FrameworkError) -> None:
-        """End the run with an error; called on another thread, and the main one may not be able to hear it."""
         self._interruption.fail(error)
-        if not self._over.wait(GRACE):
-            sys.stderr.write(f"error: {error}\n")
-            sys.stderr.flush()
-            os._exit(error.exit_code)
 
 
 def _finish_writing(trainer: Trainer) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -17,10 +18,17 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from framework_core.errors import FrameworkError, RunInterrupted
 from framework_core.training.agreement import Agreement, let_others_end
 from framework_core.training.exact_loop import BetweenSteps
+from framework_core.training.unheard import UnheardSignals
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 if hasattr(signal, "SIGUSR1"):
     SIGNALS[signal.SIGUSR1] = "SIGUSR1"
+
+NOTHING_TO_LOSE = 2.0
+"""Seconds in which a main thread moves on that has not begun to train, or that was told that it is too late."""
+
+GRACE = 10.0
+"""Seconds in which it raises an error that another thread has found."""
 
 
 class Interruption(BetweenSteps):
@@ -33,9 +41,10 @@ class Interruption(BetweenSteps):
         checkpoint: Where to save.
         run: The run's name, for the message.
         patience: Seconds that a step may take to end.
+        end: Ends the run and the process from another thread, where the main one cannot be reached.
     """
 
-    def __init__(self, checkpoint: Path, run: str, patience: float) -> None:
+    def __init__(self, checkpoint: Path, run: str, patience: float, end: Callable[[FrameworkError], None]) -> None:
         self._checkpoint = checkpoint
         self._run = run
         self._patience = patience
@@ -47,12 +56,17 @@ class Interruption(BetweenSteps):
         self._fault: FrameworkError | None = None
         self._number = 0
         self._between = False
+        self._begun = False
+        self._end = end
+        self._unheard = UnheardSignals(tuple(SIGNALS), self._moves_on_within, self._end_unheard)
         self.cause = ""
         """What stopped the run; empty while nothing has."""
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+            if self._listens:
+                self._unheard.start()
         return self
 
     def __exit__(
@@ -60,15 +74,29 @@ class Interruption(BetweenSteps):
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._listens:
+            self._unheard.stop()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def fail(self, fault: FrameworkError) -> None:
-        """Let the main thread raise an error wherever it is; called from another thread."""
+        """Let the main thread raise an error wherever it is, or end without it; called from another thread.
+
+        Where a signal ends the run already, that is what ended it: processes that are told to end do.
+        """
+        if self.cause or self._unheard.pending:
+            self.cause = self.cause or SIGNALS[signal.Signals(self._unheard.pending)]
+            fault = self._stopped()
         self._fault = fault
-        self._wake()
+        if self._listens:
+            self._wake()
+        else:
+            self._timer = threading.Timer(GRACE, self._end, (fault,))
+            self._timer.daemon = True
+            self._timer.start()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._unheard.heard()
         if self._fault is not None:
             fault, self._fault = self._fault, None
             raise fault
@@ -91,17 +119,36 @@ class Interruption(BetweenSteps):
         self._timer.daemon = True
         self._timer.start()
 
+    @property
+    def _listens(self) -> bool:
+        return bool(self._before) and hasattr(signal, "pthread_kill")
+
+    def _moves_on_within(self) -> float:
+        if self._late or not self._begun:
+            return NOTHING_TO_LOSE
+        return self._patience if self._fault is None else GRACE
+
+    def _end_unheard(self, number: int) -> None:
+        """Called on another thread: the main one waits where no handler can run."""
+        if self._fault is None:
+            self.cause = self.cause or SIGNALS[signal.Signals(number)]
+        self._end(self._fault or self._stopped())
+
+    def _stopped(self) -> RunInterrupted:
+        return RunInterrupted(self.cause, run=self._run if self._checkpoint.exists() else "")
+
     def _too_late(self) -> None:
         self._late = True
         self._wake()
 
     def _wake(self) -> None:
-        if self._before:
+        if self._listens:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on there are steps to wait for."""
         self._trainer = trainer
+        self._begun = True
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Lightning has set a handler of its own for SIGTERM, one that talks to other processes in it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +18,7 @@ from lightning.pytorch import Callback, Trainer
 from framework_core.config.saved import run_settings_text
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.run import RunInfo, RunResult, Status
-from framework_core.errors import DataError, RunInterrupted
+from framework_core.errors import DataError, FrameworkError, RunInterrupted
 from framework_core.heap import frozen_heap
 from framework_core.plugins.registry import registry
 from framework_core.process import is_main_process
@@ -60,6 +62,9 @@ from framework_core.training.trainer import (
 
 DEVICES = {"accelerator", "devices", "num_nodes", "plugins", "strategy"}
 """Arguments of Lightning's Trainer that say which processes there are."""
+
+CLOSING_SECONDS = 10.0
+"""How long a run may take to write down how it ended, where its process ends without waiting for anything else."""
 
 _log = logging.getLogger("framework_core")
 
@@ -133,7 +138,8 @@ class Session:
         checkpoint = self._record.directory / CHECKPOINTS / LAST
         if self._main:
             self._say_where_it_goes_on()
-        interruption = Interruption(checkpoint, self._record.name, self._config.faults.stop_seconds)
+        patience = self._config.faults.stop_seconds
+        interruption = Interruption(checkpoint, self._record.name, patience, self._end_at_once)
         self._announce("run_started", run=self._info)
         try:
             with interruption, data_errors_of_workers():
@@ -153,6 +159,19 @@ class Session:
                 self._others.end_unmet()
             result = self._close(status, cause)
         return result
+
+    def _end_at_once(self, error: FrameworkError) -> None:
+        """End this process; called on another thread, as the main one waits where nothing reaches it."""
+        self._others.end_unmet()
+        told = ("interrupted", error.cause) if isinstance(error, RunInterrupted) else ("failed", error.what)
+        closing = threading.Thread(target=self._close, args=told, daemon=True)
+        closing.start()
+        closing.join(CLOSING_SECONDS)
+        if self._main or not isinstance(error, RunInterrupted):
+            text = str(error).replace("\n", "\n  ")
+            sys.stderr.write(f"error: {text}\n")
+            sys.stderr.flush()
+        os._exit(error.exit_code)
 
     def _fit_and_test(self, interruption: Interruption) -> None:
         recorder = StepRecorder(self._logger, self._config.trainer.log_every_n_steps)
