@@ -45,6 +45,12 @@ class InCheckpoint(Net):
         if self.current_epoch == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
+class SlowToSave(AtStep):
+    numbers = (signal.SIGTERM,)
+    def on_save_checkpoint(self, checkpoint):
+        if self.current_epoch == 1:
+            time.sleep(3)
+
 class Later(Net):
     def training_step(self, batch, batch_idx):
         if (self.current_epoch, batch_idx) == (1, 2):
@@ -117,6 +123,11 @@ def test_data_that_does_not_come_is_not_waited_for_and_the_last_step_is_kept(awk
 def test_a_checkpoint_that_is_being_written_is_finished(awkward):
     is_told(awkward("InCheckpoint"), "SIGTERM")
     assert step() == STEPS
+
+
+def test_a_checkpoint_may_take_longer_than_a_step(awkward):
+    is_told(awkward("SlowToSave", "faults.stop_seconds=1"), "SIGTERM")
+    assert step() == STEPS + 3
 
 
 @pytest.mark.ddp

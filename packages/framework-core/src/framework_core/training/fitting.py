@@ -24,6 +24,10 @@ USABLE = 0.9
 
 TRIES = 4
 
+COPIES = 5
+"""As many times as its weights a real step holds: the copy that it is taken with, gradients and two moments, and those
+of the model itself."""
+
 FEW = (2, 4)
 """Samples with which real steps begin, to see whether those with more fit."""
 
@@ -149,17 +153,15 @@ class _RealSteps:
 
     def at(self, size: int | None) -> Footprint:
         """The memory of a batch of so many samples; of the batch itself where nobody says."""
-        size = size or self._length
-        if size <= 2 * self._length:
-            self._see_that_it_fits(size)
-            return self._counted(size)
-        return self._line(self._length, 2 * self._length, size)
+        size, most = size or self._length, 2 * self._length
+        self._see_that_it_fits(min(size, most))
+        return self._counted(size) if size <= most else self._line(self._length, most, size)
 
     def _see_that_it_fits(self, size: int) -> None:
         """A step for which the memory of this machine is too small would end the program."""
         here = psutil.virtual_memory().available
-        if 5 * _bytes(self._model) > here:
-            raise self._too_large(5 * _bytes(self._model), here)
+        if (fixed := COPIES * _bytes(self._model)) > here:
+            raise self._too_large(fixed, here)
         if size > FEW[-1] and (needed := self._line(*FEW, size).peak) > here:
             raise self._too_large(needed, here)
 

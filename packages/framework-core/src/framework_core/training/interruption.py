@@ -54,6 +54,7 @@ class Interruption(BetweenSteps):
         self._timer: threading.Timer | None = None
         self._late = False
         self._fault: FrameworkError | None = None
+        self._failed = False
         self._number = 0
         self._between = False
         self._begun = False
@@ -82,8 +83,12 @@ class Interruption(BetweenSteps):
     def fail(self, fault: FrameworkError) -> None:
         """Let the main thread raise an error wherever it is, or end without it; called from another thread.
 
-        Where a signal ends the run already, that is what ended it: processes that are told to end do.
+        Where a signal ends the run already, that is what ended it: processes that are told to end do. What is found
+        after the first error follows from it.
         """
+        if self._failed:
+            return
+        self._failed = True
         if self.cause or self._unheard.pending:
             self.cause = self.cause or SIGNALS[signal.Signals(self._unheard.pending)]
             fault = self._stopped()
@@ -131,6 +136,8 @@ class Interruption(BetweenSteps):
     def _end_unheard(self, number: int) -> None:
         """Called on another thread: the main one waits where no handler can run."""
         if self._fault is None:
+            if self.cause and not self._late and number != signal.SIGINT:
+                return  # it writes a checkpoint, and a job manager may well send SIGTERM twice
             self.cause = self.cause or SIGNALS[signal.Signals(number)]
         self._end(self._fault or self._stopped())
 
@@ -207,5 +214,7 @@ class Interruption(BetweenSteps):
             signal.signal(signal.SIGTERM, self._on_signal)
 
     def _stop(self, trainer: Trainer) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # the step has ended, and a checkpoint takes as long as it does
         trainer.save_checkpoint(self._checkpoint)
         raise RunInterrupted(self.cause, run=self._run)

@@ -10,6 +10,9 @@ import threading
 import time
 from collections.abc import Callable
 
+_open: set[tuple[int, int]] = set()
+"""Pipes of those that listen."""
+
 LOOK_SECONDS = 0.05
 CLOSE = 1.0
 """Seconds by which the thread that listens may hear of a signal later than the main one."""
@@ -39,12 +42,14 @@ class UnheardSignals:
         self._ends = os.pipe()
         for end in self._ends:
             os.set_blocking(end, False)
+        _open.add(self._ends)
         self._before = signal.set_wakeup_fd(self._ends[1], warn_on_full_buffer=False)
         threading.Thread(target=self._listen, args=(self._ends[0],), name="unheard-signals", daemon=True).start()
 
     def stop(self) -> None:
         """Listen no more; called in the main thread."""
         signal.set_wakeup_fd(self._before)
+        _open.discard(self._ends)
         os.close(self._ends[1])
 
     def heard(self) -> None:
@@ -88,3 +93,17 @@ def _place() -> tuple[int, int]:
     """Which instruction of which call the main thread is at."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)
     return (id(frame), frame.f_lasti) if frame is not None else (0, 0)
+
+
+def _leave_to_parent() -> None:
+    """In a process that was forked, as those that load data are: its signals are not those of this one."""
+    if _open:
+        signal.set_wakeup_fd(-1)
+    for ends in _open:
+        for end in ends:
+            os.close(end)
+    _open.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
