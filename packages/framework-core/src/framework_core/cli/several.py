@@ -8,6 +8,7 @@ import os
 import socket
 import sys
 import threading
+from typing import Any
 
 PATIENCE = 2.0
 """Seconds in which the store where they met answers, or has ended with the process that kept it."""
@@ -40,8 +41,7 @@ def is_told(text: str) -> bool:
 
 
 def _how_often_told(text: str) -> int:
-    from torch.distributed import distributed_c10d
-
+    distributed: Any = sys.modules["torch.distributed"]
     place = os.fstat(sys.stderr.fileno())
     name = hashlib.sha256(f"{socket.gethostname()} {place.st_dev} {place.st_ino} {text}".encode()).hexdigest()
-    return int(distributed_c10d._get_default_store().add(f"framework/told/{name}", 1))
+    return int(distributed.distributed_c10d._get_default_store().add(f"framework/told/{name}", 1))
