@@ -52,6 +52,23 @@ def test_two_processes_train_as_one_does(strategy, fresh, components):
     assert found["apart"] <= 1e-5
 
 
+CLIPPING = [
+    ("trainer.gradient_clip_val=0.1",),
+    ("trainer.gradient_clip_val=0.01", "trainer.gradient_clip_algorithm=value"),
+]
+
+
+@pytest.mark.ddp
+@pytest.mark.drawn
+@pytest.mark.some_of(1)
+@pytest.mark.parametrize("words", CLIPPING, ids=["norm", "value"])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_gradients_are_clipped_as_one_process_clips_them(strategy, words, fresh, components):
+    model = ("-m", "mine.py:Net", "-d", "mine.py:Iris", f"strategy={strategy}", *words)
+    done = fresh("verify", "scale", *model, "--devices", "2", "--json")
+    assert done.code == 0, (done.out, done.err)
+
+
 # It computes the loss twenty times a step, and so makes a difference of any rounding.
 LBFGS = ("optimizer.line_search_fn=strong_wolfe", "dataset.batch_size=90", "trainer.precision=64-true")
 REFUSED = [("fsdp", "adafactor"), ("fsdp", "lbfgs"), ("fsdp2", "adafactor"), ("fsdp2", "lbfgs")]

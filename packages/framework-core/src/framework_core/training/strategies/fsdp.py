@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch.strategies import FSDPStrategy
@@ -47,6 +47,14 @@ class FSDP(WholeState, FSDPStrategy):
         super().__init__(cpu_offload=cpu_offload, timeout=timedelta(seconds=timeout_seconds))
         self._blocks = tuple(blocks)
         self._checkpoints_activations = activation_checkpointing
+
+    def setup(self, trainer: Any) -> None:
+        """Let gradients be clipped by their norm, which only the outermost module knows of all pieces."""
+        super().setup(trainer)
+        vars(self.precision_plugin)["clip_grad_by_norm"] = self._clip_by_norm
+
+    def _clip_by_norm(self, optimizer: Optimizer, clip_val: float) -> None:
+        cast("FullyShardedDataParallel", self.model).clip_grad_norm_(clip_val)
 
     def whole_optimizer(self, optimizer: Optimizer) -> dict[str, Any]:
         """The state, on the first process; the others have part in it and get nothing."""
