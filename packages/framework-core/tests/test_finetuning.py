@@ -147,6 +147,10 @@ def test_a_gradient_is_cut_unit_by_unit():
         (["finetune.layer_decay=1.5"], "finetune.layer_decay"),
         (["adaptive_gradient_clip_val=0.1", "trainer.gradient_clip_val=1"], "gradients are cut in one way"),
         (["adaptive_gradient_clip_val=0.1", "strategy=deepspeed"], "the weights are spread over the devices"),
+        (
+            ["trainer.gradient_clip_val=1", "trainer.gradient_clip_algorithm=value", "strategy=deepspeed_stage_2"],
+            "trainer.gradient_clip_algorithm: value is not possible with strategy=deepspeed_stage_2. Possible: norm",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(words, said, components):

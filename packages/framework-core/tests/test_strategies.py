@@ -64,6 +64,8 @@ CLIPPING = [
 @pytest.mark.parametrize("words", CLIPPING, ids=["norm", "value"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_gradients_are_clipped_as_one_process_clips_them(strategy, words, fresh, components):
+    if strategy.startswith("deepspeed") and "trainer.gradient_clip_algorithm=value" in words:
+        pytest.skip("DeepSpeed clips by norm alone, and that is said")
     model = ("-m", "mine.py:Net", "-d", "mine.py:Iris", f"strategy={strategy}", *words)
     done = fresh("verify", "scale", *model, "--devices", "2", "--json")
     assert done.code == 0, (done.out, done.err)

@@ -154,6 +154,10 @@ def _training(config: RunConfig) -> list[ConfigProblem]:
     if config.adaptive_gradient_clip_val is not None and config.trainer.gradient_clip_val is not None:
         message = "gradients are cut in one way: this, or trainer.gradient_clip_val"
         problems.append(ConfigProblem("adaptive_gradient_clip_val", message))
+    by_value = config.trainer.gradient_clip_val is not None and config.trainer.gradient_clip_algorithm == "value"
+    if by_value and config.strategy_name.startswith("deepspeed"):
+        message = f"value is not possible with strategy={config.strategy_name}. Possible: norm"
+        problems.append(ConfigProblem("trainer.gradient_clip_algorithm", message))
     if config.averaging.kind == "swa" and config.trainer.max_epochs in (-1, None):
         problems.append(ConfigProblem("trainer.max_epochs", "averaging.kind=swa has to know how many epochs there are"))
     return problems
