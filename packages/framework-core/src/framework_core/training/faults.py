@@ -103,6 +103,7 @@ class Faults(Callback):
                     self._traces = self._workers.traces()
                     raise
                 finally:
+                    self._interruption.hurry_no_more()
                     let_others_end()
                     whoever_dies(functools.partial(_finish_writing, trainer))
         except (FrameworkError, RollBack):

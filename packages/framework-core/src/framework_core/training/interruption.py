@@ -59,6 +59,7 @@ class Interruption(BetweenSteps):
         self._between = False
         self._begun = False
         self._end = end
+        self._ends = threading.Lock()
         self._unheard = UnheardSignals(tuple(SIGNALS), self._moves_on_within, self._end_unheard)
         self.cause = ""
         """What stopped the run; empty while nothing has."""
@@ -73,15 +74,14 @@ class Interruption(BetweenSteps):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.hurry_no_more()
         if self._listens:
             self._unheard.stop()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def fail(self, fault: FrameworkError) -> None:
-        """Let the main thread raise an error wherever it is, or end without it; called from another thread.
+        """Let the main thread raise an error wherever it is, or end without it; called on another thread.
 
         Where a signal ends the run already, that is what ended it: processes that are told to end do. What is found
         after the first error follows from it.
@@ -93,12 +93,13 @@ class Interruption(BetweenSteps):
             self.cause = self.cause or SIGNALS[signal.Signals(self._unheard.pending)]
             fault = self._stopped()
         self._fault = fault
-        if self._listens:
-            self._wake()
-        else:
-            self._timer = threading.Timer(GRACE, self._end, (fault,))
-            self._timer.daemon = True
-            self._timer.start()
+        self._start_timer(GRACE, self._end_once, fault)
+        self._wake()
+
+    def hurry_no_more(self) -> None:
+        """The step has ended, or training has: what is left takes as long as it does."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._unheard.heard()
@@ -120,18 +121,14 @@ class Interruption(BetweenSteps):
         self._number = number
         if self._trainer is None:
             raise RunInterrupted(self.cause)
-        self._timer = threading.Timer(self._patience, self._too_late)
-        self._timer.daemon = True
-        self._timer.start()
+        self._start_timer(self._patience, self._too_late)
 
     @property
     def _listens(self) -> bool:
         return bool(self._before) and hasattr(signal, "pthread_kill")
 
     def _moves_on_within(self) -> float:
-        if self._late or not self._begun:
-            return NOTHING_TO_LOSE
-        return self._patience if self._fault is None else GRACE
+        return NOTHING_TO_LOSE if self._late or not self._begun else self._patience
 
     def _end_unheard(self, number: int) -> None:
         """Called on another thread: the main one waits where no handler can run."""
@@ -139,10 +136,20 @@ class Interruption(BetweenSteps):
             if self.cause and not self._late and number != signal.SIGINT:
                 return  # it writes a checkpoint, and a job manager may well send SIGTERM twice
             self.cause = self.cause or SIGNALS[signal.Signals(number)]
-        self._end(self._fault or self._stopped())
+        self._end_once(self._fault or self._stopped())
+
+    def _end_once(self, error: FrameworkError) -> None:
+        if self._ends.acquire(blocking=False):
+            self._end(error)
 
     def _stopped(self) -> RunInterrupted:
         return RunInterrupted(self.cause, run=self._run if self._checkpoint.exists() else "")
+
+    def _start_timer(self, seconds: float, function: Callable[..., None], *given: Any) -> None:
+        self.hurry_no_more()
+        self._timer = threading.Timer(seconds, function, given)
+        self._timer.daemon = True
+        self._timer.start()
 
     def _too_late(self) -> None:
         self._late = True
@@ -214,7 +221,6 @@ class Interruption(BetweenSteps):
             signal.signal(signal.SIGTERM, self._on_signal)
 
     def _stop(self, trainer: Trainer) -> None:
-        if self._timer is not None:
-            self._timer.cancel()  # the step has ended, and a checkpoint takes as long as it does
+        self.hurry_no_more()
         trainer.save_checkpoint(self._checkpoint)
         raise RunInterrupted(self.cause, run=self._run)
