@@ -177,7 +177,7 @@ def test_a_second_ctrl_c_ends_a_process_that_waits_for_one_that_does_not_move(pr
         for _ in range(2):
             first.send_signal(signal.SIGINT)
             time.sleep(3)
-        assert first.wait(timeout=15) == 130
+        assert first.wait(timeout=60) == 130
     finally:
         second.kill()
     assert "error: Stopped by Ctrl-C.\n" in first.communicate()[1]

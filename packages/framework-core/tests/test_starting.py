@@ -112,6 +112,11 @@ def test_a_process_that_dies_before_it_meets_the_first_is_named(started):
     assert "error: Process 1 ended with exit code 3" in err
 
 
+def is_listened_to(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.mark.some_of(1)
 @pytest.mark.parametrize(("number", "cause"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
 def test_a_signal_ends_a_process_that_waits_for_another_that_never_comes(
@@ -119,17 +124,19 @@ def test_a_signal_ends_a_process_that_waits_for_another_that_never_comes(
 ):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("MASTER_PORT", str(free.getsockname()[1]))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MASTER_PORT", str(port))
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("NODE_RANK", "0")
     nodes = ("distributed.enabled=true", "distributed.devices=1", "distributed.num_nodes=2", "trainer.accelerator=cpu")
     words = ("mlops.tracking.backend=none", "mlops.report=false", "experiment.run_name=alone", *nodes)
     first = program("train", "-m", "mine.py:Net", "-d", "mine.py:Iris", *words)
-    for line in first.stderr:
-        if line.startswith("batch "):
-            break
-    # It listens for the other one from then on.
-    time.sleep(5)
+    until = time.monotonic() + WAIT_SECONDS
+    while not is_listened_to(port):
+        assert time.monotonic() < until
+        assert first.poll() is None
+        time.sleep(0.2)
+    time.sleep(1)
     sent = time.monotonic()
     first.send_signal(number)
     out, err = first.communicate(timeout=WAIT_SECONDS)

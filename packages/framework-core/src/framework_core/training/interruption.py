@@ -25,7 +25,7 @@ if hasattr(signal, "SIGUSR1"):
     SIGNALS[signal.SIGUSR1] = "SIGUSR1"
 
 NOTHING_TO_LOSE = 2.0
-"""Seconds in which a main thread moves on that has not begun to train, or that was told that it is too late."""
+"""Seconds in which a main thread moves on that has not begun to train, or that was told more than once to end."""
 
 GRACE = 10.0
 """Seconds in which it raises an error that another thread has found."""
@@ -127,8 +127,9 @@ class Interruption(BetweenSteps):
     def _listens(self) -> bool:
         return bool(self._before) and hasattr(signal, "pthread_kill")
 
-    def _moves_on_within(self) -> float:
-        return NOTHING_TO_LOSE if self._late or not self._begun else self._patience
+    def _moves_on_within(self, number: int) -> float:
+        again = self.cause and number == signal.SIGINT
+        return NOTHING_TO_LOSE if again or self._late or not self._begun else self._patience
 
     def _end_unheard(self, number: int) -> None:
         """Called on another thread: the main one waits where no handler can run."""

@@ -23,11 +23,13 @@ class UnheardSignals:
 
     Args:
         numbers: The signals to listen for.
-        patience: Gives the seconds in which the main thread has to move on.
+        patience: Gives the seconds in which the main thread has to move on after a signal of a number.
         unheard: Called on that thread with the signal's number; a second one of Ctrl-C is not waited for.
     """
 
-    def __init__(self, numbers: tuple[int, ...], patience: Callable[[], float], unheard: Callable[[int], None]) -> None:
+    def __init__(
+        self, numbers: tuple[int, ...], patience: Callable[[int], float], unheard: Callable[[int], None]
+    ) -> None:
         self._numbers = numbers
         self._patience = patience
         self._unheard = unheard
@@ -62,16 +64,16 @@ class UnheardSignals:
                 if number not in self._numbers:
                     continue
                 self.pending = number
-                if self._is_stuck(pipe):
+                if self._is_stuck(number, pipe):
                     self._unheard(number)
                 self.pending = 0
         finally:
             os.close(pipe)
 
-    def _is_stuck(self, pipe: int) -> bool:
+    def _is_stuck(self, number: int, pipe: int) -> bool:
         """Whether the main thread stands where it stood until patience ends."""
         begun, place = time.monotonic(), _place()
-        while time.monotonic() - begun < self._patience():
+        while time.monotonic() - begun < self._patience(number):
             if self._heard > begun - CLOSE or _place() != place:
                 return False
             if _next(pipe, LOOK_SECONDS) == signal.SIGINT and time.monotonic() - begun > CLOSE:
