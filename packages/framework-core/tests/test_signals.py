@@ -158,7 +158,7 @@ def test_a_signal_to_one_of_two_processes_ends_both_at_the_same_step(
 
 @pytest.mark.ddp
 @pytest.mark.drawn
-def test_a_second_ctrl_c_ends_a_process_that_waits_for_one_that_does_not_move(program, components, tmp_path):
+def test_a_second_ctrl_c_ends_a_process_that_waits_for_one_that_does_not_move(program, components):
     two = (
         "distributed.enabled=true",
         "distributed.devices=2",

@@ -52,20 +52,19 @@ def test_two_processes_train_as_one_does(strategy, fresh, components):
     assert found["apart"] <= 1e-5
 
 
+BY_NORM = ("trainer.gradient_clip_val=0.1",)
+BY_VALUE = ("trainer.gradient_clip_val=0.01", "trainer.gradient_clip_algorithm=value")
 CLIPPING = [
-    ("trainer.gradient_clip_val=0.1",),
-    ("trainer.gradient_clip_val=0.01", "trainer.gradient_clip_algorithm=value"),
+    *((strategy, words) for strategy in ("ddp", "fsdp", "fsdp2") for words in (BY_NORM, BY_VALUE)),
+    *(pytest.param(f"deepspeed_stage_{stage}", BY_NORM, marks=WITH_DEEPSPEED) for stage in (1, 2, 3)),
 ]
 
 
 @pytest.mark.ddp
 @pytest.mark.drawn
 @pytest.mark.some_of(1)
-@pytest.mark.parametrize("words", CLIPPING, ids=["norm", "value"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(("strategy", "words"), CLIPPING)
 def test_gradients_are_clipped_as_one_process_clips_them(strategy, words, fresh, components):
-    if strategy.startswith("deepspeed") and "trainer.gradient_clip_algorithm=value" in words:
-        pytest.skip("DeepSpeed clips by norm alone, and that is said")
     model = ("-m", "mine.py:Net", "-d", "mine.py:Iris", f"strategy={strategy}", *words)
     done = fresh("verify", "scale", *model, "--devices", "2", "--json")
     assert done.code == 0, (done.out, done.err)

@@ -365,7 +365,7 @@ def made_ready(config: RunConfig) -> tuple[preparation.Prepared, RunConfig]:
     loading.plan(prepared, config, here)
     preparation.say_what_is_trained(prepared, config, filled)
     asked, config = config, together.with_strategy(config, prepared.model, trainer)
-    check_optimizer(config)
+    check_optimizer(config)  # again: the strategy may be another one now
     chosen = performance.choices(config, prepared.model, here)
     performance.say(chosen, here)
     config = performance.with_choices(config, chosen)

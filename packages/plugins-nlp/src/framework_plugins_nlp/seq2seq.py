@@ -97,7 +97,7 @@ class Seq2SeqModel(BaseModel):
         )
         return shared_mean(total, target.ne(IGNORED).sum(), training=self.training)
 
-    def loss_count(self, target: Tensor) -> float:
+    def loss_count(self, target: Tensor) -> int:
         """The tokens of the targets."""
         return int(target.ne(IGNORED).sum())
 

@@ -52,7 +52,7 @@ class Segmentation(Task):
             found = found + dice_loss(outputs, target, ignored, training=training)
         return found
 
-    def loss_count(self, target: Tensor) -> float:
+    def loss_count(self, target: Tensor) -> int:
         """Pixels that count, for a mean over them; a Dice loss is of a batch as a whole."""
         if self.loss_name != "cross_entropy" or self.data.ignore_index is None:
             return len(target)

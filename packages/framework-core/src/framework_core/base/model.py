@@ -14,9 +14,6 @@ from framework_core.contracts.checks import ModelContract
 from framework_core.contracts.data import DataSpec
 from framework_core.errors import ContractError
 
-PARTS = 1_000_000
-"""In how many parts of one a weight is counted, as batches are weighed by whole numbers."""
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -26,6 +23,9 @@ if TYPE_CHECKING:
     from framework_core.contracts.config import ComponentConfig
     from framework_core.contracts.processing import Processing
     from framework_core.contracts.scores import ScoredSamples
+
+PARTS = 1_000_000
+"""In how many parts of one a weight is counted, as batches are weighed by whole numbers."""
 
 
 class _BuildsAfterInit(type):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import socket
 import sys
 import threading
 from typing import Any
@@ -41,7 +39,9 @@ def is_told(text: str) -> bool:
 
 
 def _how_often_told(text: str) -> int:
+    import socket
+
     distributed: Any = sys.modules["torch.distributed"]
     place = os.fstat(sys.stderr.fileno())
-    name = hashlib.sha256(f"{socket.gethostname()} {place.st_dev} {place.st_ino} {text}".encode()).hexdigest()
-    return int(distributed.distributed_c10d._get_default_store().add(f"framework/told/{name}", 1))
+    name = f"framework/told/{socket.gethostname()}/{place.st_dev}/{place.st_ino}/{text}"
+    return int(distributed.distributed_c10d._get_default_store().add(name, 1))

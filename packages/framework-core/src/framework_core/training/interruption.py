@@ -59,7 +59,7 @@ class Interruption(BetweenSteps):
         self._between = False
         self._begun = False
         self._end = end
-        self._ends = threading.Lock()
+        self._ending = threading.Lock()
         self._unheard = UnheardSignals(tuple(SIGNALS), self._moves_on_within, self._end_unheard)
         self.cause = ""
         """What stopped the run; empty while nothing has."""
@@ -140,7 +140,7 @@ class Interruption(BetweenSteps):
         self._end_once(self._fault or self._stopped())
 
     def _end_once(self, error: FrameworkError) -> None:
-        if self._ends.acquire(blocking=False):
+        if self._ending.acquire(blocking=False):
             self._end(error)
 
     def _stopped(self) -> RunInterrupted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from framework_core.config.validate import SHARDED
 from framework_core.contracts.config import RunConfig
 from framework_core.contracts.specs import OptimizerSpec
 from framework_core.errors import ConfigError, ConfigProblem
@@ -19,9 +20,9 @@ def pieces(strategy: str) -> Literal["flat", "tensors"] | None:
     Args:
         strategy: Its name.
     """
-    if strategy in ("fsdp2", "model_parallel"):
+    if strategy == "fsdp2":
         return "tensors"
-    return "flat" if strategy.startswith(("fsdp", "deepspeed")) else None
+    return "flat" if strategy.startswith(SHARDED) else None
 
 
 def can_be_fused(config: RunConfig) -> bool:
